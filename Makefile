@@ -1,0 +1,31 @@
+# Both commands install what they need into .venv first; nothing else is needed but Python 3.11.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test test-all lint clean
+
+demo: .venv/flawcast.done ## the whole job on the built-in line
+	$(BIN)/flawcast demo --out demo
+
+test: .venv/dev.done lint ## format, lint, types, fast tests
+	$(BIN)/pytest
+
+test-all: .venv/dev.done lint ## the slow tests too
+	$(BIN)/pytest -m ""
+
+lint: .venv/dev.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo
+
+.venv/flawcast.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/dev.done: .venv/flawcast.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

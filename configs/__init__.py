@@ -1,0 +1,1 @@
+"""Shared vocabulary: settings, presets, registry, shapes, errors, ids and seeds."""

@@ -1,0 +1,23 @@
+"""How clips are read: size, fit and stride."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ClipSettings(BaseModel):
+    """What a clip looks like once it is read.
+
+    Args:
+        size: Height and width in pixels.
+        fit: How a frame becomes square: centre crop, pad with black, or stretch.
+        stride: Keep every n-th frame.
+        max_frames: Read no more frames than this, after the stride; None for all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(64, ge=16, le=1024)
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    stride: int = Field(1, ge=1)
+    max_frames: int | None = Field(None, ge=1)

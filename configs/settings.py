@@ -1,0 +1,173 @@
+"""Settings of training and generating: frozen pydantic models, YAML presets, single overrides."""
+
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from configs.clip_settings import ClipSettings
+from configs.errors import SettingsError
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LineSettings(Settings):
+    """The built-in line to train on when no clips are given."""
+
+    clips_per_state: int = Field(40, ge=1)
+    frames: int = Field(24, ge=2)
+    seed: int = Field(0, ge=0)
+
+
+class Choice(Settings):
+    """A registered thing and its own settings."""
+
+    name: str
+    config: dict[str, Any] = {}
+
+
+class LossWeights(Settings):
+    """Weights of the motion model's losses, named as in the official configuration files."""
+
+    perceptual: tuple[float, ...] = (10, 10, 10, 10, 10)
+    equivariance_value: float = Field(10, ge=0)
+    equivariance_jacobian: float = Field(10, ge=0)
+
+
+class TransformParams(Settings):
+    """The random warp of the equivariance losses: affine noise and a thin-plate spline."""
+
+    sigma_affine: float = Field(0.05, ge=0)
+    sigma_tps: float = Field(0.005, ge=0)
+    points_tps: int = Field(5, ge=2)
+
+
+class Jitter(Settings):
+    """Largest relative change of colours between training pairs."""
+
+    brightness: float = Field(0.1, ge=0, lt=1)
+    contrast: float = Field(0.1, ge=0, lt=1)
+    saturation: float = Field(0.1, ge=0, lt=1)
+
+
+class MotionTraining(Settings):
+    """How a motion model is trained: the original's losses, schedule and augmentation."""
+
+    steps: int = Field(100_000, ge=1)
+    batch: int = Field(16, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    schedule: Literal["steps", "cosine"] = "steps"
+    milestones: tuple[float, ...] = (0.6, 0.9)  # fractions of the run where the rate falls tenfold
+    scales: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
+    features: str = "random"  # whose features the perceptual loss compares
+    features_file: Path | None = None  # weights of those features, where they need any
+    loss_weights: LossWeights = LossWeights()
+    transform_params: TransformParams = TransformParams()
+    horizontal_flip: bool = True
+    jitter: Jitter = Jitter()
+
+
+class ForecastTraining(Settings):
+    """How a forecaster is fitted to keypoint series."""
+
+    past: int = Field(12, ge=1)
+    future: int = Field(12, ge=1)
+    epochs: int = Field(60, ge=1)
+    seconds: float | None = Field(None, gt=0)  # no new epoch after so long
+
+
+class TrainSettings(Settings):
+    """All of `flawcast train`: what a preset file holds."""
+
+    clips: ClipSettings = ClipSettings()
+    line: LineSettings | None = None
+    backbone: Choice = Choice(name="fomm")
+    motion: MotionTraining = MotionTraining()
+    forecaster: Choice = Choice(name="gru_nf")
+    forecast: ForecastTraining = ForecastTraining()
+    held_out: float = Field(0.1, ge=0, lt=1)  # share of the clips, where no split says which
+    seed: int = Field(0, ge=0)
+
+    def overridden(self, changes: dict[str, Any]) -> "TrainSettings":
+        """These settings with single values changed.
+
+        Args:
+            changes: Values by dotted place ("motion.steps"); None leaves a value as it is.
+
+        Raises:
+            SettingsError: If a value does not fit.
+        """
+        values = self.model_dump()
+        for place, value in changes.items():
+            if value is not None:
+                *path, last = place.split(".")
+                reduce(getitem, path, values)[last] = value
+        return validated(TrainSettings, values, "options")
+
+
+class GenerateSettings(Settings):
+    """All of `flawcast generate` that decides what a sample set holds."""
+
+    past: int = Field(12, ge=1)
+    future: int = Field(12, ge=2)
+    samples: int = Field(100, ge=2)
+    keep: int = Field(20, ge=2)
+    mode: Literal["reconstruction", "transfer"] = "reconstruction"
+    temperature: float = Field(1.0, gt=0)
+    selector: str = "lowest_mae"
+    seed: int = Field(0, ge=0)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_preset(name: str) -> TrainSettings:
+    """Read a preset by name, or a YAML file by path.
+
+    Args:
+        name: A name from `preset_names()`, or the path of a file ending in .yaml or .yml.
+
+    Raises:
+        SettingsError: If there is no such preset or it does not hold valid settings.
+    """
+    path = Path(name) if Path(name).suffix in {".yaml", ".yml"} else PRESETS / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(preset_names())
+        raise SettingsError(f"preset: expected one of {known} or a YAML file, got {name!r}")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"preset {name}: expected YAML, got {reason}") from None
+    return validated(TrainSettings, values or {}, f"preset {name}")
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship with flawcast."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def validated(model: type[Model], values: Any, origin: str) -> Model:
+    """Build settings from plain values with an error that names the first wrong one.
+
+    Raises:
+        SettingsError: If a key is unknown, missing, of the wrong type or out of range.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "settings"
+        raise SettingsError(
+            f"{origin}: {place}: {problem['msg'].lower()}, got {problem['input']!r}; "
+            "mend this value"
+        ) from None

@@ -1,0 +1,1 @@
+"""Clips, motion backbones, forecasters, training, sampling and rendering (torch)."""

@@ -1,0 +1,21 @@
+"""Motion backbones: one file each, found by name."""
+
+from generators.backbones.base import (
+    BACKBONES,
+    Appearance,
+    KeypointLayout,
+    MotionBackbone,
+    build_backbone,
+    load_backbone,
+    save_backbone,
+)
+
+__all__ = [
+    "BACKBONES",
+    "Appearance",
+    "KeypointLayout",
+    "MotionBackbone",
+    "build_backbone",
+    "load_backbone",
+    "save_backbone",
+]

@@ -1,0 +1,151 @@
+"""Convolution blocks that first-order motion models are made of, named as in published checkpoints.
+
+Attribute names (`conv`, `norm`, `down_blocks`, ...) are the keys of the published state dicts, so a
+published checkpoint loads with `strict=True`.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DownBlock(nn.Module):
+    """Convolution, batch norm, ReLU, then half the resolution."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', H/2, W/2)."""
+        return F.avg_pool2d(F.relu(self.norm(self.conv(features))), 2)
+
+
+class UpBlock(nn.Module):
+    """Twice the resolution (nearest), then convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', 2H, 2W)."""
+        return F.relu(self.norm(self.conv(F.interpolate(features, scale_factor=2.0))))
+
+
+class SameBlock(nn.Module):
+    """Convolution, batch norm, ReLU at one resolution."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', H, W)."""
+        return F.relu(self.norm(self.conv(features)))
+
+
+class ResBlock(nn.Module):
+    """Two pre-activated convolutions around a skip connection."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.norm2 = nn.BatchNorm2d(width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        out = self.conv1(F.relu(self.norm1(features)))
+        out = self.conv2(F.relu(self.norm2(out)))
+        return out + features
+
+
+class Encoder(nn.Module):
+    """Down blocks of doubling width; keeps every resolution for the skips."""
+
+    def __init__(
+        self, inputs: int, block_expansion: int, num_blocks: int, max_features: int
+    ) -> None:
+        super().__init__()
+        widths = [inputs, *_widths(block_expansion, num_blocks, max_features)[1:]]
+        self.down_blocks = nn.ModuleList(map(DownBlock, widths[:-1], widths[1:]))
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """(B, C, H, W) -> the input and the output of every block, finest first."""
+        levels = [features]
+        for block in self.down_blocks:
+            levels.append(block(levels[-1]))
+        return levels
+
+
+class Decoder(nn.Module):
+    """Up blocks that join the encoder's level of the same resolution after each step."""
+
+    def __init__(
+        self, inputs: int, block_expansion: int, num_blocks: int, max_features: int
+    ) -> None:
+        super().__init__()
+        widths = _widths(block_expansion, num_blocks, max_features)
+        self.up_blocks = nn.ModuleList(
+            UpBlock(widths[level + 1] * (1 if level == num_blocks - 1 else 2), widths[level])
+            for level in reversed(range(num_blocks))
+        )
+        self.out_filters = block_expansion + inputs
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Encoder levels -> (B, block_expansion + inputs, H, W)."""
+        *skips, out = levels
+        for block, skip in zip(self.up_blocks, reversed(skips), strict=True):
+            out = torch.cat([block(out), skip], dim=1)
+        return out
+
+
+class Hourglass(nn.Module):
+    """Encoder and decoder with skips (Newell et al., 2016, https://arxiv.org/abs/1603.06937)."""
+
+    def __init__(
+        self, inputs: int, block_expansion: int, num_blocks: int, max_features: int
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(inputs, block_expansion, num_blocks, max_features)
+        self.decoder = Decoder(inputs, block_expansion, num_blocks, max_features)
+        self.out_filters = self.decoder.out_filters
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, out_filters, H, W)."""
+        out: Tensor = self.decoder(self.encoder(features))
+        return out
+
+
+class AntiAliasInterpolation(nn.Module):
+    """Gaussian blur, then keep every n-th pixel: shrinks an image without aliasing."""
+
+    weight: Tensor
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.channels, self.step = channels, round(1 / scale)
+        sigma = (1 / scale - 1) / 2
+        self.margin = round(sigma * 4)
+        offsets = torch.arange(-self.margin, self.margin + 1, dtype=torch.float32)
+        bell = torch.exp(-(offsets**2) / (2 * sigma**2)) if sigma else torch.ones(1)
+        kernel = torch.outer(bell, bell)
+        kernel = (kernel / kernel.sum()).expand(channels, 1, *kernel.shape).clone()
+        self.register_buffer("weight", kernel)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H * scale, W * scale)."""
+        if self.step == 1:
+            return image
+        blurred = F.conv2d(image, self.weight, padding=self.margin, groups=self.channels)
+        return blurred[:, :, :: self.step, :: self.step]
+
+
+def _widths(block_expansion: int, num_blocks: int, max_features: int) -> list[int]:
+    """Channels at every level of an hourglass, finest first."""
+    return [min(max_features, block_expansion * 2**level) for level in range(num_blocks + 1)]

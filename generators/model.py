@@ -1,0 +1,150 @@
+"""A model folder: a motion backbone, a forecaster for its keypoints, and a card that says how made.
+
+    MODEL/backbone.safetensors    weights; the header names the backbone and its sizes
+    MODEL/forecaster.safetensors  weights and scales of the forecaster
+    MODEL/card.json               settings, data hashes, metrics, versions
+
+Nothing in it is executed on loading.
+"""
+
+import json
+import shutil
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from configs.clip_settings import ClipSettings
+from configs.errors import ModelError
+from configs.identity import hash_files
+from generators.backbones import MotionBackbone, load_backbone, save_backbone
+from generators.backbones.base import BACKBONE_FILE as BACKBONE
+from generators.forecasters import KeypointPredictor
+from generators.weights import read_weights, write_weights
+
+CARD_FORMAT = "flawcast-model"
+CARD_VERSION = 1
+CARD, FORECASTER = "card.json", "forecaster.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that turns a past into futures and futures into videos.
+
+    Args:
+        backbone: In eval mode.
+        predictor: Fitted to this backbone's keypoints.
+        card: How it was made; plain JSON values.
+        weights_id: Hash of both weight files: what samples owe to the model.
+    """
+
+    backbone: MotionBackbone
+    predictor: KeypointPredictor
+    card: dict[str, Any]
+    weights_id: str
+
+    def clip_settings(self, size: int | None = None) -> ClipSettings:
+        """How clips are read for this model; `size` overrides the size it was trained at."""
+        trained = ClipSettings.model_validate(self.card["settings"]["clips"])
+        return trained if size is None else trained.model_copy(update={"size": size})
+
+
+def save_model(
+    folder: Path, backbone: MotionBackbone, predictor: KeypointPredictor, card: dict[str, Any]
+) -> None:
+    """Write a model folder in one step: it is there whole or not at all.
+
+    Args:
+        folder: Must not exist yet, or be empty.
+        backbone: Trained.
+        predictor: Fitted.
+        card: Settings, data hashes, metrics, versions; plain JSON values.
+
+    Raises:
+        ModelError: If the folder exists and is not empty.
+    """
+    check_free(folder)
+    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    draft.mkdir(parents=True)
+    try:
+        save_backbone(backbone, draft / BACKBONE)
+        write_weights(draft / FORECASTER, predictor.state(), predictor.card())
+        whole = {"format": CARD_FORMAT, "version": CARD_VERSION, **card}
+        (draft / CARD).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
+        draft.replace(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_free(folder: Path) -> None:
+    """Refuse to write a model over something else.
+
+    Raises:
+        ModelError: If the folder exists and is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"out: expected a folder that is new or empty, {folder} is not; name another")
+
+
+def load_model(folder: Path | str) -> Model:
+    """Read a model folder written by `flawcast train`.
+
+    Raises:
+        ModelError: If the folder is absent, incomplete, damaged, of a newer version, or its
+            forecaster is for keypoints of another length than its backbone's.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    backbone = load_backbone(folder / BACKBONE)
+    tensors, settings = read_weights(folder / FORECASTER)
+    predictor = KeypointPredictor.from_parts(settings, tensors)
+    if predictor.features != backbone.layout.length:
+        raise ModelError(
+            f"model {folder}: expected a forecaster for keypoint vectors of length "
+            f"D = {backbone.layout.length}, found one for {predictor.features}; "
+            "use the files of one training"
+        )
+    digest = hash_files([folder / BACKBONE, folder / FORECASTER])
+    return Model(backbone, predictor, card, f"weights-{digest[:16]}")
+
+
+@lru_cache(maxsize=1)
+def worker_model(folder: Path) -> Model:
+    """The model of a worker process, loaded once, on one torch thread.
+
+    Small models slow down many times when several threads share busy cores.
+    """
+    torch.set_num_threads(1)
+    return load_model(folder)
+
+
+def shipped_model() -> Path:
+    """Folder of the small model for the built-in line that comes with flawcast."""
+    return Path(__file__).parent / "shipped" / "demo"
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read a model's card without its weights.
+
+    Raises:
+        ModelError: If the folder has none, or one that this code does not read.
+    """
+    wanted = f"model: expected a folder written by flawcast train, with {CARD}"
+    path = folder / CARD
+    if not path.is_file():
+        raise ModelError(f"{wanted}, found none in {folder}; train a model or name its folder")
+    try:
+        card = json.loads(path.read_text())
+    except ValueError as error:
+        raise ModelError(f"{wanted}, cannot read {path}: {error}; train it again") from None
+    if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
+        raise ModelError(f"{wanted}, {path} is something else")
+    if card.get("version") != CARD_VERSION:
+        raise ModelError(
+            f"model: expected card version {CARD_VERSION}, found {card.get('version')} in {path}; "
+            "use the flawcast that wrote it or train it again"
+        )
+    return card

@@ -1,0 +1,53 @@
+"""What several test modules need: the shared data beside the project, and tiny models."""
+
+import os
+from pathlib import Path
+
+# Set before Ray and Prefect are imported: no telemetry, no warnings about what we chose.
+from flows.services import silence_telemetry
+
+silence_telemetry()
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SHARED = Path(__file__).parents[1] / ".." / "shared"
+
+TINY_FOMM = {
+    "common_params": {"num_kp": 3},
+    "kp_detector_params": {
+        "block_expansion": 4,
+        "max_features": 8,
+        "num_blocks": 2,
+        "scale_factor": 0.5,
+    },
+    "generator_params": {
+        "block_expansion": 4,
+        "max_features": 8,
+        "num_down_blocks": 1,
+        "num_bottleneck_blocks": 1,
+        "dense_motion_params": {
+            "block_expansion": 4,
+            "max_features": 8,
+            "num_blocks": 2,
+            "scale_factor": 0.5,
+        },
+    },
+}
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of reference numbers and real clips beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared, the reference data beside the project")
+    return SHARED.resolve()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
