@@ -40,9 +40,7 @@ class RandomWarp:
 
     def to(self, device: torch.device) -> "RandomWarp":
         """The same warp on another device."""
-        return RandomWarp(
-            self.affine.to(device), self.control.to(device), self.strength.to(device)
-        )
+        return RandomWarp(self.affine.to(device), self.control.to(device), self.strength.to(device))
 
     def points(self, positions: Tensor) -> Tensor:
         """Where positions come from: (B, n, 2) -> (B, n, 2)."""

@@ -23,11 +23,11 @@ from configs.identity import hash_files
 from generators.backbones import MotionBackbone, load_backbone, save_backbone
 from generators.backbones.base import BACKBONE_FILE as BACKBONE
 from generators.forecasters import KeypointPredictor
-from generators.weights import read_weights, write_weights
+from generators.forecasters.predictor import FILE as FORECASTER
 
 CARD_FORMAT = "flawcast-model"
 CARD_VERSION = 1
-CARD, FORECASTER = "card.json", "forecaster.safetensors"
+CARD = "card.json"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def save_model(
     draft.mkdir(parents=True)
     try:
         save_backbone(backbone, draft / BACKBONE)
-        write_weights(draft / FORECASTER, predictor.state(), predictor.card())
+        predictor.save(draft)
         whole = {"format": CARD_FORMAT, "version": CARD_VERSION, **card}
         (draft / CARD).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
         draft.replace(folder)
@@ -86,7 +86,9 @@ def check_free(folder: Path) -> None:
         ModelError: If the folder exists and is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ModelError(f"out: expected a folder that is new or empty, {folder} is not; name another")
+        raise ModelError(
+            f"out: expected a folder that is new or empty, {folder} is not; name another"
+        )
 
 
 def load_model(folder: Path | str) -> Model:
@@ -99,8 +101,7 @@ def load_model(folder: Path | str) -> Model:
     folder = Path(folder)
     card = read_card(folder)
     backbone = load_backbone(folder / BACKBONE)
-    tensors, settings = read_weights(folder / FORECASTER)
-    predictor = KeypointPredictor.from_parts(settings, tensors)
+    predictor = KeypointPredictor.load(folder)
     if predictor.features != backbone.layout.length:
         raise ModelError(
             f"model {folder}: expected a forecaster for keypoint vectors of length "

@@ -1,4 +1,4 @@
-"""Trains a motion backbone on pairs of frames of the same clip, and measures it on held-out clips."""
+"""Trains a motion backbone on pairs of frames of a clip, and measures it on held-out clips."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,9 +13,12 @@ from configs.errors import ModelError
 from configs.identity import derive_seed
 from configs.settings import Jitter, MotionTraining
 from generators.backbones import MotionBackbone
+from generators.checkpoint import Checkpoint
 from generators.equivariance import RandomWarp
 from generators.frames import to_tensor
 from generators.perceptual import PerceptualLoss
+
+SAVE_EVERY = 100  # steps between checkpoints
 
 Progress = Callable[[int, dict[str, float]], None]
 
@@ -39,8 +42,12 @@ def train_backbone(
     settings: MotionTraining,
     seed: int,
     progress: Progress = lambda step, losses: None,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train in place, with the original's losses; every step's data depend on its number alone.
+    """Train in place, with the original's losses.
+
+    A step's data depend on its number alone, so a training that goes on from a checkpoint ends with
+    the weights of one that was never interrupted.
 
     Args:
         backbone: The model to train; left in eval mode.
@@ -48,6 +55,7 @@ def train_backbone(
         settings: Steps, batch, rate, losses, augmentation.
         seed: Decides pairs, warps and augmentation.
         progress: Called after every step with its number (from 1) and its losses.
+        checkpoint: Saved now and then; where it holds this training already, it goes on from there.
 
     Raises:
         ModelError: If the loss stops being finite.
@@ -57,9 +65,10 @@ def train_backbone(
     optimiser = torch.optim.Adam(
         backbone.parameters(), lr=settings.learning_rate, betas=(0.5, 0.999)
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(settings, step))
+    done = checkpoint.restore(backbone, optimiser) if checkpoint else 0
     backbone.train()
-    for step in range(1, settings.steps + 1):
+    for step in range(done + 1, settings.steps + 1):
+        optimiser.param_groups[0]["lr"] = settings.learning_rate * _rate(settings, step - 1)
         generator = torch.Generator().manual_seed(derive_seed(seed, "motion", step))
         source, driving = draw_pairs(videos, settings, generator)
         warp = RandomWarp.draw(settings.batch, settings.transform_params, generator)
@@ -79,15 +88,16 @@ def train_backbone(
         optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        schedule.step()
         progress(step, {name: loss.item() for name, loss in losses.items()})
+        if checkpoint and (step % SAVE_EVERY == 0 or step == settings.steps):
+            checkpoint.save(backbone, optimiser, step)
     backbone.eval()
 
 
 def draw_pairs(
     videos: Sequence[NDArray[np.uint8]], settings: MotionTraining, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Draw two frames of each of `batch` random clips: two tensors (B, 3, H, W), augmented alike."""
+    """Draw two frames, augmented alike, of each of `batch` clips: two tensors (B, 3, H, W)."""
     pairs = []
     for clip in torch.randint(len(videos), (settings.batch,), generator=generator).tolist():
         first, second = torch.randperm(len(videos[clip]), generator=generator)[:2].tolist()

@@ -84,14 +84,16 @@ class VGG19Features(nn.Module):
             state = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise ModelError(f"features_file: {wanted}, found no file {path}") from None
-        except Exception as error:  # noqa: BLE001 - a foreign file may fail in any way
+        except Exception as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"features_file: {wanted}, cannot read {path}: {reason}") from None
         own = {f"features.{key}" for key in self.features.state_dict()}
         try:
             self.load_state_dict({key: state[key] for key in own})
         except (KeyError, RuntimeError, TypeError) as error:
-            raise ModelError(f"features_file: {wanted}, {path} lacks or misshapes {error}") from None
+            raise ModelError(
+                f"features_file: {wanted}, {path} lacks or misshapes {error}"
+            ) from None
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [0, 1] -> five feature maps, finest first."""

@@ -1,10 +1,9 @@
-"""Tensors on disk as safetensors: read without executing code, refused when damaged or not finite."""
+"""Tensors on disk as safetensors: loading executes no code, damage and NaN are refused."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn

@@ -21,7 +21,10 @@ ALLOWED = {
 def imported(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     names = {
-        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
     }
     froms = {
         node.module

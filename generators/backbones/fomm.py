@@ -1,7 +1,7 @@
 """The first-order motion model: keypoints with Jacobians, dense motion, generator."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -141,7 +141,9 @@ class KPDetector(nn.Module):
         # A Jacobian starts as the identity: at first every keypoint only translates.
         nn.init.zeros_(self.jacobian.weight)
         with torch.no_grad():
-            self.jacobian.bias.copy_(torch.tensor([1.0, 0, 0, 1] * common.num_kp))
+            cast(nn.Parameter, self.jacobian.bias).copy_(
+                torch.tensor([1.0, 0, 0, 1] * common.num_kp)
+            )
         self.down = AntiAliasInterpolation(common.num_channels, params.scale_factor)
 
     def forward(self, frames: Tensor) -> Keypoints:

@@ -1,0 +1,90 @@
+"""Prints a query's answer: a table for people, JSON, CSV or Parquet for programs."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich.console import Console
+from rich.table import Table
+
+from configs.errors import SettingsError
+
+SHOWN = {  # what fits a terminal; the other formats have every column
+    "set_id": "",
+    "sample_id": "",
+    "label": "",
+    "mode": "",
+    "clip_name": "",
+    "window_start": "d",
+    "rank": "d",
+    "apd": ".4f",
+    "diversity": ".4f",
+    "mae": ".4f",
+    "hold_mae": ".4f",
+    "ssim": ".3f",
+    "coherence": ".2f",
+}
+
+
+def write_answer(answer: pa.Table, style: str, out: Path | None, console: Console) -> None:
+    """Print an answer, or write it to a file, which appears whole.
+
+    Args:
+        answer: Of `SampleStore.query`.
+        style: "table", "json", "csv" or "parquet".
+        out: File to write; None prints.
+        console: Where a table goes.
+
+    Raises:
+        SettingsError: If Parquet is to be printed on a terminal, or the file cannot be written.
+    """
+    if style == "parquet" and out is None and sys.stdout.isatty():
+        raise SettingsError("format: parquet is binary, expected --out FILE or a pipe, got neither")
+    if out is None and style == "table":
+        console.print(_table(answer))
+    elif out is None:
+        sys.stdout.buffer.write(_encode(answer, style))
+        sys.stdout.buffer.flush()
+    else:
+        draft = out.with_name(f".{out.name}.part")
+        try:
+            draft.write_bytes(_encode(answer, style))
+            draft.replace(out)
+        except OSError as error:
+            raise SettingsError(f"out: cannot write {out}: {error.strerror}") from None
+
+
+def _encode(answer: pa.Table, style: str) -> bytes:
+    """The bytes of an answer."""
+    if style == "json":
+        return json.dumps(answer.to_pylist(), default=str).encode() + b"\n"
+    stream = io.BytesIO()
+    if style == "csv":
+        pyarrow.csv.write_csv(answer, stream)
+    elif style == "parquet":
+        pyarrow.parquet.write_table(answer, stream)
+    else:
+        text = Console(file=io.StringIO(), width=200)
+        text.print(_table(answer))
+        stream.write(text.file.getvalue().encode())  # type: ignore[attr-defined]
+    return stream.getvalue()
+
+
+def _table(answer: pa.Table) -> Table:
+    """The main columns of an answer, for people."""
+    table = Table(caption=f"{answer.num_rows} rows")
+    shown = [name for name in SHOWN if name in answer.column_names]
+    for name in shown:
+        table.add_column(name, justify="right" if SHOWN[name] else "left", overflow="fold")
+    for row in answer.select(shown).to_pylist():
+        table.add_row(*(_cell(row[name], SHOWN[name]) for name in shown))
+    return table
+
+
+def _cell(value: object, style: str) -> str:
+    """One value; a dash where there is none."""
+    return "-" if value is None else format(value, style)

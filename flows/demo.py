@@ -1,0 +1,54 @@
+"""The whole job on the built-in line: draw clips, then generate with the shipped model."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from configs.settings import Settings
+from flows.display import Display
+from flows.generate import generate
+from flows.request import request_from_options
+from flows.summary import RunSummary
+from generators.demo import draw_line, write_line
+from generators.model import shipped_model
+
+LINE_SEED = 1000  # no clip of the training line (see the demo preset) has it
+
+
+class DemoRequest(Settings):
+    """How much of the built-in line to draw and to sample."""
+
+    out: Path
+    clips_per_state: int = Field(2, ge=1)
+    samples: int = Field(100, ge=2)
+    keep: int = Field(20, ge=2)
+    seed: int = Field(0, ge=0)
+    workers: int | None = Field(None, ge=1)
+
+
+def run_demo(request: DemoRequest, display: Display | None = None) -> RunSummary:
+    """Draw clips that the shipped model has not seen, and make their sets in both modes.
+
+    A second run finds the clips and the sets and has nothing to do.
+
+    Args:
+        request: How much, and where to: `out`/clips and `out`/store.
+        display: Shows progress; None shows nothing.
+    """
+    display = display or Display.silent()
+    clips = request.out / "clips"
+    with display.reading() as on_clip:
+        line = draw_line(request.clips_per_state, LINE_SEED + request.seed)
+        drawn = [on_clip(clip.name) or clip for clip in line]
+    write_line(clips, drawn)
+    return generate(
+        request_from_options(
+            clips=clips,
+            model=shipped_model(),
+            store=str(request.out / "store"),
+            mode="both",
+            workers=request.workers,
+            settings={"samples": request.samples, "keep": request.keep, "seed": request.seed},
+        ),
+        display,
+    )

@@ -1,0 +1,132 @@
+"""What a person sees of a run while it works: bars with rates and time left, one line per set."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from flows.progress import FuturesDone, SetDone
+
+
+class ShardLike(Protocol):
+    """What the display needs to know of a shard."""
+
+    @property
+    def number(self) -> int:
+        """Counted from 1."""
+
+    @property
+    def plans(self) -> Sequence[object]:
+        """Its sets."""
+
+
+class Display:
+    """Progress on a console; on a pipe only the lines remain.
+
+    Args:
+        console: Where to write.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @staticmethod
+    def silent() -> "Display":
+        """A display that shows nothing."""
+        return Display(Console(quiet=True))
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[str], None]]:
+        """Show which clip is being read; yields a function that takes its name."""
+        with self._bars(SpinnerColumn(), TextColumn("{task.description}")) as bars:
+            task = bars.add_task("reading clips", total=None)
+            count = 0
+
+            def on_clip(name: str) -> None:
+                nonlocal count
+                count += 1
+                bars.update(task, description=f"reading clips: {count}, {name}")
+
+            yield on_clip
+
+    @contextmanager
+    def making(
+        self, shards: Sequence[ShardLike], samples: int
+    ) -> Iterator[Callable[[object], None]]:
+        """Show all sets and each shard, counted in rendered futures; yields the event's taker."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[sets]}"),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with self._bars(*columns) as bars:
+            wanted = {shard.number: len(shard.plans) for shard in shards}
+            done = dict.fromkeys(wanted, 0)
+            ahead = dict.fromkeys(wanted, 0)  # futures of the set that a shard is at
+            total = sum(wanted.values())
+            overall = bars.add_task("all sets", total=total * samples, sets=f"0/{total} sets")
+            tasks = {
+                number: bars.add_task(
+                    f"  shard {number}", total=count * samples, sets=f"0/{count} sets"
+                )
+                for number, count in wanted.items()
+            }
+
+            def on_event(event: object) -> None:
+                if isinstance(event, FuturesDone):
+                    ahead[event.shard] += event.futures
+                elif isinstance(event, SetDone):
+                    done[event.shard] += 1
+                    ahead[event.shard] = 0
+                    bars.console.print(event.line, highlight=False, soft_wrap=True)
+                for number, task in tasks.items():
+                    bars.update(
+                        task,
+                        completed=done[number] * samples + ahead[number],
+                        sets=f"{done[number]}/{wanted[number]} sets",
+                        visible=done[number] < wanted[number]
+                        and (done[number] or ahead[number]) > 0,
+                    )
+                bars.update(
+                    overall,
+                    completed=sum(done.values()) * samples + sum(ahead.values()),
+                    sets=f"{sum(done.values())}/{total} sets",
+                )
+
+            yield on_event
+
+    @contextmanager
+    def training(self, what: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Show steps of a training with its losses; yields a function of (step, losses)."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+        )
+        with self._bars(*columns) as bars:
+            task = bars.add_task(what, total=total, losses="")
+
+            def on_step(step: int, losses: str) -> None:
+                bars.update(task, completed=step, losses=losses)
+
+            yield on_step
+
+    def _bars(self, *columns: object) -> Progress:
+        """Bars that vanish when done and leave the lines."""
+        return Progress(*columns, console=self.console, transient=True)  # type: ignore[arg-type]

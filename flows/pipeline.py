@@ -1,0 +1,136 @@
+"""One sample set from end to end: clip, keypoints, futures, videos, scores, kept."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from generators.clips import Clip, read_entry
+from torch import Tensor
+
+from configs.clip_settings import ClipSettings
+from configs.identity import content_id, derive_seed
+from configs.settings import GenerateSettings
+from flows.plan import SetPlan
+from generators.frames import to_tensor
+from generators.model import Model
+from generators.scene import Scene
+from selection.metrics import mae, sample_diversity, ssim, temporal_coherence
+from selection.selectors import SELECTORS, Candidates
+from storage import SampleSet, SetProvenance
+
+OnFutures = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class SetRequest:
+    """What making a set needs beside its plan and the model."""
+
+    settings: GenerateSettings
+    clips: ClipSettings
+    run_id: str
+    version: str
+
+
+def make_set(
+    plan: SetPlan, model: Model, request: SetRequest, on_futures: OnFutures = lambda done: None
+) -> SampleSet:
+    """Draw, render, score and keep the futures of one window of one clip.
+
+    Args:
+        plan: Which window, which source frame, which mode.
+        model: Backbone and forecaster.
+        request: Settings, and what the set's provenance says of the run.
+        on_futures: Called with the number of futures rendered so far.
+
+    Returns:
+        The kept videos, the keypoints of all futures, and the scores.
+    """
+    settings = request.settings
+    clip = read_entry(plan.entry, request.clips)
+    start, split = plan.window.start, plan.window.start + settings.past
+    past = clip.frames[start:split]
+    truth = clip.frames[split : split + settings.future]
+    transfer = plan.mode == "transfer"
+    source_clip = read_entry(plan.source.entry, request.clips) if transfer else clip
+    source = source_clip.frames[plan.source.frame]
+
+    with torch.no_grad():
+        keypoints = model.backbone.keypoints(to_tensor(np.concatenate([past, truth])))  # (T, D)
+        futures = sample_futures(plan, model, keypoints[: settings.past], settings)  # (N, F, D)
+        scene = Scene.of(model.backbone, source, keypoints[0] if transfer else None)
+        videos = scene.render_all(futures, on_futures)  # (N, F, H, W, 3)
+        still = scene.render(keypoints[settings.past - 1 : settings.past])
+        reference = scene.render(keypoints[settings.past :]) if transfer else truth
+
+    errors = mae(videos, reference)
+    indices = SELECTORS[settings.selector](Candidates(videos, errors), settings.keep)
+    kept = videos[indices]
+    diversity = sample_diversity(kept)
+    return SampleSet(
+        id=plan.set_id,
+        videos=kept,
+        indices=[int(index) for index in indices],
+        keypoints=futures.numpy(),
+        mae=errors.astype(np.float32),
+        hold_mae=float(mae(np.repeat(still, settings.future, axis=0)[None], reference)[0]),
+        past=past,
+        reference=reference,
+        source=source,
+        ssim=ssim(kept, reference).astype(np.float32),
+        diversity=diversity.astype(np.float32),
+        apd=float(diversity.mean()),
+        coherence=temporal_coherence(kept, reference),
+        provenance=_provenance(plan, clip, model, request),
+    )
+
+
+def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: GenerateSettings) -> Tensor:
+    """Draw futures of a window's keypoints, the same wherever and whenever it is done.
+
+    Both modes of a window see the same futures.
+    """
+    seed = derive_seed(settings.seed, plan.clip_id, plan.window.start, "futures")
+    return model.predictor.sample(
+        past,
+        settings.future,
+        settings.samples,
+        torch.Generator().manual_seed(seed),
+        settings.temperature,
+    )
+
+
+def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) -> SetProvenance:
+    """All that traces a set back to real clips and forward to being made again."""
+    return SetProvenance(
+        clip_id=plan.clip_id,
+        clip_name=clip.name,
+        label=clip.label,
+        split=clip.split,
+        onset=clip.onset,
+        fps=clip.fps,
+        window_start=plan.window.start,
+        past=plan.window.past,
+        future=plan.window.future,
+        mode=plan.mode,
+        source_clip_id=plan.source.clip_id,
+        source_clip_name=plan.source.entry.name,
+        source_frame=plan.source.frame,
+        backbone=model.backbone.name,
+        forecaster=model.predictor.name,
+        weights_id=model.weights_id,
+        settings_id=content_id("settings", **request.settings.model_dump(mode="json")),
+        settings=json.dumps(
+            {
+                "generate": request.settings.model_dump(mode="json"),
+                "clips": request.clips.model_dump(mode="json"),
+            },
+            sort_keys=True,
+        ),
+        seed=request.settings.seed,
+        samples=request.settings.samples,
+        keep=request.settings.keep,
+        run_id=request.run_id,
+        version=request.version,
+    )

@@ -1,0 +1,101 @@
+"""What a user asks of `flawcast generate`."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from configs.errors import SettingsError
+from configs.settings import GenerateSettings, Settings, validated
+from generators.model import read_card
+
+Mode = Literal["reconstruction", "transfer"]
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class GenerateRequest(Settings):
+    """Where to read and write, and how; `settings` alone decides what a set holds.
+
+    Args:
+        clips: Folder of clips, or one clip.
+        model: Model folder.
+        store: Path or URL of the store; made if absent.
+        sources: Folder of clips to animate in transfer mode; None for the same clips.
+        modes: Which modes.
+        settings: What a set holds.
+        size: Frame size; None for the size that the model was trained at.
+        windows: At most so many windows of each clip, evenly spread; None for all.
+        workers: Ray worker processes, where Ray is started by the run.
+        ray_address: A running Ray cluster; None starts one on this machine.
+    """
+
+    clips: Path
+    model: Path
+    store: str
+    sources: Path | None = None
+    modes: tuple[Mode, ...] = ("reconstruction",)
+    settings: GenerateSettings = GenerateSettings()
+    size: int | None = Field(None, ge=16, le=1024)
+    windows: int | None = Field(None, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    ray_address: str | None = None
+
+
+def request_from_options(
+    *,
+    clips: Path,
+    model: Path,
+    store: str,
+    mode: str,
+    settings: dict[str, Any],
+    sources: Path | None = None,
+    forecaster: str | None = None,
+    windows: int | None = None,
+    workers: int | None = None,
+    ray_address: str | None = None,
+) -> GenerateRequest:
+    """Fill in what the command line left open from the model's card.
+
+    Args:
+        clips: As in `GenerateRequest`.
+        model: As in `GenerateRequest`.
+        store: As in `GenerateRequest`.
+        mode: "reconstruction", "transfer" or "both".
+        settings: Of `GenerateSettings`; past and future may be None: as the model was trained.
+        sources: As in `GenerateRequest`.
+        forecaster: Refuse a model whose forecaster has another name.
+        windows: As in `GenerateRequest`.
+        workers: As in `GenerateRequest`; None for one per core.
+        ray_address: As in `GenerateRequest`.
+
+    Raises:
+        FlawcastError: If the model cannot be read, has another forecaster, or a value does not fit.
+    """
+    card = read_card(model)
+    trained = card["settings"]
+    if forecaster not in (None, trained["forecaster"]["name"]):
+        raise SettingsError(
+            f"forecaster: expected {forecaster}, {model} holds {trained['forecaster']['name']}; "
+            "name its own or train another model"
+        )
+    for horizon in ("past", "future"):
+        if settings.get(horizon) is None:
+            settings = {**settings, horizon: trained["forecast"][horizon]}
+    values: dict[str, Any] = {
+        "clips": clips,
+        "model": model,
+        "store": store,
+        "sources": sources,
+        "modes": ("reconstruction", "transfer") if mode == "both" else (mode,),
+        "settings": settings,
+        "windows": windows,
+        "ray_address": ray_address,
+    }
+    if workers is not None:
+        values["workers"] = workers
+    return validated(GenerateRequest, values, "options")

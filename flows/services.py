@@ -1,0 +1,196 @@
+"""Starts what a run needs and is not there: a Prefect server and a Ray; stops both at the end.
+
+Tasks on Ray workers that find no Prefect server start one each, which loses records; so a run
+without `PREFECT_API_URL` has a server of its own, on loopback, in a folder that goes with it.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from configs.errors import FlawcastError
+
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_CLI_COLORS": "false",
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray looks for accelerators by itself; without any it must not hide them from torch either.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+START_SECONDS = 90.0
+STOP_SECONDS = 10.0
+SERVER = (sys.executable, "-m", "prefect", "server", "start")
+
+
+def silence_telemetry() -> None:
+    """Switch telemetry off in this process and all it starts; the user's own choice stands."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that a stopped run cleans up as well."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """A short-named temporary folder for what a run's services write; removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="flawcast-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def prefect_api(folder: Path) -> Iterator[str]:
+    """Point Prefect at the configured server, or at one that lives as long as this context.
+
+    Args:
+        folder: Where a server of our own keeps its records.
+
+    Yields:
+        The API's address. Must be entered before Ray starts, whose workers inherit it.
+
+    Raises:
+        FlawcastError: If a server of our own does not answer within 90 seconds.
+    """
+    configured = _configured_api()
+    if configured:
+        os.environ["PREFECT_API_URL"] = configured
+        yield configured
+        return
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+    }
+    environment.pop("PREFECT_API_URL", None)
+    log = folder / "server.log"
+    with log.open("wb") as stream:
+        server = subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
+            [*SERVER, "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us; we stop it after the workers
+            preexec_fn=_die_with_parent,
+        )
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    try:
+        _wait_until_healthy(server, url, log)
+        os.environ["PREFECT_API_URL"] = url
+        os.environ["PREFECT_HOME"] = str(folder / "prefect")
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / "prefect"}):
+            yield url
+    finally:
+        _restore(before)
+        _stop(server)
+
+
+@contextmanager
+def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[dict[str, object]]:
+    """Arguments for Ray: a local one of `workers` processes, or a running cluster.
+
+    Yields:
+        What `ray.init` is to be called with.
+    """
+    if address:
+        yield {"address": address, "log_to_driver": False}
+        return
+    yield {
+        "address": "local",
+        "num_cpus": workers,
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "configure_logging": False,
+        "object_store_memory": 128 * 2**20,  # sets travel through the store, not through Ray
+        "_temp_dir": str(folder / "ray"),
+    }
+
+
+def _configured_api() -> str | None:
+    """Address of the Prefect server that the environment or the active profile names."""
+    from prefect.settings import PREFECT_API_URL
+
+    return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
+
+
+def _free_port() -> int:
+    """A loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this child when its parent dies, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait for the server to answer."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):  # noqa: S310 - loopback
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing was printed"]
+    raise FlawcastError(
+        f"Prefect server: expected an answer within {START_SECONDS:.0f} seconds, got none "
+        f"({last[0]}); start one yourself and set PREFECT_API_URL"
+    )
+
+
+def _restore(before: dict[str, str | None]) -> None:
+    """Put environment variables back."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and all it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if server.poll() is not None:
+            break
+        os.killpg(server.pid, number)
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue

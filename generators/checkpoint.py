@@ -1,0 +1,62 @@
+"""Where a training stands, on disk: weights, optimiser and step, to go on after a kill."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from configs.errors import ModelError
+from generators.weights import read_weights, write_weights
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that holds the last saved state of one training.
+
+    Args:
+        path: The file; its folder must exist.
+        key: Names the training (settings and clips); a file of another key is not used.
+    """
+
+    path: Path
+    key: str
+
+    def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
+        """Replace the file in one step by the state after `step` steps."""
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        for index, moments in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
+        draft = self.path.with_suffix(".part")
+        write_weights(draft, tensors, {"key": self.key, "step": step})
+        draft.replace(self.path)
+
+    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+        """Load the saved state, if there is one of this training.
+
+        Returns:
+            The number of steps done; 0 if there is nothing to go on from.
+        """
+        try:
+            tensors, header = read_weights(self.path)
+        except ModelError:
+            return 0  # none yet, or damaged: begin again
+        if header.get("key") != self.key:
+            return 0
+        model.load_state_dict(_under("model.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimiser.", tensors).items():
+            index, kind = name.split(".")
+            moments.setdefault(int(index), {})[kind] = value
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        return int(header["step"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,202 @@
+"""Clips of the user's own: read, made square, cut into windows of past and future."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from configs.clip_settings import ClipSettings
+from configs.errors import ClipError
+from configs.identity import content_id, hash_files
+from generators.decoding import STILL, Shape, decode, frame_files, mask_files, read_picture
+from generators.frames import resize_square
+from generators.listing import UNLABELLED, ClipEntry, OnReject, Reject, list_clips
+
+__all__ = [
+    "Clip",
+    "ClipEntry",
+    "Reject",
+    "Window",
+    "iter_clips",
+    "list_clips",
+    "read_clip",
+    "read_entry",
+    "read_masks",
+    "split_windows",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A clip as the models see it.
+
+    Args:
+        id: Hash of the file's bytes and of how it is read; the same under any name.
+        name: Path relative to its folder.
+        path: Where it was read from.
+        frames: RGB uint8, (T, H, W, 3), square.
+        label: What it shows.
+        split: "train", "test" or empty.
+        onset: First frame (after the stride) that shows the defect; None if unknown.
+        fps: Frames per second after the stride.
+    """
+
+    id: str
+    name: str
+    path: Path
+    frames: NDArray[np.uint8] = field(repr=False)
+    label: str = UNLABELLED
+    split: str = ""
+    onset: int | None = None
+    fps: float = 25.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a clip: `past` observed frames from `start`, then `future` frames."""
+
+    start: int
+    past: int
+    future: int
+
+
+def read_clip(path: Path | str, settings: ClipSettings | None = None) -> Clip:
+    """Read one clip: a video, a gif, a strip, or a folder of frames.
+
+    Raises:
+        ClipError: If it cannot be read whole; the message names it and the reason.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ClipError(f"{path}: no such file; name a clip")
+    return read_entry(ClipEntry(path.name, path), settings or ClipSettings())
+
+
+def read_entry(entry: ClipEntry, settings: ClipSettings) -> Clip:
+    """Read a listed clip.
+
+    Raises:
+        ClipError: If it cannot be read whole; the message names it and the reason.
+    """
+    try:
+        frames, fps = decode(
+            entry.path,
+            lambda frame: resize_square(frame, settings),
+            settings.stride,
+            settings.max_frames,
+        )
+    except ClipError as error:
+        raise ClipError(f"{entry.name}: {error}") from None
+    files = frame_files(entry.path) if entry.path.is_dir() else [entry.path]
+    return Clip(
+        id=content_id("clip", bytes=hash_files(files), **settings.model_dump(mode="json")),
+        name=entry.name,
+        path=entry.path,
+        frames=np.stack(frames),
+        label=entry.label,
+        split=entry.split,
+        onset=None if entry.onset is None else entry.onset // settings.stride,
+        fps=fps / settings.stride,
+    )
+
+
+def iter_clips(
+    folder: Path,
+    settings: ClipSettings,
+    minimum_frames: int = 1,
+    on_reject: OnReject = lambda reject: None,
+) -> Iterator[Clip]:
+    """Read the clips of a folder in sorted order; those that cannot be used are reported.
+
+    Args:
+        folder: Folder of clips, or one clip.
+        settings: How clips are read.
+        minimum_frames: Shorter clips (after the stride) are left out.
+        on_reject: Called with the name and reason of every clip that is left out.
+
+    Raises:
+        ClipError: If the folder holds no clips, or none of them can be used.
+    """
+    rejects: list[Reject] = []
+
+    def reject(name: str, reason: str) -> None:
+        rejects.append(Reject(name, reason))
+        on_reject(rejects[-1])
+
+    entries = list_clips(folder, on_reject)
+    used = 0
+    for entry in entries:
+        try:
+            clip = read_entry(entry, settings)
+        except ClipError as error:
+            reject(entry.name, str(error).removeprefix(f"{entry.name}: "))
+            continue
+        if len(clip.frames) < minimum_frames:
+            reject(
+                entry.name,
+                f"too short: expected at least {minimum_frames} frames, got {len(clip.frames)}",
+            )
+            continue
+        used += 1
+        yield clip
+    if not used:
+        first = "; ".join(f"{item.name}: {item.reason}" for item in rejects[:3])
+        raise ClipError(
+            f"clips: expected a readable clip of at least {minimum_frames} frames in {folder}, "
+            f"none of {len(entries)} is ({first}); mend or replace them"
+        )
+
+
+def read_masks(entry: ClipEntry, settings: ClipSettings) -> NDArray[np.uint8] | None:
+    """Read a clip's per-frame masks: (T, H, W), or (1, H, W) for one mask of all frames.
+
+    Masks are what labels.csv names, or the `NAME_mask.png` files in a folder of frames.
+
+    Returns:
+        Grey values; None where the clip has no masks.
+
+    Raises:
+        ClipError: If the masks cannot be read.
+    """
+
+    def shape(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return resize_square(np.ascontiguousarray(frame[..., 0]), settings)
+
+    if entry.mask is None:
+        own = mask_files(entry.path) if entry.path.is_dir() else []
+        masks = [_mask(file, shape) for file in own[:: settings.stride]]
+    elif entry.mask.suffix.lower() in STILL:
+        masks = [_mask(entry.mask, shape)]
+    else:
+        masks, _ = decode(entry.mask, shape, settings.stride, settings.max_frames)
+    return np.stack(masks) if masks else None
+
+
+def _mask(path: Path, shape: Shape) -> NDArray[np.uint8]:
+    """One mask picture."""
+    try:
+        return shape(read_picture(path))
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ClipError(f"{path.name}: not a readable mask ({error})") from None
+
+
+def split_windows(length: int, past: int, future: int) -> list[Window]:
+    """Cut a clip of `length` frames into windows that do not overlap, as the paper does.
+
+    Raises:
+        ClipError: If it is too short for one.
+
+    Example:
+        >>> [window.start for window in split_windows(26, past=6, future=6)]
+        [0, 12]
+    """
+    whole = past + future
+    if length < whole:
+        raise ClipError(
+            f"clip: expected at least past + future = {whole} frames, got {length}; "
+            "lower past and future or use longer clips"
+        )
+    return [Window(start, past, future) for start in range(0, length - whole + 1, whole)]

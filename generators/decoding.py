@@ -1,0 +1,192 @@
+"""Files to frames: videos, gifs, folders of frames and strips, each read to RGB uint8."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence, UnidentifiedImageError
+
+from configs.errors import ClipError
+
+VIDEO = {".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v"}
+GIF = {".gif"}
+STILL = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+FORMATS = "mp4, avi, mkv, webm, mov, gif, folders of frames, or PNG strips"
+MOST_PIXELS = 64 * 2**20  # of one picture; more is a mistake or an attack
+LONGEST_SIDE = 4096  # of a video
+MOST_FRAMES = 20_000
+DEFAULT_FPS = 25.0  # of what does not say
+
+Frame = NDArray[np.uint8]
+Shape = Callable[[Frame], Frame]
+
+
+def decode(path: Path, shape: Shape, stride: int, most: int | None) -> tuple[list[Frame], float]:
+    """Read every `stride`-th frame of a clip, shaping each as soon as it is decoded.
+
+    Args:
+        path: A video, a gif, a strip, or a folder of frames.
+        shape: Makes a frame (H, W, 3) or (H, W) what the caller wants; only its results are kept.
+        stride: Keep every n-th frame.
+        most: Stop after so many kept frames; None for all.
+
+    Returns:
+        Kept frames and frames per second (before the stride).
+
+    Raises:
+        ClipError: If the file cannot be read whole; the message is the reason alone.
+    """
+    limit = MOST_FRAMES if most is None else min(most, MOST_FRAMES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # decoders warn of what we report as errors
+            frames, fps = _opener(path)(path)
+            kept: list[Frame] = []
+            for index, frame in enumerate(frames):
+                if index % stride == 0:
+                    if len(kept) == limit:
+                        break
+                    kept.append(shape(frame))
+    except ClipError:
+        raise
+    except FFmpegError as error:
+        raise ClipError(f"not a readable video ({_reason(error)})") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ClipError(f"not a readable picture ({_reason(error)})") from None
+    except (OSError, EOFError, SyntaxError, ValueError, IndexError, cv2.error) as error:
+        raise ClipError(f"damaged ({_reason(error)})") from None
+    if len(kept) == MOST_FRAMES and most is None:
+        raise ClipError(
+            f"expected at most {MOST_FRAMES} frames, got more; cut it or raise the stride"
+        )
+    if not kept:
+        raise ClipError("holds no frames")
+    return kept, fps
+
+
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Sort key that puts frame 9 before frame 10."""
+    return [(int(part or 0), text) for part, text in re.findall(r"(\d+)|(\D+)", path.name)]
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """A folder's frames in natural order, without its masks and hidden files."""
+    return sorted(
+        (
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in STILL
+            and not path.name.startswith(".")
+            and not path.stem.endswith("_mask")
+        ),
+        key=natural_key,
+    )
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """A folder's per-frame masks (`NAME_mask.png`) in natural order."""
+    return sorted(folder.glob("*_mask.png"), key=natural_key)
+
+
+def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
+    """The reader for a kind of file."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return _folder
+    if suffix in VIDEO:
+        return _video
+    if suffix in GIF:
+        return _gif
+    if suffix in STILL:
+        return _strip
+    raise ClipError(f"not a clip: expected {FORMATS}, got {suffix or 'a file without suffix'}")
+
+
+def _video(path: Path) -> tuple[Iterator[Frame], float]:
+    """Frames of a video, decoded on one thread so that they are the same everywhere."""
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise ClipError("holds no video stream")
+        stream = container.streams.video[0]
+        rate = float(stream.average_rate or Fraction(0)) or DEFAULT_FPS
+        if max(stream.width, stream.height) > LONGEST_SIDE:
+            raise ClipError(
+                f"expected at most {LONGEST_SIDE} pixels a side, got {stream.width}x{stream.height}"
+            )
+    return _video_frames(path), rate
+
+
+def _video_frames(path: Path) -> Iterator[Frame]:
+    """Decode frame by frame."""
+    count = 0
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        expected = stream.frames
+        try:
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    raise ClipError(f"damaged after frame {count}")
+                count += 1
+                yield frame.to_ndarray(format="rgb24")
+        except FFmpegError as error:
+            raise ClipError(f"damaged after frame {count} ({_reason(error)})") from None
+    if count < expected - 1:  # some containers count one frame too many
+        raise ClipError(f"damaged after frame {count}: its header promises {expected}")
+
+
+def _gif(path: Path) -> tuple[Iterator[Frame], float]:
+    """Frames of an animated gif, with disposal and transparency applied."""
+    with Image.open(path) as image:
+        _check_pixels(image)
+        milliseconds = image.info.get("duration") or 1000 / DEFAULT_FPS
+    return _gif_frames(path), 1000 / milliseconds
+
+
+def _gif_frames(path: Path) -> Iterator[Frame]:
+    """Decode frame by frame."""
+    with Image.open(path) as image:
+        for frame in ImageSequence.Iterator(image):
+            yield np.asarray(frame.convert("RGB"))
+
+
+def _folder(path: Path) -> tuple[Iterator[Frame], float]:
+    """Frames of a folder of pictures."""
+    return (read_picture(file) for file in frame_files(path)), DEFAULT_FPS
+
+
+def _strip(path: Path) -> tuple[Iterator[Frame], float]:
+    """Frames that stand side by side in one picture, each as wide as high."""
+    strip = read_picture(path)
+    height, width = strip.shape[:2]
+    if width < 2 * height or width % height:
+        raise ClipError(
+            f"not a strip: expected a width that is a multiple of the height, got {width}x{height}"
+        )
+    return iter(np.split(strip, width // height, axis=1)), DEFAULT_FPS
+
+
+def read_picture(path: Path) -> Frame:
+    """One picture as RGB (H, W, 3)."""
+    with Image.open(path) as image:
+        _check_pixels(image)
+        return np.asarray(image.convert("RGB"))
+
+
+def _check_pixels(image: Image.Image) -> None:
+    """Refuse pictures that would fill the memory."""
+    if image.width * image.height > MOST_PIXELS:
+        raise ClipError(f"expected at most 64 megapixels, got {image.width}x{image.height}")
+
+
+def _reason(error: BaseException) -> str:
+    """A decoder's own words, on one line, without paths."""
+    text = getattr(error, "strerror", None) or str(error).split(":")[-1]
+    return " ".join(str(text).split()).lower() or type(error).__name__

@@ -1,0 +1,176 @@
+"""Which clips a folder holds, and what its labels.csv says of them; nothing is decoded here."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from configs.errors import ClipError
+from generators.decoding import FORMATS, GIF, STILL, VIDEO, frame_files
+
+LABELS = "labels.csv"
+COLUMNS = ("file", "label", "split", "onset", "mask")
+UNLABELLED = "unlabelled"
+MASKS = "masks"  # a folder of this name holds masks, not clips
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A clip that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClipEntry:
+    """A clip that a folder holds, not yet read.
+
+    Args:
+        name: Path relative to the folder, with forward slashes.
+        path: The file, or the folder of frames.
+        label: From labels.csv, or else the first sub-folder, or else "unlabelled".
+        split: From labels.csv; empty if it says nothing.
+        onset: First frame of the file that shows the defect; None if unknown.
+        mask: A mask video, picture or folder; None without.
+    """
+
+    name: str
+    path: Path
+    label: str = UNLABELLED
+    split: str = ""
+    onset: int | None = None
+    mask: Path | None = None
+
+
+OnReject = Callable[[Reject], None]
+
+
+def list_clips(folder: Path, on_reject: OnReject = lambda reject: None) -> list[ClipEntry]:
+    """Find the clips of a folder, in sorted order.
+
+    A clip is a video, a gif, a strip of frames side by side in one picture, or a folder that holds
+    pictures only (its frames). Sub-folders of clips are labels. Files that labels.csv does not name
+    are clips too, labelled by their sub-folder.
+
+    Args:
+        folder: The folder; a single file, or a folder of frames, is one clip.
+        on_reject: Called for each clip that cannot be listed.
+
+    Raises:
+        ClipError: If the folder is absent or holds no clips, or labels.csv is malformed.
+    """
+    if not folder.exists():
+        raise ClipError(f"clips: expected a folder of clips ({FORMATS}), {folder} does not exist")
+    if folder.is_file() or _is_frames(folder):
+        return [ClipEntry(folder.name, folder)]
+    rows = _read_labels(folder, on_reject)
+    masks = {row.mask for row in rows.values()}
+    entries = []
+    for path in _walk(folder):
+        name = path.relative_to(folder).as_posix()
+        if path in masks:
+            continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            on_reject(Reject(name, "a link that leads out of the folder"))
+            continue
+        label = name.split("/")[0] if "/" in name else UNLABELLED
+        row = rows.get(name, ClipEntry(name, path))
+        label = row.label if row.label != UNLABELLED else label
+        entries.append(ClipEntry(name, path, label, row.split, row.onset, row.mask))
+    if not entries:
+        raise ClipError(f"clips: expected {FORMATS} in {folder}, found none; name another folder")
+    return entries
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Clips below a folder: files that look like clips, and folders of frames."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == MASKS:
+            continue
+        if path.is_dir():
+            if _is_frames(path):
+                yield path
+            elif not path.is_symlink():
+                yield from _walk(path)
+        elif path.suffix.lower() in VIDEO | GIF | STILL and not path.stem.endswith("_mask"):
+            yield path
+
+
+def _is_frames(folder: Path) -> bool:
+    """Whether a folder is one clip: pictures, at least two, no sub-folders, and not strips."""
+    if any(path.is_dir() for path in folder.iterdir()):
+        return False
+    frames = frame_files(folder)
+    others = [path for path in folder.iterdir() if path.suffix.lower() in VIDEO | GIF]
+    return len(frames) >= 2 and not others and not _is_strip(frames[0])
+
+
+def _is_strip(path: Path) -> bool:
+    """Whether a picture's header says that it is several squares side by side."""
+    try:
+        with Image.open(path) as image:
+            return image.width >= 2 * image.height and image.width % image.height == 0
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return False
+
+
+def _read_labels(folder: Path, on_reject: OnReject) -> dict[str, ClipEntry]:
+    """Rows of labels.csv by file."""
+    path = folder / LABELS
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            table = csv.DictReader(stream)
+            columns, rows = table.fieldnames or [], list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ClipError(f"{path}: expected CSV in UTF-8, {error}") from None
+    unknown = [str(column) for column in columns if column not in COLUMNS]
+    if unknown or "file" not in columns:
+        raise ClipError(
+            f"{path}: expected the columns {', '.join(COLUMNS)} (only file is needed), "
+            f"got {', '.join(map(str, columns))}; rename or remove {', '.join(unknown) or 'none'}"
+        )
+    entries: dict[str, ClipEntry] = {}
+    for number, row in enumerate(rows, start=2):
+        where = f"{path} line {number}"
+        if None in row:
+            raise ClipError(f"{where}: expected {len(columns)} values, got more; quote commas")
+        entry = _entry(folder, {key: value or "" for key, value in row.items()}, where)
+        if entry.name in entries:
+            raise ClipError(f"{where}: {entry.name} is there twice; keep one row")
+        if entry.path.exists():
+            entries[entry.name] = entry
+        else:
+            on_reject(Reject(entry.name, f"named by {LABELS}, but there is no such file"))
+    return entries
+
+
+def _entry(folder: Path, row: dict[str, str], where: str) -> ClipEntry:
+    """One row of labels.csv."""
+    onset = row.get("onset", "").strip()
+    if onset and not onset.isdecimal():
+        raise ClipError(f"{where}: onset: expected a frame number from 0, got {onset!r}")
+    mask = row.get("mask", "").strip()
+    path = _inside(folder, row["file"].strip(), where)
+    return ClipEntry(
+        name=path.relative_to(folder).as_posix(),
+        path=path,
+        label=row.get("label", "").strip() or UNLABELLED,
+        split=row.get("split", "").strip(),
+        onset=int(onset) if onset else None,
+        mask=_inside(folder, mask, where) if mask else None,
+    )
+
+
+def _inside(folder: Path, name: str, where: str) -> Path:
+    """A path below the folder; anything else is refused."""
+    path = folder / name
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ClipError(f"{where}: expected a path inside the folder, got {name!r}")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ClipError(f"{where}: {name!r} leads out of the folder")
+    return path

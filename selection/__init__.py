@@ -1,0 +1,1 @@
+"""Metrics and selectors over arrays (NumPy, OpenCV, scikit-image)."""

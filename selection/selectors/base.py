@@ -1,0 +1,52 @@
+"""What every selector gets and gives: candidates in, the indices of those to keep out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import SettingsError, ShapeError
+from configs.registry import Registry
+from configs.shapes import expect_shape
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The sampled futures of one clip, from which a selector keeps some.
+
+    Args:
+        videos: RGB uint8, (N, F, H, W, 3).
+        mae: Distance of each to the reference on the [0, 1] pixel scale, (N,).
+    """
+
+    videos: NDArray[np.uint8]
+    mae: NDArray[np.floating]
+
+    def __post_init__(self) -> None:
+        samples = expect_shape("videos", self.videos, "N F H W 3")["N"]
+        expect_shape("mae", self.mae, f"{samples}")
+        if not np.isfinite(self.mae).all():
+            raise ShapeError("mae: expected a finite number for each sample, got nan or infinity")
+
+
+Selector = Callable[[Candidates, int], NDArray[np.intp]]
+"""Takes candidates and how many to keep; gives their distinct indices, (keep,), best first."""
+
+SELECTORS: Registry[Selector] = Registry("selector", "selection.selectors")
+
+
+def check_keep(candidates: Candidates, keep: int) -> None:
+    """Refuse to keep none, or more than were sampled.
+
+    Raises:
+        SettingsError: If `keep` is not in [1, N].
+    """
+    samples = len(candidates.mae)
+    if keep < 1:
+        raise SettingsError(f"keep: expected at least 1, got {keep}; raise keep")
+    if keep > samples:
+        raise SettingsError(
+            f"keep: expected at most samples = {samples}, got {keep}; "
+            "lower keep or draw more samples"
+        )

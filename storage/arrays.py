@@ -1,0 +1,95 @@
+"""A set's arrays in one Zarr group: written once, read back only if they are what was written."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from configs.errors import StoreError
+from storage.schema import ARRAYS
+
+
+def array_sha256(array: NDArray[Any]) -> str:
+    """SHA-256 over type, shape and bytes (64 hexadecimal digits)."""
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a new group; one video is one chunk, all videos are one shard.
+
+    Args:
+        folder: A folder that does not exist yet: two writers in one shard would lose data.
+        arrays: By name, as in `SampleSet.arrays`.
+    """
+    group = zarr.create_group(store=folder, zarr_format=3)
+    for name, values in arrays.items():
+        videos = name == "videos"
+        stored = group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(1, *values.shape[1:]) if videos else values.shape,
+            shards=values.shape if videos else None,
+            compressors=ZstdCodec(level=3),
+        )
+        stored[...] = values
+
+
+def open_array(folder: Path, name: str, row: Mapping[str, Any]) -> zarr.Array[Any]:
+    """Open one array without reading it.
+
+    The size is compared with the row before anything is read: damaged metadata cannot ask for
+    more memory than the set needs.
+
+    Args:
+        folder: The set's array folder.
+        name: Which array.
+        row: The set's committed row.
+
+    Raises:
+        StoreError: If the array is absent or not of the type and shape that the row says.
+    """
+    wanted = (ARRAYS[name].dtype, ARRAYS[name].shape(row))
+    try:
+        array = zarr.open_array(store=folder / name, mode="r", zarr_format=3)
+        found = (str(array.dtype), array.shape)
+    except Exception as error:  # damaged metadata raises all kinds of errors
+        raise StoreError(f"{name}: cannot be read, {_reason(error)}") from error
+    if found != wanted:
+        raise StoreError(f"{name}: expected {wanted[0]} {wanted[1]}, got {found[0]} {found[1]}")
+    return array
+
+
+def read_array(array: zarr.Array[Any], name: str, place: Any, sha256: str) -> NDArray[Any]:
+    """Read an array or a part of it and compare its checksum.
+
+    A chunk that is missing reads as zeros without an error: the checksum notices.
+
+    Args:
+        array: An open array.
+        name: What it is called in messages.
+        place: Which part; `...` for all.
+        sha256: What `array_sha256` gave when it was written.
+
+    Raises:
+        StoreError: If it cannot be read or is not what was written.
+    """
+    try:
+        values = np.asarray(array[place])
+    except Exception as error:  # damaged chunks raise all kinds of errors
+        raise StoreError(f"{name}: cannot be read, {_reason(error)}") from error
+    if array_sha256(values) != sha256:
+        raise StoreError(f"{name}: the bytes are not those that were written")
+    return values
+
+
+def _reason(error: Exception) -> str:
+    """An error as one short line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,0 +1,65 @@
+"""Files that survive a power cut, and the one step by which a file appears whole or not at all."""
+
+import os
+import shutil
+from pathlib import Path
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that does not exist yet, through to the disk.
+
+    Raises:
+        OSError: If it exists or cannot be written.
+    """
+    with path.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def sync(path: Path) -> None:
+    """Bring one file's bytes, or one folder's names, through to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring a folder and everything below it through to the disk."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(Path(place, name))
+        sync(Path(place))
+
+
+def publish(draft: Path, final: Path) -> bool:
+    """Give a finished file its final name, unless another file has it.
+
+    A hard link appears in one step and never replaces anything, unlike a rename. The draft, in
+    the same folder, goes away.
+
+    Returns:
+        False if the name was taken.
+
+    Raises:
+        OSError: If the file system has no hard links, or cannot be written.
+    """
+    try:
+        os.link(draft, final)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    sync(final.parent)
+    return True
+
+
+def discard(*paths: Path) -> None:
+    """Remove files and folders that nobody names; what cannot be removed stays."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

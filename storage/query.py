@@ -1,0 +1,184 @@
+"""SQL over the Parquet files of committed sets, closed to everything else."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+
+from configs.errors import QueryError, StoreError
+from storage.schema import ATTEMPT, COMMITS, SAMPLES, SETS
+
+SANDBOX: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,  # no files, no network, no other databases
+    "python_enable_replacements": False,  # no variables of this process
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "temp_directory": "",  # nothing is written, not even what does not fit memory
+}
+SCHEMAS = {"sets": SETS, "samples": SAMPLES}
+IDS = {"sets": "set_id", "samples": "sample_id"}
+STATEMENTS = {"sets": "SELECT * FROM sets", "samples": "SELECT * FROM samples"}
+ERROR_KIND = re.compile(r"[A-Z][A-Za-z ]{2,20} Error: ")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a store; the arguments are those of `SampleStore.query`."""
+
+    where: str | None
+    order_by: str | None
+    limit: int | None
+    rows: str
+
+
+def answer(question: Question, sets: Path, set_ids: Sequence[str], samples: Path) -> pa.Table:
+    """Answer a question from the rows of the given sets.
+
+    Args:
+        question: What is asked.
+        sets: Folder of the sets' rows.
+        set_ids: The committed sets: a snapshot, later commits do not matter.
+        samples: Folder of the samples' rows.
+
+    Raises:
+        QueryError: If the question is not valid.
+        StoreError: If a file is damaged.
+    """
+    _check(question)
+    paths = [sets / f"{set_id}.parquet" for set_id in set_ids]
+    if question.rows == "samples":
+        paths = [samples / name for name in _samples_files(paths)]
+    schema = SCHEMAS[question.rows]
+    table = pads.dataset([str(path) for path in paths], schema=schema, format="parquet")
+    with closing(duckdb.connect(":memory:", config=SANDBOX)) as connection:
+        connection.register(question.rows, table)
+        connection.execute("SET lock_configuration = true")
+        try:
+            return _ask(connection, question)
+        except duckdb.Error as error:
+            _raise_if_damaged(paths)
+            raise _query_error("query", error, question.rows) from None
+
+
+def _check(question: Question) -> None:
+    """Refuse what needs no SQL to be seen as wrong."""
+    if question.rows not in SCHEMAS:
+        raise QueryError(f"rows: expected 'sets' or 'samples', got {question.rows!r}")
+    if question.limit is not None and question.limit < 0:
+        raise QueryError(f"limit: expected 0 or more, got {question.limit}; leave it out for all")
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> pa.Table:
+    """Put the statement together, each expression checked by itself."""
+    statement = STATEMENTS[question.rows]
+    where, order = "", f" ORDER BY {IDS[question.rows]}"  # so that an answer is always the same
+    if question.where is not None:
+        where = f" WHERE ({question.where}\n)"  # the line ends a comment in the expression
+        _check_clause(connection, "where", statement, where, question.rows)
+    if question.order_by is not None:
+        order = f" ORDER BY {question.order_by}\n, {IDS[question.rows]}"
+        _check_clause(connection, "order by", statement, order, question.rows)
+    limit = "" if question.limit is None else f" LIMIT {int(question.limit)}"
+    return connection.sql(statement + where + order + limit).to_arrow_table()
+
+
+def _check_clause(
+    connection: duckdb.DuckDBPyConnection, name: str, statement: str, clause: str, rows: str
+) -> None:
+    """See that a user's text is one clause of known columns and nothing more.
+
+    The text is parsed in its place; all else of the statement must come out as it was without it.
+    Table functions are refused as such: the sandbox stops those that are known to read files.
+    """
+    try:
+        found, plain = _parse(connection, statement + clause), _parse(connection, statement)
+        if isinstance(found.get("error_message"), str):
+            raise duckdb.ParserException(found["error_message"])
+        texts = list(_without_clause(found, name)), list(_without_clause(plain, name))
+        functions = any(node.get("type") == "TABLE_FUNCTION" for node in _nodes(found))
+        if texts[0] != texts[1] or functions:
+            raise duckdb.ParserException(
+                "expected expressions over the columns" + ", without table functions" * functions
+            )
+        connection.sql(statement + clause)  # binds the columns; nothing is read
+    except (duckdb.Error, RecursionError) as error:
+        raise _query_error(name, error, rows) from None
+
+
+def _parse(connection: duckdb.DuckDBPyConnection, statement: str) -> dict[str, Any]:
+    """DuckDB's own parse tree of a statement."""
+    found = connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchone()
+    tree: dict[str, Any] = json.loads(found[0]) if found else {}
+    return tree
+
+
+def _without_clause(tree: dict[str, Any], name: str) -> Iterator[str]:
+    """The statements of a tree with one clause left out, as text."""
+    for statement in tree["statements"]:
+        node = dict(statement["node"])
+        if name == "where":
+            node.pop("where_clause", None)
+        else:
+            kinds = [modifier["type"] for modifier in node.pop("modifiers", [])]
+            node["others"] = [kind for kind in kinds if kind != "ORDER_MODIFIER"]
+        yield json.dumps(node, sort_keys=True)
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """All objects of a parse tree."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+
+
+def _query_error(name: str, error: Exception, rows: str) -> QueryError:
+    """One line: what is wrong, what it may have meant, and the columns that there are."""
+    reason = " ".join(str(error).split("\n\nLINE")[0].split())
+    reason = ERROR_KIND.sub("", reason, count=1)
+    columns = ", ".join(SCHEMAS[rows].names)
+    return QueryError(
+        f"{name}: {reason}; text stands in 'single quotes', the columns are: {columns}"
+    )
+
+
+def _samples_files(paths: Sequence[Path]) -> list[str]:
+    """Names of the samples files that the sets' rows give."""
+    table = pads.dataset([str(path) for path in paths], schema=COMMITS, format="parquet")
+    try:
+        names: list[str] = table.to_table(columns=["samples_file"])["samples_file"].to_pylist()
+    except (pa.ArrowException, OSError):
+        _raise_if_damaged(paths)
+        raise
+    for name in names:
+        stem, _, suffix = str(name).rpartition(".")
+        if suffix != "parquet" or not ATTEMPT.fullmatch(stem):
+            raise StoreError(f"samples file: {name!r} is no name in a store; see `flawcast verify`")
+    return names
+
+
+def _raise_if_damaged(paths: Sequence[Path]) -> None:
+    """Tell a damaged file from a mistake in the question.
+
+    Raises:
+        StoreError: If one of the files is not whole.
+    """
+    for path in paths:
+        try:
+            pq.ParquetFile(path).read(use_threads=False)
+        except (pa.ArrowException, OSError):
+            raise StoreError(
+                f"{path}: missing or damaged; `flawcast verify` lists what is"
+            ) from None

@@ -1,0 +1,149 @@
+"""Parquet rows: a set and its samples to rows, and rows back once their checksum agrees."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from configs.errors import StoreError
+from storage.arrays import array_sha256
+from storage.sample_set import SampleSet
+from storage.schema import ATTEMPT, COMMITS, SAMPLES
+
+
+def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
+    """Turn a set into the bytes of its two Parquet files.
+
+    Args:
+        sample_set: A set that was checked.
+        attempt: Name of the array folder and, with ".parquet", of the samples file.
+
+    Returns:
+        The samples file, and the file with the set's one row, which names the other.
+
+    Raises:
+        StoreError: If a value of the provenance has the wrong type.
+    """
+    about = _about(sample_set)
+    samples = _encode(_sample_rows(sample_set, about), SAMPLES)
+    kept = sample_set.mae[sample_set.indices].astype(np.float64)
+    checksums = {name: array_sha256(array) for name, array in sample_set.arrays().items()}
+    row = {
+        "set_id": sample_set.id,
+        "mae": float(kept.mean()),
+        "best_mae": float(kept.min()),
+        "ssim": float(sample_set.ssim.astype(np.float64).mean()),
+        **about,
+        "arrays": attempt,
+        "samples_file": f"{attempt}.parquet",
+        "checksums": json.dumps({**checksums, "samples": hashlib.sha256(samples).hexdigest()}),
+    }
+    row["row_sha256"] = _row_sha256(_table([row], COMMITS).to_pylist()[0])
+    return samples, _encode([row], COMMITS)
+
+
+def read_commit(data: bytes, set_id: str) -> dict[str, Any]:
+    """Read a set's row.
+
+    Args:
+        data: Of the file in sets/.
+        set_id: The set that the file is named after.
+
+    Raises:
+        StoreError: If the row is damaged, of another set, or names files outside its store.
+    """
+    rows = _decode(data, COMMITS, "row")
+    if len(rows) != 1 or rows[0]["row_sha256"] != _row_sha256(rows[0]):
+        raise StoreError("row: the values are not those that were written")
+    row = rows[0]
+    attempt = str(row["arrays"])
+    named = ATTEMPT.fullmatch(attempt) and row["samples_file"] == f"{attempt}.parquet"
+    if row["set_id"] != set_id or not named or attempt.split(".")[0] != set_id:
+        raise StoreError(f"row: names other files than those of {set_id}")
+    return row | {"checksums": json.loads(row["checksums"])}
+
+
+def read_samples(data: bytes, sha256: str) -> list[dict[str, Any]]:
+    """Read the rows of a set's kept samples.
+
+    Raises:
+        StoreError: If the file is not what was written.
+    """
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StoreError("samples: the bytes are not those that were written")
+    return _decode(data, SAMPLES, "samples")
+
+
+def _about(sample_set: SampleSet) -> dict[str, Any]:
+    """What both tables say of a set."""
+    _, _, height, width, _ = sample_set.videos.shape
+    coherence = float(sample_set.coherence)
+    return {
+        **asdict(sample_set.provenance),
+        "apd": float(sample_set.apd),
+        "hold_mae": float(sample_set.hold_mae),
+        "coherence": None if np.isnan(coherence) else coherence,
+        "height": height,
+        "width": width,
+        "keypoint_length": sample_set.keypoints.shape[2],
+        "created_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+
+
+def _sample_rows(sample_set: SampleSet, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per kept video."""
+    return [
+        {
+            **about,
+            "sample_id": sample_set.sample_id(index),
+            "set_id": sample_set.id,
+            "index": index,
+            "rank": rank,
+            "mae": float(sample_set.mae[index]),
+            "ssim": float(sample_set.ssim[rank]),
+            "diversity": float(sample_set.diversity[rank]),
+            "video_sha256": array_sha256(sample_set.videos[rank]),
+        }
+        for rank, index in enumerate(sample_set.indices)
+    ]
+
+
+def _row_sha256(row: Mapping[str, Any]) -> str:
+    """SHA-256 over all columns but the checksum itself."""
+    values = {name: value for name, value in row.items() if name != "row_sha256"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table, each column of its declared type."""
+    try:
+        return pa.Table.from_pylist(rows, schema=schema)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise StoreError(f"provenance: a value has the wrong type, {reason}") from None
+
+
+def _encode(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
+    """The bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(_table(rows, schema), sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def _decode(data: bytes, schema: pa.Schema, what: str) -> list[dict[str, Any]]:
+    """The rows of a Parquet file, which must have exactly these columns."""
+    try:
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(f"{what}: cannot be read, {reason}") from None
+    if not table.schema.equals(schema):
+        raise StoreError(f"{what}: expected the columns of a flawcast store, got others")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows

@@ -1,0 +1,222 @@
+"""The record of a sample set, and the check that it passes before it is written."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import StoreError
+from configs.shapes import expect_shape
+from storage.schema import ARRAYS, SET_ID
+
+MODES = ("reconstruction", "transfer")
+
+
+@dataclass(frozen=True)
+class SetProvenance:
+    """Where a set comes from, and all that is needed to make it again.
+
+    Args:
+        clip_id: Content hash of the clip whose future was sampled.
+        clip_name: Its name in the user's folder.
+        label: Its label.
+        split: Its split, for instance "train".
+        onset: Frame at which its defect begins, None if it has none or it is not known.
+        window_start: First frame of the window.
+        past: Observed frames, P.
+        future: Predicted frames, F.
+        mode: "reconstruction" or "transfer".
+        source_clip_id: Content hash of the clip whose frame was animated.
+        source_clip_name: Its name.
+        source_frame: Index of that frame.
+        backbone: Name of the motion backbone.
+        forecaster: Name of the forecaster.
+        weights_id: Content hash of the model's weights.
+        settings_id: Content hash of the settings.
+        settings: The settings as JSON.
+        seed: The run's seed.
+        samples: Futures drawn, N.
+        keep: Futures kept, K.
+        fps: Frames per second of the clip, None if not known.
+        run_id: The run that made the set; it decides nothing.
+        version: Version of flawcast.
+    """
+
+    clip_id: str
+    clip_name: str
+    label: str
+    split: str | None
+    onset: int | None
+    window_start: int
+    past: int
+    future: int
+    mode: str
+    source_clip_id: str
+    source_clip_name: str
+    source_frame: int
+    backbone: str
+    forecaster: str
+    weights_id: str
+    settings_id: str
+    settings: str
+    seed: int
+    samples: int
+    keep: int
+    fps: float | None
+    run_id: str
+    version: str
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSet:
+    """The sampled futures of one window: kept videos, keypoints and scores of all.
+
+    Args:
+        id: Content hash of all that decides the set, "set-" and hexadecimal digits.
+        videos: Kept videos, best first, RGB, (K, F, H, W, 3).
+        indices: Which of the N futures each kept video is.
+        keypoints: Of all futures, (N, F, D).
+        mae: Of all futures, on the [0, 1] pixel scale, (N,).
+        hold_mae: The same error for repeating the last observed frame.
+        past: Observed frames, RGB, (P, H, W, 3).
+        reference: What the futures are compared with, RGB, (F, H, W, 3).
+        source: The frame that was animated, RGB, (H, W, 3).
+        ssim: Of the kept videos, (K,).
+        diversity: Mean distance of each kept video to the other kept ones, (K,).
+        apd: Average pairwise displacement of the kept videos.
+        coherence: Their frame-to-frame displacement over the reference's; nan where that is 0.
+        provenance: Where the set comes from.
+    """
+
+    id: str
+    videos: NDArray[np.uint8]
+    indices: list[int]
+    keypoints: NDArray[np.float32]
+    mae: NDArray[np.float32]
+    hold_mae: float
+    past: NDArray[np.uint8]
+    reference: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    ssim: NDArray[np.float32]
+    diversity: NDArray[np.float32]
+    apd: float
+    coherence: float
+    provenance: SetProvenance
+
+    def sample_id(self, index: int) -> str:
+        """Id of one of the N futures."""
+        return f"{self.id}-{index:03d}"
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What goes into the array folder, by name."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
+
+def check_set_id(set_id: str) -> None:
+    """Refuse what is not an id of a set, so that no id can name another file.
+
+    Raises:
+        StoreError: If it is not "set-" and 16 to 64 hexadecimal digits.
+    """
+    if not isinstance(set_id, str) or not SET_ID.fullmatch(set_id):
+        raise StoreError(
+            f"set id: expected 'set-' and 16 to 64 hexadecimal digits, got {set_id!r}; "
+            "list the sets with `flawcast query`"
+        )
+
+
+def check_sample_set(sample_set: SampleSet) -> None:
+    """Check everything that can be wrong with a set before anything of it is written.
+
+    Raises:
+        ShapeError: If the axes of the arrays do not agree.
+        StoreError: If a type, a value or the provenance does not fit.
+    """
+    check_set_id(sample_set.id)
+    _check_types(sample_set)
+    sizes = _check_axes(sample_set)
+    _check_indices(sample_set.indices, sizes["N"])
+    _check_values(sample_set)
+    _check_provenance(sample_set.provenance, sizes)
+
+
+def _check_types(sample_set: SampleSet) -> None:
+    """Every array has the type it is stored as."""
+    wanted = {name: stored.dtype for name, stored in ARRAYS.items()}
+    for name, dtype in {**wanted, "ssim": "float32", "diversity": "float32"}.items():
+        found = getattr(sample_set, name)
+        if not isinstance(found, np.ndarray) or found.dtype != dtype:
+            what = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
+            raise StoreError(f"{name}: expected an array of {dtype}, got {what}; convert it first")
+
+
+def _check_axes(sample_set: SampleSet) -> dict[str, int]:
+    """Arrays that share an axis agree on its length, and none is empty."""
+    sizes = expect_shape("videos", sample_set.videos, "K F H W 3")
+    known = {"K": len(sample_set.indices), **sizes}
+    axes = {
+        "videos": "K F H W 3",
+        "reference": "F H W 3",
+        "source": "H W 3",
+        "past": "P H W 3",
+        "keypoints": "N F D",
+        "mae": "N",
+        "ssim": "K",
+        "diversity": "K",
+    }
+    for name, pattern in axes.items():
+        filled = " ".join(str(known.get(axis, axis)) for axis in pattern.split())
+        known |= expect_shape(name, getattr(sample_set, name), filled)
+    if len(sample_set.indices) != known["K"]:
+        raise StoreError(
+            f"indices: expected one for each of {known['K']} kept videos, "
+            f"got {len(sample_set.indices)}; give the draw that each video is"
+        )
+    if not all(known.values()):
+        empty = ", ".join(f"{axis} = 0" for axis, size in known.items() if not size)
+        raise StoreError(f"sample set: expected at least one along every axis, got {empty}")
+    return known
+
+
+def _check_indices(indices: list[int], samples: int) -> None:
+    """Kept videos are different draws."""
+    if len(set(indices)) < len(indices) or not all(0 <= index < samples for index in indices):
+        raise StoreError(
+            f"indices: expected different draws from 0 to {samples - 1}, got {indices}; "
+            "give the draw that each video is"
+        )
+
+
+def _check_values(sample_set: SampleSet) -> None:
+    """All numbers are finite; errors and distances are not negative."""
+    scores = ("mae", "hold_mae", "diversity", "apd")
+    for name in (*scores, "keypoints", "ssim"):
+        values = np.asarray(getattr(sample_set, name), np.float64)
+        if not np.isfinite(values).all():
+            raise StoreError(f"{name}: expected finite numbers, got nan or infinity; not written")
+        if name in scores and (values < 0).any():
+            raise StoreError(f"{name}: expected 0 or more, got {values.min()}; not written")
+    if math.isinf(sample_set.coherence) or sample_set.coherence < 0:
+        raise StoreError(
+            f"coherence: expected 0 or more, or nan for a reference that stands still, "
+            f"got {sample_set.coherence}; not written"
+        )
+
+
+def _check_provenance(provenance: SetProvenance, sizes: dict[str, int]) -> None:
+    """What the provenance says of the arrays is true."""
+    for name, axis in {"past": "P", "future": "F", "samples": "N", "keep": "K"}.items():
+        if getattr(provenance, name) != sizes[axis]:
+            raise StoreError(
+                f"provenance.{name}: expected {sizes[axis]} as in the arrays, "
+                f"got {getattr(provenance, name)}; give what the arrays hold"
+            )
+    if provenance.mode not in MODES:
+        raise StoreError(f"provenance.mode: expected one of {MODES}, got {provenance.mode!r}")
+    try:
+        json.loads(provenance.settings)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"provenance.settings: expected JSON, got {error}") from None

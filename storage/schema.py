@@ -1,0 +1,98 @@
+"""Columns of the two tables, and the arrays that a set's folder holds."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+SET_ID = re.compile(r"set-[0-9a-f]{16,64}")
+ATTEMPT = re.compile(r"set-[0-9a-f]{16,64}\.[0-9a-f]{32}")  # what one writer writes: set and nonce
+
+_ABOUT = [  # of the set, repeated in each of its sample rows, so that one table answers
+    ("label", pa.string()),
+    ("mode", pa.string()),
+    ("clip_name", pa.string()),
+    ("window_start", pa.int64()),
+    ("apd", pa.float64()),
+    ("hold_mae", pa.float64()),
+    ("coherence", pa.float64()),  # null where the reference stands still
+    ("samples", pa.int64()),
+    ("keep", pa.int64()),
+    ("past", pa.int64()),
+    ("future", pa.int64()),
+    ("height", pa.int64()),
+    ("width", pa.int64()),
+    ("keypoint_length", pa.int64()),
+    ("split", pa.string()),
+    ("onset", pa.int64()),
+    ("fps", pa.float64()),
+    ("clip_id", pa.string()),
+    ("source_clip_id", pa.string()),
+    ("source_clip_name", pa.string()),
+    ("source_frame", pa.int64()),
+    ("forecaster", pa.string()),
+    ("backbone", pa.string()),
+    ("weights_id", pa.string()),
+    ("settings_id", pa.string()),
+    ("settings", pa.string()),
+    ("seed", pa.int64()),
+    ("run_id", pa.string()),
+    ("version", pa.string()),
+    ("created_at", pa.timestamp("us")),  # UTC
+]
+
+SETS = pa.schema(
+    [
+        ("set_id", pa.string()),
+        ("mae", pa.float64()),  # means over the kept samples
+        ("best_mae", pa.float64()),
+        ("ssim", pa.float64()),
+        *_ABOUT,
+    ]
+)
+
+SAMPLES = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("set_id", pa.string()),
+        ("index", pa.int64()),  # which of the N draws
+        ("rank", pa.int64()),  # place among the kept, 0 is the best
+        ("mae", pa.float64()),
+        ("ssim", pa.float64()),
+        ("diversity", pa.float64()),
+        ("video_sha256", pa.string()),
+        *_ABOUT,
+    ]
+)
+
+COMMITS = pa.schema(  # a set's row as it is written; queries see the columns of SETS
+    [
+        *SETS,
+        ("arrays", pa.string()),  # folder in arrays/
+        ("samples_file", pa.string()),  # file in samples/
+        ("checksums", pa.string()),  # JSON: SHA-256 of each array and of the samples file
+        ("row_sha256", pa.string()),  # of all other columns
+    ]
+)
+
+
+class StoredArray(NamedTuple):
+    """Type and axes of one array; an axis is a column of the set's row, or a number."""
+
+    dtype: str
+    axes: tuple[str | int, ...]
+
+    def shape(self, row: Mapping[str, Any]) -> tuple[int, ...]:
+        """The shape that the array of a set must have."""
+        return tuple(row[axis] if isinstance(axis, str) else axis for axis in self.axes)
+
+
+ARRAYS = {
+    "videos": StoredArray("uint8", ("keep", "future", "height", "width", 3)),
+    "keypoints": StoredArray("float32", ("samples", "future", "keypoint_length")),
+    "mae": StoredArray("float32", ("samples",)),
+    "past": StoredArray("uint8", ("past", "height", "width", 3)),
+    "reference": StoredArray("uint8", ("future", "height", "width", 3)),
+    "source": StoredArray("uint8", ("height", "width", 3)),
+}

@@ -1,0 +1,179 @@
+"""Journeys through the real flow, on real Prefect and Ray."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from generators.clips import list_clips, read_entry
+
+from configs.errors import SettingsError
+from configs.settings import GenerateSettings
+from flows.generate import generate
+from flows.request import GenerateRequest
+from flows.summary import RunSummary
+from generators.model import load_model
+from generators.scene import Scene
+from storage import SampleSet, SampleStore
+
+SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
+
+
+def request(clips: Path, model: Path, store: Path, **changes: object) -> GenerateRequest:
+    values = {
+        "clips": clips,
+        "model": model,
+        "store": str(store),
+        "settings": SETTINGS,
+        "workers": 1,
+    }
+    return GenerateRequest.model_validate(values | changes)
+
+
+@pytest.fixture(scope="module")
+def run(
+    line_folder: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunSummary:
+    """One run in both modes with one worker."""
+    store = tmp_path_factory.mktemp("run") / "store"
+    modes = ("reconstruction", "transfer")
+    return generate(request(line_folder, tiny_model, store, modes=modes))
+
+
+def sets(run: RunSummary) -> list[SampleSet]:
+    store = SampleStore.open(run.store)
+    return [store.load(set_id) for set_id in store.set_ids()]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
+
+
+def test_every_clip_has_a_set_in_each_mode(run: RunSummary) -> None:
+    found = {(item.provenance.clip_name, item.provenance.mode) for item in sets(run)}
+    assert len(found) == 6
+    assert run.written == 6
+    assert run.kept == 30
+    assert {group.label for group in run.groups} == {"normal", "jam", "slip"}
+
+
+def test_kept_videos_are_the_closest(run: RunSummary, line_folder: Path, tiny_model: Path) -> None:
+    """Render all futures again and compare with a MAE written out here."""
+    backbone = load_model(tiny_model).backbone
+    for made in sets(run):
+        if made.provenance.mode == "transfer":
+            continue
+        scene = Scene.of(backbone, made.source, None)
+        errors = []
+        for future in torch.from_numpy(made.keypoints):
+            video = scene.render(future).astype(np.float64)
+            errors.append(np.abs(video - made.reference).mean() / 255)
+        lowest = np.argsort(errors, kind="stable")[: SETTINGS.keep]
+        assert set(made.indices) == set(lowest.tolist())
+        np.testing.assert_allclose(made.mae, errors, atol=1e-6)
+
+
+def test_reference_of_reconstruction_is_what_really_happened(
+    run: RunSummary, line_folder: Path, tiny_model: Path
+) -> None:
+    entries = {entry.name: entry for entry in list_clips(line_folder)}
+    clips = load_model(tiny_model).clip_settings()
+    for made in sets(run):
+        if made.provenance.mode == "reconstruction":
+            frames = read_entry(entries[made.provenance.clip_name], clips).frames
+            start = made.provenance.window_start
+            assert np.array_equal(made.past, frames[start : start + 4])
+            assert np.array_equal(made.reference, frames[start + 4 : start + 8])
+            assert np.array_equal(made.source, frames[start])
+
+
+def test_transfer_animates_another_clip(run: RunSummary) -> None:
+    transfers = [made for made in sets(run) if made.provenance.mode == "transfer"]
+    assert transfers
+    for made in transfers:
+        assert made.provenance.source_clip_id != made.provenance.clip_id
+
+
+def test_second_run_finds_everything_done(
+    run: RunSummary, line_folder: Path, tiny_model: Path
+) -> None:
+    before = snapshot(Path(run.store))
+    modes = ("reconstruction", "transfer")
+    again = generate(request(line_folder, tiny_model, Path(run.store), modes=modes))
+    assert (again.written, again.present) == (0, 6)
+    assert snapshot(Path(run.store)) == before
+
+
+def test_two_workers_make_what_one_makes(
+    run: RunSummary, line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    modes = ("reconstruction", "transfer")
+    other = generate(request(line_folder, tiny_model, tmp_path / "s", modes=modes, workers=2))
+    ours = {made.id: made for made in sets(run)}
+    theirs = {made.id: made for made in sets(other)}
+    assert ours.keys() == theirs.keys()
+    for set_id, made in ours.items():
+        assert np.array_equal(made.mae, theirs[set_id].mae)
+        assert np.array_equal(made.videos, theirs[set_id].videos)
+        assert made.apd == theirs[set_id].apd
+
+
+def test_contact_sheet_is_written(run: RunSummary) -> None:
+    assert run.sheet is not None
+    assert run.sheet.stat().st_size > 5_000
+
+
+def test_nothing_is_left_running_or_lying_about(run: RunSummary) -> None:
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    left = [
+        line
+        for line in listing.stdout.splitlines()
+        if ("raylet" in line or "gcs_server" in line or "prefect server" in line)
+        and "flawcast-" in line
+    ]
+    assert left == []
+
+
+def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
+    line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C while sets are being made: what was committed stays, nothing is left running."""
+    store, scratch = tmp_path / "store", tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "flows.cli", "generate", str(line_folder)]
+    command += ["--model", str(tiny_model), "--store", str(store), "--workers", "1"]
+    command += ["--samples", "2000", "--keep", "5", "--json"]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if list((store / "sets").glob("*.parquet")):
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert str(scratch) not in listing.stdout
+    assert list(scratch.iterdir()) == []
+    done = SampleStore.open(str(store)).set_ids()
+    assert len(done) in (1, 2)
+    assert SampleStore.open(str(store)).verify() == []
+
+
+def test_keep_more_than_samples_is_refused(
+    line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"keep": 200})
+    with pytest.raises(SettingsError, match="at most samples = 12, got 200; lower keep"):
+        generate(request(line_folder, tiny_model, tmp_path / "s", settings=settings))
+    assert not (tmp_path / "s").exists()
