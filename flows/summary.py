@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.clips import Reject
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -67,8 +68,7 @@ def summarise(
     store: SampleStore, plan: Plan, missing: Sequence[SetPlan], run_id: str, seconds: float
 ) -> RunSummary:
     """Read back from the store what the plan's sets hold."""
-    planned = {item.set_id for item in plan.sets}
-    rows = [row for row in store.query().to_pylist() if row["set_id"] in planned]
+    rows = [store.row(item.set_id) for item in plan.sets if store.has(item.set_id)]
     fresh = tuple(item.set_id for item in missing if store.has(item.set_id))
     return RunSummary(
         run_id=run_id,
@@ -127,7 +127,7 @@ def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
 
 def print_summary(summary: RunSummary, console: Console) -> None:
     """Show the table, the clips left out, and where to look next."""
-    table = Table(title=f"{summary.run_id}: means over the kept videos of each set")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{summary.run_id}: means over the kept videos of each set")
     table.add_column("label")
     table.add_column("mode")
     for heading in ("sets", "MAE", "hold MAE", "SSIM", "APD", "coherence"):

@@ -54,24 +54,26 @@ def answer(question: Question, sets: Path, set_ids: Sequence[str], samples: Path
     """
     _check(question)
     paths = [sets / f"{set_id}.parquet" for set_id in set_ids]
-    if question.rows == "samples":
-        paths = [samples / name for name in _samples_files(paths)]
-    schema = SCHEMAS[question.rows]
-    table = pads.dataset([str(path) for path in paths], schema=schema, format="parquet")
-    with closing(duckdb.connect(":memory:", config=SANDBOX)) as connection:
-        connection.register(question.rows, table)
-        connection.execute("SET lock_configuration = true")
-        try:
+    try:
+        if question.rows == "samples":
+            paths = [samples / name for name in _samples_files(paths)]
+        table = _dataset(paths, SCHEMAS[question.rows])
+        with closing(duckdb.connect(":memory:", config=SANDBOX)) as connection:
+            connection.register(question.rows, table)
+            connection.execute("SET lock_configuration = true")
             return _ask(connection, question)
-        except duckdb.Error as error:
-            _raise_if_damaged(paths)
-            raise _query_error("query", error, question.rows) from None
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        _raise_if_damaged(paths)
+        raise _query_error("query", error, question.rows) from None
 
 
 def _check(question: Question) -> None:
     """Refuse what needs no SQL to be seen as wrong."""
     if question.rows not in SCHEMAS:
         raise QueryError(f"rows: expected 'sets' or 'samples', got {question.rows!r}")
+    for name, text in (("where", question.where), ("order by", question.order_by)):
+        if text is not None and not text.strip():
+            raise QueryError(f"{name}: expected an expression, got nothing; leave it out for all")
     if question.limit is not None and question.limit < 0:
         raise QueryError(f"limit: expected 0 or more, got {question.limit}; leave it out for all")
 
@@ -109,14 +111,14 @@ def _check_clause(
                 "expected expressions over the columns" + ", without table functions" * functions
             )
         connection.sql(statement + clause)  # binds the columns; nothing is read
-    except (duckdb.Error, RecursionError) as error:
+    except (duckdb.Error, RecursionError, UnicodeError) as error:
         raise _query_error(name, error, rows) from None
 
 
 def _parse(connection: duckdb.DuckDBPyConnection, statement: str) -> dict[str, Any]:
     """DuckDB's own parse tree of a statement."""
-    found = connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchone()
-    tree: dict[str, Any] = json.loads(found[0]) if found else {}
+    ((text,),) = connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchall()
+    tree: dict[str, Any] = json.loads(text)
     return tree
 
 
@@ -154,14 +156,15 @@ def _query_error(name: str, error: Exception, rows: str) -> QueryError:
     )
 
 
+def _dataset(paths: Sequence[Path], schema: pa.Schema) -> pads.Dataset:
+    """Parquet files as one table that is read as far as a query needs it."""
+    return pads.dataset([str(path) for path in paths], schema=schema, format="parquet")
+
+
 def _samples_files(paths: Sequence[Path]) -> list[str]:
     """Names of the samples files that the sets' rows give."""
-    table = pads.dataset([str(path) for path in paths], schema=COMMITS, format="parquet")
-    try:
-        names: list[str] = table.to_table(columns=["samples_file"])["samples_file"].to_pylist()
-    except (pa.ArrowException, OSError):
-        _raise_if_damaged(paths)
-        raise
+    column = _dataset(paths, COMMITS).to_table(columns=["samples_file"])["samples_file"]
+    names: list[str] = column.to_pylist()
     for name in names:
         stem, _, suffix = str(name).rpartition(".")
         if suffix != "parquet" or not ATTEMPT.fullmatch(stem):

@@ -1,22 +1,14 @@
-"""The store: a local folder to which whole sample sets are added, and from which they are read.
+"""The store: whole sample sets are added to a folder, and read from it.
 
-    STORE/store.json                     format and version
-    STORE/arrays/<set_id>.<nonce>/       Zarr v3 group with the arrays of a set
-    STORE/samples/<set_id>.<nonce>.parquet   one row per kept sample
-    STORE/sets/<set_id>.parquet          the set's row; it appears last, in one step
-
-A set is there if it has a file in sets/, and then all of it is on disk. What no such file names
-does not exist for readers: it is left over from a writer that was killed, or being written.
+A set is there if it has a row in sets/, and then all of it is on disk. What no row names does not
+exist for readers: it was left by a writer that was killed, or is being written.
 """
 
-import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 import pyarrow as pa
@@ -25,12 +17,13 @@ import zarr
 from configs.errors import StoreError
 from storage import files
 from storage.arrays import open_array, read_array, write_arrays
+from storage.layout import Layout, local_path
 from storage.query import Question, answer
 from storage.rows import read_commit, read_samples, write_rows
 from storage.sample_set import SampleSet, SetProvenance, check_sample_set, check_set_id
 from storage.schema import ARRAYS, SET_ID
 
-FORMAT, VERSION = "flawcast-store", 1
+_PROVENANCE = fields(SetProvenance)
 
 
 @dataclass(frozen=True)
@@ -57,9 +50,7 @@ class SampleStore:
 
     def __init__(self, root: Path, mode: Literal["r", "a"]) -> None:
         self.root, self.mode = root, mode
-        self._arrays, self._samples, self._sets = (
-            root / name for name in ("arrays", "samples", "sets")
-        )
+        self._layout = Layout(root)
 
     @classmethod
     def open(cls, url: str | Path, mode: Literal["r", "a"] = "r") -> "SampleStore":
@@ -74,11 +65,11 @@ class SampleStore:
         """
         if mode not in ("r", "a"):
             raise StoreError(f"mode: expected 'r' or 'a', got {mode!r}")
-        store = cls(_local_path(url), mode)
+        store = cls(local_path(url), mode)
         try:
             if mode == "a":
-                store._make()
-            store._check_format()
+                store._layout.make()
+            store._layout.check()
         except OSError as error:
             raise StoreError(f"store {store.root}: {error.strerror}; choose another") from error
         return store
@@ -126,13 +117,13 @@ class SampleStore:
             StoreError: If it is not an id of a set.
         """
         check_set_id(set_id)
-        return self._row_file(set_id).is_file()
+        return self._layout.row(set_id).is_file()
 
     def set_ids(self) -> list[str]:
         """Ids of all committed sets, sorted."""
-        if not self._sets.is_dir():
+        if not self._layout.sets.is_dir():
             return []
-        names = (path.stem for path in self._sets.iterdir() if path.suffix == ".parquet")
+        names = (path.stem for path in self._layout.sets.iterdir() if path.suffix == ".parquet")
         return sorted(name for name in names if SET_ID.fullmatch(name))
 
     def load(self, set_id: str) -> SampleSet:
@@ -141,7 +132,7 @@ class SampleStore:
         Raises:
             StoreError: If there is no such set or it is damaged.
         """
-        row = self._row(set_id)
+        row = self.row(set_id)
         try:
             arrays = {
                 name: read_array(self._open(row, name), name, ..., row["checksums"][name])
@@ -162,6 +153,22 @@ class SampleStore:
             **arrays,
         )
 
+    def row(self, set_id: str) -> dict[str, Any]:
+        """The row of one set: all its scores and provenance, without any array.
+
+        Raises:
+            StoreError: If there is no such set or its row is damaged.
+        """
+        check_set_id(set_id)
+        try:
+            return read_commit(self._layout.row(set_id).read_bytes(), set_id)
+        except FileNotFoundError:
+            raise StoreError(
+                f"store {self.root}: no set {set_id}; list the sets with `flawcast query`"
+            ) from None
+        except StoreError as error:
+            raise self._damaged(set_id, error) from error
+
     def open_array(self, set_id: str, name: str) -> "zarr.Array[Any]":
         """Open one array of a set to read parts of it.
 
@@ -174,8 +181,9 @@ class SampleStore:
         """
         if name not in ARRAYS:
             raise StoreError(f"array: expected one of {', '.join(ARRAYS)}; got {name!r}")
+        row = self.row(set_id)
         try:
-            return self._open(self._row(set_id), name)
+            return self._open(row, name)
         except StoreError as error:
             raise self._damaged(set_id, error) from error
 
@@ -202,7 +210,7 @@ class SampleStore:
             StoreError: If a file that the answer needs is damaged.
         """
         question = Question(where, order_by, limit, rows)
-        return answer(question, self._sets, self.set_ids(), self._samples)
+        return answer(question, self._layout.sets, self.set_ids(), self._layout.samples)
 
     def verify(self) -> list[StoreProblem]:
         """Read everything, recompute every checksum, and list what is damaged or missing."""
@@ -214,48 +222,32 @@ class SampleStore:
 
     def _commit(self, sample_set: SampleSet, attempt: str) -> bool:
         """Write arrays, then samples, then a draft of the row, and publish the row."""
-        arrays, samples = self._arrays / attempt, self._samples / f"{attempt}.parquet"
-        draft = self._sets / f".{attempt}.parquet"
+        arrays, samples = self._layout.arrays / attempt, self._layout.samples / f"{attempt}.parquet"
+        draft = self._layout.sets / f".{attempt}.parquet"
         samples_data, row_data = write_rows(sample_set, attempt)
         try:
             write_arrays(arrays, sample_set.arrays())
             files.sync_tree(arrays)
             files.write_new(samples, samples_data)
             files.write_new(draft, row_data)
-            for folder in (self._arrays, self._samples):
+            for folder in (self._layout.arrays, self._layout.samples):
                 files.sync(folder)
         except BaseException:
             files.discard(arrays, samples, draft)
             raise
-        written = files.publish(draft, self._row_file(sample_set.id))
+        written = files.publish(draft, self._layout.row(sample_set.id))
         if not written:
             files.discard(arrays, samples)
         return written
 
-    def _row_file(self, set_id: str) -> Path:
-        """The file whose presence says that a set is committed."""
-        return self._sets / f"{set_id}.parquet"
-
-    def _row(self, set_id: str) -> dict[str, Any]:
-        """A committed set's row, checked."""
-        check_set_id(set_id)
-        try:
-            return read_commit(self._row_file(set_id).read_bytes(), set_id)
-        except FileNotFoundError:
-            raise StoreError(
-                f"store {self.root}: no set {set_id}; list the sets with `flawcast query`"
-            ) from None
-        except StoreError as error:
-            raise self._damaged(set_id, error) from error
-
     def _open(self, row: dict[str, Any], name: str) -> "zarr.Array[Any]":
         """One array of the set that a row is of."""
-        return open_array(self._arrays / row["arrays"], name, row)
+        return open_array(self._layout.arrays / row["arrays"], name, row)
 
     def _sample_rows(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of the set's kept samples, checked."""
         try:
-            data = (self._samples / row["samples_file"]).read_bytes()
+            data = (self._layout.samples / row["samples_file"]).read_bytes()
         except OSError as error:
             raise StoreError(f"samples: cannot be read, {error.strerror}") from None
         return read_samples(data, row["checksums"]["samples"])
@@ -263,7 +255,7 @@ class SampleStore:
     def _problems(self, set_id: str) -> Iterable[str]:
         """What is wrong with one set."""
         try:
-            row = read_commit(self._row_file(set_id).read_bytes(), set_id)
+            row = read_commit(self._layout.row(set_id).read_bytes(), set_id)
         except (StoreError, OSError) as error:
             yield str(error)
             return
@@ -280,60 +272,3 @@ class SampleStore:
     def _damaged(self, set_id: str, error: StoreError) -> StoreError:
         """An error about the content of a set, with what to do next."""
         return StoreError(f"{set_id}: {error}; see `flawcast verify {self.root}`")
-
-    def _make(self) -> None:
-        """Make what is missing of an empty store; any number of writers may do so at once."""
-        marker = self.root / "store.json"
-        if not marker.exists():
-            self.root.mkdir(parents=True, exist_ok=True)
-            files.sync(self.root.parent)
-            others = [path for path in self.root.iterdir() if not path.name.startswith(".store-")]
-            if others and not marker.exists():
-                raise StoreError(
-                    f"store {self.root}: expected a store or an empty folder, found "
-                    f"{others[0].name} and no store.json; choose another folder"
-                )
-            draft = self.root / f".store-{uuid.uuid4().hex}"
-            files.write_new(draft, json.dumps({"format": FORMAT, "version": VERSION}).encode())
-            files.publish(draft, marker)
-        for folder in (self._arrays, self._samples, self._sets):
-            folder.mkdir(exist_ok=True)
-        files.sync(self.root)
-
-    def _check_format(self) -> None:
-        """Refuse what is no store, and a version that this code does not know."""
-        marker = self.root / "store.json"
-        if not marker.is_file():
-            found = "a folder without store.json" if self.root.exists() else "nothing"
-            raise StoreError(
-                f"store {self.root}: expected a store, found {found}; "
-                "`flawcast generate CLIPS --model MODEL --store STORE` makes one"
-            )
-        try:
-            head = json.loads(marker.read_bytes())
-            known, version = head["format"] == FORMAT, int(head["version"])
-        except (ValueError, KeyError, TypeError):
-            known, version = False, 0
-        if not known or version < 1:
-            raise StoreError(f"store {self.root}: store.json is not that of a flawcast store")
-        if version > VERSION:
-            raise StoreError(
-                f"store {self.root}: expected version {VERSION} or older, got {version}; "
-                "install a newer flawcast"
-            )
-
-
-_PROVENANCE = fields(SetProvenance)
-
-
-def _local_path(url: str | Path) -> Path:
-    """The folder that a path or file:// URL names."""
-    text = str(url)
-    if "://" not in text:
-        return Path(text)
-    parts = urlsplit(text)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise StoreError(
-            f"store: expected a path or file:// URL, got {text}; only local folders so far"
-        )
-    return Path(url2pathname(parts.path))

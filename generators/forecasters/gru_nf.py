@@ -35,7 +35,8 @@ class GRUNFForecaster(Forecaster):
     """GRU whose state conditions a RealNVP flow over the next keypoint vector or its increment.
 
     The flow gives p(x[t+1] | h[t]) exactly: training maximises it, sampling inverts it. The state
-    sees positions centred on the last observed frame; the flow sees increments x[t+1] - x[t].
+    sees positions centred on the last observed frame, and increments; the flow sees increments
+    x[t+1] - x[t].
     `feedback="mean"` feeds all trajectories the mean of the samples, as the paper's public code
     does; the paper's text feeds each its own sample.
 
@@ -51,7 +52,8 @@ class GRUNFForecaster(Forecaster):
     def __init__(self, features: int, config: GRUNFConfig) -> None:
         super().__init__(features, config)
         self.config: GRUNFConfig = config
-        self.gru = nn.GRU(features, config.hidden, config.gru_layers, batch_first=True)
+        inputs = features * (2 if config.target == "increments" else 1)
+        self.gru = nn.GRU(inputs, config.hidden, config.gru_layers, batch_first=True)
         self.condition = nn.Linear(config.hidden, config.condition)
         self.flow = ConditionalRealNVP(
             features,
@@ -71,7 +73,7 @@ class GRUNFForecaster(Forecaster):
 
     def log_prob(self, windows: Tensor) -> Tensor:
         """Teacher-forced log-density of every step but the first: (B, T, D) -> (B, T - 1)."""
-        states, _ = self.gru(windows[:, :-1])
+        states, _ = self.gru(self._seen(windows[:, :-1]))
         steps = windows.diff(dim=1) if self.config.target == "increments" else windows[:, 1:]
         return self.flow.log_prob(steps / self.step_scale, self.condition(states))
 
@@ -106,9 +108,9 @@ class GRUNFForecaster(Forecaster):
     def roll_out(self, past: Tensor, noise: Tensor) -> Tensor:
         """Turn base noise into futures: (B, P, D), (B, N, F, D) -> (B, N, F, D)."""
         batch, samples, horizon, _ = noise.shape
-        _, state = self.gru(past)  # (layers, B, hidden)
+        _, state = self.gru(self._seen(past))  # (layers, B, hidden)
         state = state.repeat_interleave(samples, dim=1)
-        position = past[:, -1].repeat_interleave(samples, dim=0)  # (B*N, D)
+        position = before = past[:, -1].repeat_interleave(samples, dim=0)  # (B*N, D)
         futures = []
         for step in range(horizon):
             condition = self.condition(state[-1])
@@ -119,5 +121,13 @@ class GRUNFForecaster(Forecaster):
             if self.config.feedback == "mean":
                 mean = position.unflatten(0, (batch, samples)).mean(dim=1)
                 fed = mean.repeat_interleave(samples, dim=0)
-            _, state = self.gru(fed[:, None], state)
+            _, state = self.gru(self._seen(torch.stack([before, fed], dim=1))[:, 1:], state)
+            before = fed
         return torch.stack(futures, dim=1).unflatten(0, (batch, samples))
+
+    def _seen(self, series: Tensor) -> Tensor:
+        """What the state is fed: positions, and how they got there, (B, T, D or 2 D)."""
+        if self.config.target == "positions":
+            return series
+        steps = series.diff(dim=1, prepend=series[:, :1]) / self.step_scale
+        return torch.cat([series, steps], dim=-1)

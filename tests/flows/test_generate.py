@@ -21,6 +21,7 @@ from generators.model import load_model
 from generators.scene import Scene
 from storage import SampleSet, SampleStore
 
+FLAWCAST = Path(sys.executable).with_name("flawcast")
 SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
 
 
@@ -145,7 +146,7 @@ def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
     """Ctrl-C while sets are being made: what was committed stays, nothing is left running."""
     store, scratch = tmp_path / "store", tmp_path / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-m", "flows.cli", "generate", str(line_folder)]
+    command = [str(FLAWCAST), "generate", str(line_folder)]
     command += ["--model", str(tiny_model), "--store", str(store), "--workers", "1"]
     command += ["--samples", "2000", "--keep", "5", "--json"]
     environment = {**os.environ, "TMPDIR": str(scratch)}

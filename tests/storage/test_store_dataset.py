@@ -66,9 +66,7 @@ def test_a_dataset_is_a_snapshot(store: SampleStore) -> None:
 def test_a_lost_shard_is_an_error_and_not_a_black_video(store: SampleStore) -> None:
     dataset = SampleSetDataset(store.url, where=f"set_id = '{set_id(2)}'")
     folder = next((store.root / "arrays").glob(f"{set_id(2)}.*"))
-    for path in (folder / "videos" / "c").rglob("*"):
-        if path.is_file():
-            path.unlink()
+    next((folder / "videos").glob("c*")).unlink()
     with pytest.raises(StoreError, match=r"-\d{3}: video: the bytes are not those"):
         dataset[0]
 

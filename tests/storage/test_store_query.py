@@ -100,10 +100,12 @@ MISTAKES = {
     "typo": ("adp > 0.02", 'where: Referenced column "adp" not found.*"apd".*columns are: set_id,'),
     "unquoted text": ("label = jam", "'single quotes'"),
     "half": ("apd >", "where: syntax error"),
-    "empty": ("", "where: syntax error"),
+    "empty": (" ", "where: expected an expression, got nothing"),
     "text": ("'x'", "query: Could not convert string 'x' to BOOL"),
     "function": ("adp(apd) > 1", "where: Scalar Function with name adp does not exist"),
     "parameter": ("apd > ?", "where: "),
+    "bytes that are no text": ("label = '\udcff'", "where: "),
+    "zero byte": ("apd > 0\0 or true", "where: "),
     "hidden column": ("arrays = 'x'", 'where: Referenced column "arrays"'),
     "nesting": ("(" * 20000 + "1" + ")" * 20000, "where: "),
 }

@@ -18,13 +18,19 @@ from tests.storage.examples import sample_set, set_id
 Damage = Callable[[SampleStore], None]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> SampleStore:
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two sets."""
-    store = SampleStore.open(tmp_path / "store", "a")
+    folder = tmp_path_factory.mktemp("sound") / "store"
     for seed in (1, 2):
-        store.commit(sample_set(seed))
-    return store
+        SampleStore.open(folder, "a").commit(sample_set(seed))
+    return folder
+
+
+@pytest.fixture
+def store(sound: Path, tmp_path: Path) -> SampleStore:
+    """A copy of the sound store, to be damaged."""
+    return SampleStore.open(shutil.copytree(sound, tmp_path / "store"))
 
 
 def attempt(store: SampleStore, seed: int = 1) -> Path:
@@ -34,7 +40,7 @@ def attempt(store: SampleStore, seed: int = 1) -> Path:
 
 def shard(store: SampleStore, array: str) -> Path:
     """The file with an array's bytes."""
-    return next(path for path in (attempt(store) / array / "c").rglob("*") if path.is_file())
+    return next((attempt(store) / array).glob("c*"))
 
 
 def flip(path: Path, place: float) -> None:
