@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generators.clips import Reject
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from flows.contact_sheet import SheetRow, contact_sheet
 from flows.plan import Plan, SetPlan, spread
+from generators.clips import Reject
 from storage import SampleStore
 
 SHEET_ROWS = 24
@@ -127,7 +127,11 @@ def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
 
 def print_summary(summary: RunSummary, console: Console) -> None:
     """Show the table, the clips left out, and where to look next."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{summary.run_id}: means over the kept videos of each set")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"{summary.run_id}: means over the kept videos of each set",
+    )
     table.add_column("label")
     table.add_column("mode")
     for heading in ("sets", "MAE", "hold MAE", "SSIM", "APD", "coherence"):

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from generators.clips import list_clips, read_entry
 
 from configs.errors import SettingsError
 from configs.settings import GenerateSettings
 from flows.generate import generate
 from flows.request import GenerateRequest
 from flows.summary import RunSummary
+from generators.clips import list_clips, read_entry
 from generators.model import load_model
 from generators.scene import Scene
 from storage import SampleSet, SampleStore
