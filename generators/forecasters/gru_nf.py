@@ -19,13 +19,13 @@ class GRUNFConfig(ForecasterConfig):
     The paper's: hidden 512 to 2048, gru_layers 3, blocks 12, flow_hidden 2048, flow_layers 5.
     """
 
-    hidden: int = Field(128, ge=1)
-    gru_layers: int = Field(1, ge=1)
+    hidden: int = Field(192, ge=1)
+    gru_layers: int = Field(2, ge=1)
     condition: int = Field(64, ge=1)
     blocks: int = Field(6, ge=1)
     flow_hidden: int = Field(96, ge=1)
     flow_layers: int = Field(3, ge=2)
-    batch_norm: bool = False
+    batch_norm: bool = True
     target: Literal["increments", "positions"] = "increments"
     feedback: Literal["own", "mean"] = "own"
 
