@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import ray
 from prefect import flow, get_run_logger, task
@@ -161,7 +162,7 @@ def make_all_shards(request: GenerateRequest) -> None:
     job = current_job()
     with inbox(job.shards[0].inbox) as messages:
         futures = [make_shard.submit(shard) for shard in job.shards]
-        waiting = [future.wrapped_future for future in futures]
+        waiting = [cast("PrefectRayFuture[int]", future).wrapped_future for future in futures]
         while waiting:
             _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
             for event in messages.drain():

@@ -137,7 +137,7 @@ def _video_frames(path: Path) -> Iterator[Frame]:
                 if frame.is_corrupt:
                     raise ClipError(f"damaged after frame {count}")
                 count += 1
-                yield frame.to_ndarray(format="rgb24")
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
         except FFmpegError as error:
             raise ClipError(f"damaged after frame {count} ({_reason(error)})") from None
     if count < expected - 2:  # some containers count a frame or two too many

@@ -86,7 +86,7 @@ def train_backbone(
                 "lower motion.learning_rate or check the clips"
             )
         optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         optimiser.step()
         progress(step, {name: loss.item() for name, loss in losses.items()})
         if checkpoint and (step % SAVE_EVERY == 0 or step == settings.steps):

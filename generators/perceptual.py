@@ -59,6 +59,9 @@ class VGG19Features(nn.Module):
         Johnson et al., 2016, https://arxiv.org/abs/1603.08155
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512)
     TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
 

@@ -151,7 +151,7 @@ class KPDetector(nn.Module):
         features = self.predictor(self.down(frames))
         logits = self.kp(features)
         heat = F.softmax(logits.flatten(2) / self.temperature, dim=2).view_as(logits)  # (B,K,h,w)
-        grid = coordinate_grid(*heat.shape[2:], heat)
+        grid = coordinate_grid(heat.shape[2], heat.shape[3], heat)
         value = torch.einsum("bkhw,hwc->bkc", heat, grid)
         maps = self.jacobian(features).unflatten(1, (-1, 4))  # (B, K, 4, h, w)
         jacobian = torch.einsum("bkhw,bkchw->bkc", heat, maps).unflatten(-1, (2, 2))

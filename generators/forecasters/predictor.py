@@ -165,19 +165,24 @@ class KeypointPredictor:
             ModelError: If the file is absent, damaged or not a forecaster.
         """
         tensors, header = read_weights(folder / FILE)
-        if not isinstance(header.get("forecaster"), str) or "features" not in header:
-            raise ModelError(
-                f"model: expected a forecaster in {folder / FILE}, found other weights"
+        try:
+            name, features, config, temperature = (
+                header[key] for key in ("forecaster", "features", "config", "temperature")
             )
-        predictor = KeypointPredictor(header["forecaster"], header["features"], header["config"])
-        predictor.temperature = float(header["temperature"])
+        except KeyError as missing:
+            raise ModelError(
+                f"model: expected a forecaster in {folder / FILE}, its header lacks {missing}; "
+                "train it again"
+            ) from None
+        predictor = KeypointPredictor(name, features, config)
+        predictor.temperature = float(temperature)
         for part in ("forecaster", "coordinates"):
             own = {
                 key.removeprefix(f"{part}."): value
                 for key, value in tensors.items()
                 if key.startswith(f"{part}.")
             }
-            load_into(getattr(predictor, part), own, f"{part} of {header['forecaster']}")
+            load_into(getattr(predictor, part), own, f"{part} of {name}")
         return predictor
 
     def _state(self, part: str) -> dict[str, Tensor]:
@@ -258,7 +263,7 @@ class KeypointPredictor:
                     "parts, or use a smaller flow (forecaster.config.blocks)"
                 )
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(self.forecaster.parameters(), CLIP_NORM)
             optimiser.step()
             losses.append(loss.item())
