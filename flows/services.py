@@ -6,6 +6,7 @@ without `PREFECT_API_URL` has a server of its own, on loopback, in a folder that
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -114,6 +115,7 @@ def prefect_api(folder: Path) -> Iterator[str]:
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / "prefect"}):
             yield url
     finally:
+        _send_what_waits()
         _restore(before)
         _stop(server)
 
@@ -128,15 +130,23 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[dic
     if address:
         yield {"address": address, "log_to_driver": False}
         return
-    yield {
-        "address": "local",
-        "num_cpus": workers,
-        "include_dashboard": False,
-        "log_to_driver": False,
-        "configure_logging": False,
-        "object_store_memory": 128 * 2**20,  # sets travel through the store, not through Ray
-        "_temp_dir": str(folder / "ray"),
-    }
+    # A token of our own, or Ray would leave one in the user's home.
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    before = {name: os.environ.get(name) for name in token}
+    if before["RAY_AUTH_MODE"] is None:
+        os.environ.update(token)
+    try:
+        yield {
+            "address": "local",
+            "num_cpus": workers,
+            "include_dashboard": False,
+            "log_to_driver": False,
+            "configure_logging": False,
+            "object_store_memory": 128 * 2**20,  # sets travel through the store, not through Ray
+            "_temp_dir": str(folder / "ray"),
+        }
+    finally:
+        _restore(before)
 
 
 def _configured_api() -> str | None:
@@ -173,6 +183,15 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) ->
         f"Prefect server: expected an answer within {START_SECONDS:.0f} seconds, got none "
         f"({last[0]}); start one yourself and set PREFECT_API_URL"
     )
+
+
+def _send_what_waits() -> None:
+    """Let Prefect send its last logs and events while the server still listens."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=STOP_SECONDS)
 
 
 def _restore(before: dict[str, str | None]) -> None:

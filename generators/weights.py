@@ -15,6 +15,7 @@ def write_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
     """Write tensors and a JSON header that says what they are."""
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     save_file(contiguous, path, metadata={"flawcast": json.dumps(header, sort_keys=True)})
+    path.chmod(0o644)  # the library makes files that only their owner can read
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

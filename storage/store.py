@@ -18,7 +18,6 @@ from configs.errors import StoreError
 from storage import files
 from storage.arrays import open_array, read_array, write_arrays
 from storage.layout import Layout, local_path
-from storage.query import Question, answer
 from storage.rows import read_commit, read_samples, write_rows
 from storage.sample_set import SampleSet, SetProvenance, check_sample_set, check_set_id
 from storage.schema import ARRAYS, SET_ID
@@ -209,6 +208,9 @@ class SampleStore:
             QueryError: If an expression is not valid SQL for these columns, or does more than ask.
             StoreError: If a file that the answer needs is damaged.
         """
+        # Here, since DuckDB complains at the end of processes that write sets on Ray.
+        from storage.query import Question, answer
+
         question = Question(where, order_by, limit, rows)
         return answer(question, self._layout.sets, self.set_ids(), self._layout.samples)
 
