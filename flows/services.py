@@ -6,7 +6,6 @@ without `PREFECT_API_URL` has a server of its own, on loopback, in a folder that
 
 import ctypes
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -130,23 +129,15 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[dic
     if address:
         yield {"address": address, "log_to_driver": False}
         return
-    # A token of our own, or Ray would leave one in the user's home.
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    before = {name: os.environ.get(name) for name in token}
-    if before["RAY_AUTH_MODE"] is None:
-        os.environ.update(token)
-    try:
-        yield {
-            "address": "local",
-            "num_cpus": workers,
-            "include_dashboard": False,
-            "log_to_driver": False,
-            "configure_logging": False,
-            "object_store_memory": 128 * 2**20,  # sets travel through the store, not through Ray
-            "_temp_dir": str(folder / "ray"),
-        }
-    finally:
-        _restore(before)
+    yield {
+        "address": "local",
+        "num_cpus": workers,
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "configure_logging": False,
+        "object_store_memory": 128 * 2**20,  # sets travel through the store, not through Ray
+        "_temp_dir": str(folder / "ray"),
+    }
 
 
 def _configured_api() -> str | None:
