@@ -8,25 +8,23 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from configs.errors import SettingsError
 
-SHOWN = {  # what fits a terminal; the other formats have every column
-    "set_id": "",
+SHOWN = {  # what fits a terminal, with its format; JSON, CSV and Parquet have every column
     "sample_id": "",
+    "set_id": "",
     "label": "",
     "mode": "",
-    "clip_name": "",
-    "window_start": "d",
-    "rank": "d",
     "apd": ".4f",
     "diversity": ".4f",
     "mae": ".4f",
     "hold_mae": ".4f",
     "ssim": ".3f",
-    "coherence": ".2f",
+    "clip_name": "",
 }
 
 
@@ -76,10 +74,22 @@ def _encode(answer: pa.Table, style: str) -> bytes:
 
 def _table(answer: pa.Table) -> Table:
     """The main columns of an answer, for people."""
-    table = Table(caption=f"{answer.num_rows} rows")
-    shown = [name for name in SHOWN if name in answer.column_names]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        caption=f"{answer.num_rows} rows",
+        caption_justify="left",
+    )
+    hidden = {"set_id", "hold_mae"} if "sample_id" in answer.column_names else set()
+    shown = [name for name in SHOWN if name in answer.column_names and name not in hidden]
     for name in shown:
-        table.add_column(name, justify="right" if SHOWN[name] else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if SHOWN[name] else "left",
+            no_wrap=name != "clip_name",
+            overflow="fold",
+        )
     for row in answer.select(shown).to_pylist():
         table.add_row(*(_cell(row[name], SHOWN[name]) for name in shown))
     return table

@@ -129,11 +129,12 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     """Show the table, the clips left out, and where to look next."""
     table = Table(
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
         pad_edge=False,
         title=f"{summary.run_id}: means over the kept videos of each set",
     )
     table.add_column("label")
-    table.add_column("mode")
+    table.add_column("mode", no_wrap=True)
     for heading in ("sets", "MAE", "hold MAE", "SSIM", "APD", "coherence"):
         table.add_column(heading, justify="right")
     for group in summary.groups:

@@ -99,7 +99,7 @@ def test_saved_and_loaded_backbone_renders_the_same(
         assert not model.training
     ours = backbone.render(backbone.appearance(frames[0]), backbone.keypoints(frames))
     theirs = loaded.render(loaded.appearance(frames[0]), loaded.keypoints(frames))
-    assert torch.equal(ours, theirs)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 def test_keypoints_of_another_length_are_refused(backbone: MotionBackbone) -> None:
