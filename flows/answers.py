@@ -14,6 +14,7 @@ from rich.table import Table
 
 from configs.errors import SettingsError
 
+WIDE = 110  # columns of a terminal that has room for all of these
 SHOWN = {  # what fits a terminal, with its format; JSON, CSV and Parquet have every column
     "sample_id": "",
     "set_id": "",
@@ -43,7 +44,7 @@ def write_answer(answer: pa.Table, style: str, out: Path | None, console: Consol
     if style == "parquet" and out is None and sys.stdout.isatty():
         raise SettingsError("format: parquet is binary, expected --out FILE or a pipe, got neither")
     if out is None and style == "table":
-        console.print(_table(answer))
+        console.print(_table(answer, console.width))
     elif out is None:
         sys.stdout.buffer.write(_encode(answer, style))
         sys.stdout.buffer.flush()
@@ -67,12 +68,12 @@ def _encode(answer: pa.Table, style: str) -> bytes:
         pyarrow.parquet.write_table(answer, stream)
     else:
         text = Console(file=io.StringIO(), width=200)
-        text.print(_table(answer))
+        text.print(_table(answer, text.width))
         stream.write(text.file.getvalue().encode())  # type: ignore[attr-defined]
     return stream.getvalue()
 
 
-def _table(answer: pa.Table) -> Table:
+def _table(answer: pa.Table, width: int) -> Table:
     """The main columns of an answer, for people."""
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -82,13 +83,14 @@ def _table(answer: pa.Table) -> Table:
         caption_justify="left",
     )
     hidden = {"set_id", "hold_mae"} if "sample_id" in answer.column_names else set()
+    if width < WIDE:
+        hidden |= {"clip_name", "ssim"}
     shown = [name for name in SHOWN if name in answer.column_names and name not in hidden]
     for name in shown:
         table.add_column(
             name,
             justify="right" if SHOWN[name] else "left",
-            no_wrap=name != "clip_name",
-            overflow="fold",
+            no_wrap=True,
         )
     for row in answer.select(shown).to_pylist():
         table.add_row(*(_cell(row[name], SHOWN[name]) for name in shown))

@@ -52,6 +52,8 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
+PIPE_WIDTH = 140
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Run seed: same seed, same futures.")]
@@ -79,7 +81,9 @@ def demo(
     seed: SeedOption = 0,
     workers: WorkersOption = None,
     quiet: QuietFlag = False,
-    as_json: JsonFlag = False,
+    as_json: PIPE_WIDTH = 140
+
+JsonFlag = False,
 ) -> None:
     """Run the whole job on the built-in line, with the shipped model."""
     from flows.demo import DemoRequest, run_demo
@@ -118,7 +122,9 @@ def train(
     future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's seed.")] = None,
     quiet: QuietFlag = False,
-    as_json: JsonFlag = False,
+    as_json: PIPE_WIDTH = 140
+
+JsonFlag = False,
 ) -> None:
     """Train a model on clips: the motion model, then its keypoints' forecaster."""
     from configs.settings import load_preset
@@ -172,7 +178,9 @@ def generate(
         str | None, typer.Option(help="A running Ray cluster; one is started if not given.")
     ] = None,
     quiet: QuietFlag = False,
-    as_json: JsonFlag = False,
+    as_json: PIPE_WIDTH = 140
+
+JsonFlag = False,
 ) -> None:
     """Draw, render, score and keep futures of every window of every clip."""
     from flows.generate import generate as run
@@ -217,7 +225,9 @@ def query(
     ] = Rows.sets,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
-    as_json: JsonFlag = False,
+    as_json: PIPE_WIDTH = 140
+
+JsonFlag = False,
 ) -> None:
     """Find sample sets by diversity, error, label or any other column."""
     from flows.answers import write_answer
@@ -230,7 +240,9 @@ def query(
 @app.command()
 def verify(
     store: Annotated[str, typer.Argument(help="Store.")],
-    as_json: JsonFlag = False,
+    as_json: PIPE_WIDTH = 140
+
+JsonFlag = False,
 ) -> None:
     """Recompute every checksum and name what is damaged."""
     from storage import SampleStore
@@ -276,8 +288,9 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def _console() -> Console:
-    """Where results go."""
-    return Console()
+    """Where results go; a pipe has no width of its own."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def _display(quiet: bool) -> "Display":
