@@ -81,9 +81,7 @@ def demo(
     seed: SeedOption = 0,
     workers: WorkersOption = None,
     quiet: QuietFlag = False,
-    as_json: PIPE_WIDTH = 140
-
-JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run the whole job on the built-in line, with the shipped model."""
     from flows.demo import DemoRequest, run_demo
@@ -122,9 +120,7 @@ def train(
     future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's seed.")] = None,
     quiet: QuietFlag = False,
-    as_json: PIPE_WIDTH = 140
-
-JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Train a model on clips: the motion model, then its keypoints' forecaster."""
     from configs.settings import load_preset
@@ -178,9 +174,7 @@ def generate(
         str | None, typer.Option(help="A running Ray cluster; one is started if not given.")
     ] = None,
     quiet: QuietFlag = False,
-    as_json: PIPE_WIDTH = 140
-
-JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Draw, render, score and keep futures of every window of every clip."""
     from flows.generate import generate as run
@@ -225,9 +219,7 @@ def query(
     ] = Rows.sets,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
-    as_json: PIPE_WIDTH = 140
-
-JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Find sample sets by diversity, error, label or any other column."""
     from flows.answers import write_answer
@@ -240,9 +232,7 @@ JsonFlag = False,
 @app.command()
 def verify(
     store: Annotated[str, typer.Argument(help="Store.")],
-    as_json: PIPE_WIDTH = 140
-
-JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Recompute every checksum and name what is damaged."""
     from storage import SampleStore
