@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from generators.clips import Clip, read_entry
 from torch import Tensor
 
 from configs.clip_settings import ClipSettings
 from configs.identity import content_id, derive_seed
 from configs.settings import GenerateSettings
 from flows.plan import SetPlan
+from generators.clips import Clip, read_entry
 from generators.frames import to_tensor
 from generators.model import Model
 from generators.scene import Scene

@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+
+from configs.clip_settings import ClipSettings
+from configs.errors import ClipError, SettingsError
+from configs.identity import content_id, derive_seed
+from configs.settings import GenerateSettings
 from generators.clips import (
     ClipEntry,
     Reject,
@@ -14,11 +19,6 @@ from generators.clips import (
     list_clips,
     split_windows,
 )
-
-from configs.clip_settings import ClipSettings
-from configs.errors import ClipError, SettingsError
-from configs.identity import content_id, derive_seed
-from configs.settings import GenerateSettings
 
 Item = TypeVar("Item")
 
