@@ -135,7 +135,8 @@ def train(
         "seed": seed,
     }
     settings = load_preset(preset).overridden(changes)
-    summary = run(clips, settings, out, _display(quiet or as_json))
+    with _interruptible("the same command goes on from the last checkpoint"):
+        summary = run(clips, settings, out, _display(quiet or as_json))
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
     else:
@@ -263,12 +264,14 @@ def main() -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(
+    next_step: str = "finished sets are in the store, the same command makes the rest",
+) -> Iterator[None]:
     """Say what Ctrl-C means for the work that was under way."""
     try:
         yield
     except KeyboardInterrupt:
-        _fail("interrupted; finished sets are in the store, the same command makes the rest", 130)
+        _fail(f"interrupted; {next_step}", 130)
 
 
 def _fail(message: str, code: int) -> NoReturn:
