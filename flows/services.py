@@ -33,6 +33,7 @@ QUIET = {
 }
 START_SECONDS = 90.0
 STOP_SECONDS = 10.0
+LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
 SERVER = (sys.executable, "-m", "prefect", "server", "start")
 
 
@@ -58,8 +59,13 @@ def stop_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A short-named temporary folder for what a run's services write; removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="flawcast-"))
+    """A temporary folder for what a run's services write; removed at the end.
+
+    Ray keeps sockets in it, whose paths may have 107 bytes: a long TMPDIR is not used.
+    """
+    base = tempfile.gettempdir()
+    base = base if len(base) <= LONGEST_BASE or os.name != "posix" else "/tmp"  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="flawcast-", dir=base))
     try:
         yield folder
     finally:

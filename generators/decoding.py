@@ -117,6 +117,8 @@ def _video(path: Path) -> tuple[Iterator[Frame], float]:
         if not container.streams.video:
             raise ClipError("holds no video stream")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise ClipError("holds a video of an unknown codec")
         rate = float(stream.average_rate or Fraction(0)) or DEFAULT_FPS
         if max(stream.width, stream.height) > LONGEST_SIDE:
             raise ClipError(
@@ -152,6 +154,10 @@ def _frames_by_duration(container: InputContainer, stream: VideoStream) -> int:
 
 def _gif(path: Path) -> tuple[Iterator[Frame], float]:
     """Frames of an animated gif, with disposal and transparency applied."""
+    with path.open("rb") as stream:  # a gif that is cut between two frames decodes without error
+        stream.seek(max(0, path.stat().st_size - 64))
+        if not stream.read().rstrip(b"\0").endswith(b";"):
+            raise ClipError("damaged (it ends before its trailer)")
     with Image.open(path) as image:
         _check_pixels(image)
         milliseconds = image.info.get("duration") or 1000 / DEFAULT_FPS

@@ -1,5 +1,6 @@
 """The README's commands do what it says, in its order, in one folder."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+MAKE = ("make", "-n", "--no-print-directory")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 SMALLER = {
     "demo": ["--clips-per-state", "1", "--samples", "4", "--keep", "2"],
     "train": ["--steps", "4"],
@@ -29,7 +32,7 @@ def commands() -> list[list[str]]:
     found = [shlex.split(line, comments=True) for line in lines]
     assert found[:2] == [["make", "demo"], ["make", "test"]]
     planned = subprocess.run(
-        ["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+        [*MAKE, "demo"], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
     demo = planned.stdout.strip().splitlines()[-1]
     return [shlex.split(demo), *found[2:]]
@@ -37,7 +40,7 @@ def commands() -> list[list[str]]:
 
 def test_make_test_lints_and_runs_pytest() -> None:
     planned = subprocess.run(
-        ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+        [*MAKE, "test"], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
     for step in ("ruff format --check", "ruff check", "mypy", "pytest"):
         assert step in planned.stdout

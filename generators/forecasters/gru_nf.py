@@ -110,12 +110,12 @@ class GRUNFForecaster(Forecaster):
         batch, samples, horizon, _ = noise.shape
         _, state = self.gru(self._seen(past))  # (layers, B, hidden)
         state = state.repeat_interleave(samples, dim=1)
-        position = before = past[:, -1].repeat_interleave(samples, dim=0)  # (B*N, D)
+        before = past[:, -1].repeat_interleave(samples, dim=0)  # (B*N, D)
         futures = []
         for step in range(horizon):
             condition = self.condition(state[-1])
             drawn = self.flow.inverse(noise[:, :, step].flatten(0, 1), condition) * self.step_scale
-            position = position + drawn if self.config.target == "increments" else drawn
+            position = before + drawn if self.config.target == "increments" else drawn
             futures.append(position)
             fed = position
             if self.config.feedback == "mean":

@@ -244,6 +244,11 @@ class KeypointPredictor:
                 best_state = copy.deepcopy(self.forecaster.state_dict())
             if since >= PATIENCE or (seconds is not None and time.monotonic() - began > seconds):
                 break
+        if not math.isfinite(best):
+            raise ModelError(
+                "forecaster: no epoch had a finite held-out loss; check the held-out clips for "
+                "frozen or broken parts, or use a smaller flow (forecaster.config.blocks)"
+            )
         self.forecaster.load_state_dict(best_state)
 
     def _one_epoch(

@@ -1,9 +1,11 @@
 """Journeys through the real flow, on real Prefect and Ray."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -25,7 +27,7 @@ FLAWCAST = Path(sys.executable).with_name("flawcast")
 SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
 
 
-def request(clips: Path, model: Path, store: Path, **changes: object) -> GenerateRequest:
+def asked(clips: Path, model: Path, store: Path, **changes: object) -> GenerateRequest:
     values = {
         "clips": clips,
         "model": model,
@@ -43,7 +45,7 @@ def run(
     """One run in both modes with one worker."""
     store = tmp_path_factory.mktemp("run") / "store"
     modes = ("reconstruction", "transfer")
-    return generate(request(line_folder, tiny_model, store, modes=modes))
+    return generate(asked(line_folder, tiny_model, store, modes=modes))
 
 
 def sets(run: RunSummary) -> list[SampleSet]:
@@ -105,7 +107,7 @@ def test_second_run_finds_everything_done(
 ) -> None:
     before = snapshot(Path(run.store))
     modes = ("reconstruction", "transfer")
-    again = generate(request(line_folder, tiny_model, Path(run.store), modes=modes))
+    again = generate(asked(line_folder, tiny_model, Path(run.store), modes=modes))
     assert (again.written, again.present) == (0, 6)
     assert snapshot(Path(run.store)) == before
 
@@ -114,7 +116,7 @@ def test_two_workers_make_what_one_makes(
     run: RunSummary, line_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     modes = ("reconstruction", "transfer")
-    other = generate(request(line_folder, tiny_model, tmp_path / "s", modes=modes, workers=2))
+    other = generate(asked(line_folder, tiny_model, tmp_path / "s", modes=modes, workers=2))
     ours = {made.id: made for made in sets(run)}
     theirs = {made.id: made for made in sets(other)}
     assert ours.keys() == theirs.keys()
@@ -141,11 +143,12 @@ def test_nothing_is_left_running_or_lying_about(run: RunSummary) -> None:
 
 
 def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
-    line_folder: Path, tiny_model: Path, tmp_path: Path
+    line_folder: Path, tiny_model: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Ctrl-C while sets are being made: what was committed stays, nothing is left running."""
-    store, scratch = tmp_path / "store", tmp_path / "scratch"
-    scratch.mkdir()
+    store = tmp_path / "store"
+    scratch = Path(tempfile.mkdtemp(prefix="fc-", dir="/tmp"))
+    request.addfinalizer(lambda: shutil.rmtree(scratch, ignore_errors=True))
     command = [str(FLAWCAST), "generate", str(line_folder)]
     command += ["--model", str(tiny_model), "--store", str(store), "--workers", "1"]
     command += ["--samples", "2000", "--keep", "5", "--json"]
@@ -176,5 +179,5 @@ def test_keep_more_than_samples_is_refused(
 ) -> None:
     settings = SETTINGS.model_copy(update={"keep": 200})
     with pytest.raises(SettingsError, match="at most samples = 12, got 200; lower keep"):
-        generate(request(line_folder, tiny_model, tmp_path / "s", settings=settings))
+        generate(asked(line_folder, tiny_model, tmp_path / "s", settings=settings))
     assert not (tmp_path / "s").exists()

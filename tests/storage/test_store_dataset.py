@@ -37,7 +37,8 @@ def test_items_are_the_stored_videos(store: SampleStore) -> None:
 def test_workers_read_what_one_process_reads(store: SampleStore) -> None:
     dataset = SampleSetDataset(store.url)
     plain = [dataset[index] for index in range(len(dataset))]  # opens the arrays here as well
-    loader = DataLoader(dataset, batch_size=4, num_workers=2)
+    # Not forked: other tests leave Ray's threads in this process, which do not survive a fork.
+    loader = DataLoader(dataset, batch_size=4, num_workers=2, multiprocessing_context="forkserver")
     batches = list(loader)
     assert torch.equal(
         torch.cat([batch["video"] for batch in batches]),
