@@ -31,7 +31,8 @@ class Forecaster(nn.Module, ABC):
 
     def __init__(self, features: int, config: ForecasterConfig) -> None:
         super().__init__()
-        self.features, self.config = features, config
+        self.features = features
+        self.config: ForecasterConfig = config
 
     def prepare(self, windows: Tensor) -> None:
         """Take what is needed from the training windows (B, T, D) before the first step."""

@@ -52,10 +52,10 @@ class KeypointPredictor:
     """
 
     def __init__(self, name: str, features: int, config: dict[str, Any] | None = None) -> None:
-        self.name, self.features, self.config = name, features, config or {}
+        self.name, self.features = name, features
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self.forecaster = build_forecaster(name, features, self.config).eval()
+            self.forecaster = build_forecaster(name, features, config or {}).eval()
         self.coordinates = Coordinates(features)
         self.temperature = 1.0
         self.history: list[Epoch] = []
@@ -152,7 +152,7 @@ class KeypointPredictor:
         header = {
             "forecaster": self.name,
             "features": self.features,
-            "config": self.config,
+            "config": self.forecaster.config.model_dump(mode="json"),
             "temperature": self.temperature,
         }
         write_weights(folder / FILE, tensors, header)
