@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from configs.errors import ModelError, SettingsError
+from configs.errors import ModelError
 from configs.registry import Registry
-from configs.settings import LossWeights
+from configs.settings import LossWeights, validated
 from generators.equivariance import RandomWarp
 from generators.perceptual import PerceptualLoss
 from generators.weights import load_into, read_weights, write_weights
@@ -117,14 +117,7 @@ def build_backbone(name: str, config: dict[str, Any], seed: int = 0) -> MotionBa
         SettingsError: If the name is unknown or the configuration does not fit the backbone.
     """
     kind = BACKBONES[name]
-    try:
-        settings = kind.Config.model_validate(config)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise SettingsError(
-            f"backbone {name}: {place}: {problem['msg']}, got {problem['input']!r}; mend the preset"
-        ) from None
+    settings = validated(kind.Config, config, f"backbone {name}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return kind(settings)
