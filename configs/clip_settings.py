@@ -20,4 +20,4 @@ class ClipSettings(BaseModel):
     size: int = Field(64, ge=16, le=1024)
     fit: Literal["crop", "pad", "stretch"] = "crop"
     stride: int = Field(1, ge=1)
-    max_frames: int | None = Field(None, ge=1)
+    max_frames: int | None = Field(None, ge=1, le=20_000)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from configs.clip_settings import ClipSettings
-from configs.errors import ClipError
+from configs.errors import ClipError, SettingsError
 from configs.identity import content_id, hash_files
-from generators.decoding import STILL, Shape, decode, frame_files, mask_files, read_picture
+from generators.decoding import decode, frame_files
 from generators.frames import resize_square
 from generators.listing import UNLABELLED, ClipEntry, OnReject, Reject, list_clips
+from generators.masks import read_masks
 
 __all__ = [
     "Clip",
@@ -104,7 +104,7 @@ def read_entry(entry: ClipEntry, settings: ClipSettings) -> Clip:
 
 
 def iter_clips(
-    folder: Path,
+    folder: Path | str,
     settings: ClipSettings,
     minimum_frames: int = 1,
     on_reject: OnReject = lambda reject: None,
@@ -122,23 +122,21 @@ def iter_clips(
     """
     rejects: list[Reject] = []
 
-    def reject(name: str, reason: str) -> None:
-        rejects.append(Reject(name, reason))
-        on_reject(rejects[-1])
+    def reject(item: Reject) -> None:
+        rejects.append(item)
+        on_reject(item)
 
-    entries = list_clips(folder, on_reject)
     used = 0
-    for entry in entries:
+    for entry in list_clips(Path(folder), reject):
         try:
             clip = read_entry(entry, settings)
         except ClipError as error:
-            reject(entry.name, str(error).removeprefix(f"{entry.name}: "))
+            reject(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
             continue
-        if len(clip.frames) < minimum_frames:
-            reject(
-                entry.name,
-                f"too short: expected at least {minimum_frames} frames, got {len(clip.frames)}",
-            )
+        found = len(clip.frames)
+        if found < minimum_frames:
+            reason = f"too short: expected at least {minimum_frames} frames, got {found}"
+            reject(Reject(entry.name, reason))
             continue
         used += 1
         yield clip
@@ -146,57 +144,35 @@ def iter_clips(
         first = "; ".join(f"{item.name}: {item.reason}" for item in rejects[:3])
         raise ClipError(
             f"clips: expected a readable clip of at least {minimum_frames} frames in {folder}, "
-            f"none of {len(entries)} is ({first}); mend or replace them"
+            f"none of {len(rejects)} is ({first}); mend or replace them"
         )
 
 
-def read_masks(entry: ClipEntry, settings: ClipSettings) -> NDArray[np.uint8] | None:
-    """Read a clip's per-frame masks: (T, H, W), or (1, H, W) for one mask of all frames.
+def split_windows(clip: Clip | int, past: int, future: int) -> list[Window]:
+    """Cut a clip into windows that do not overlap, as the paper does.
 
-    Masks are what labels.csv names, or the `NAME_mask.png` files in a folder of frames.
-
-    Returns:
-        Grey values; None where the clip has no masks.
-
-    Raises:
-        ClipError: If the masks cannot be read.
-    """
-
-    def shape(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return resize_square(np.ascontiguousarray(frame[..., 0]), settings)
-
-    if entry.mask is None:
-        own = mask_files(entry.path) if entry.path.is_dir() else []
-        masks = [_mask(file, shape) for file in own[:: settings.stride]]
-    elif entry.mask.suffix.lower() in STILL:
-        masks = [_mask(entry.mask, shape)]
-    else:
-        masks, _ = decode(entry.mask, shape, settings.stride, settings.max_frames)
-    return np.stack(masks) if masks else None
-
-
-def _mask(path: Path, shape: Shape) -> NDArray[np.uint8]:
-    """One mask picture."""
-    try:
-        return shape(read_picture(path))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ClipError(f"{path.name}: not a readable mask ({error})") from None
-
-
-def split_windows(length: int, past: int, future: int) -> list[Window]:
-    """Cut a clip of `length` frames into windows that do not overlap, as the paper does.
+    Args:
+        clip: A clip, or the number of its frames.
+        past: Observed frames of a window, at least one.
+        future: Frames to forecast, at least one.
 
     Raises:
         ClipError: If it is too short for one.
+        SettingsError: If past or future is less than one.
 
     Example:
         >>> [window.start for window in split_windows(26, past=6, future=6)]
         [0, 12]
     """
+    if past < 1 or future < 1:
+        raise SettingsError(
+            f"past and future: expected at least one frame each, got {past} and {future}"
+        )
+    name, length = ("clip", clip) if isinstance(clip, int) else (clip.name, len(clip.frames))
     whole = past + future
     if length < whole:
         raise ClipError(
-            f"clip: expected at least past + future = {whole} frames, got {length}; "
+            f"{name}: expected at least past + future = {whole} frames, got {length}; "
             "lower past and future or use longer clips"
         )
     return [Window(start, past, future) for start in range(0, length - whole + 1, whole)]

@@ -7,26 +7,37 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
-from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageSequence
 
 from configs.errors import ClipError
+from generators.containers import promised_size
+from generators.pictures import (
+    DAMAGED,
+    UNREADABLE,
+    Frame,
+    check_pixels,
+    read_picture,
+    read_pictures,
+    reason_of,
+    to_rgb,
+)
 
 VIDEO = {".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v"}
 GIF = {".gif"}
 STILL = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 FORMATS = "mp4, avi, mkv, webm, mov, gif, folders of frames, or PNG strips"
-MOST_PIXELS = 64 * 2**20  # of one picture; more is a mistake or an attack
 LONGEST_SIDE = 4096  # of a video
 MOST_FRAMES = 20_000
 DEFAULT_FPS = 25.0  # of what does not say
+OPENING = {  # a playlist with the name of a video would make FFmpeg open other files
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm",
+}
 
-Frame = NDArray[np.uint8]
 Shape = Callable[[Frame], Frame]
 
 
@@ -45,7 +56,7 @@ def decode(path: Path, shape: Shape, stride: int, most: int | None) -> tuple[lis
     Raises:
         ClipError: If the file cannot be read whole; the message is the reason alone.
     """
-    limit = MOST_FRAMES if most is None else min(most, MOST_FRAMES)
+    limit = MOST_FRAMES if most is None else most
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn of what we report as errors
@@ -54,20 +65,21 @@ def decode(path: Path, shape: Shape, stride: int, most: int | None) -> tuple[lis
             for index, frame in enumerate(frames):
                 if index % stride == 0:
                     if len(kept) == limit:
+                        if most is None:
+                            raise ClipError(
+                                f"expected at most {MOST_FRAMES} frames, got more; "
+                                "cut it or raise the stride"
+                            )
                         break
                     kept.append(shape(frame))
     except ClipError:
         raise
     except FFmpegError as error:
-        raise ClipError(f"not a readable video ({_reason(error)})") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ClipError(f"not a readable picture ({_reason(error)})") from None
-    except (OSError, EOFError, SyntaxError, ValueError, IndexError, cv2.error) as error:
-        raise ClipError(f"damaged ({_reason(error)})") from None
-    if len(kept) == MOST_FRAMES and most is None:
-        raise ClipError(
-            f"expected at most {MOST_FRAMES} frames, got more; cut it or raise the stride"
-        )
+        raise ClipError(f"not a readable video ({reason_of(error)})") from None
+    except UNREADABLE as error:
+        raise ClipError(f"not a readable picture ({reason_of(error)})") from None
+    except DAMAGED as error:
+        raise ClipError(f"damaged ({reason_of(error)})") from None
     if not kept:
         raise ClipError("holds no frames")
     return kept, fps
@@ -102,6 +114,8 @@ def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
     suffix = path.suffix.lower()
     if path.is_dir():
         return _folder
+    if not path.is_file():  # a named pipe would wait for ever
+        raise ClipError("not a regular file" if path.exists() else "there is no such file")
     if suffix in VIDEO:
         return _video
     if suffix in GIF:
@@ -113,7 +127,7 @@ def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
 
 def _video(path: Path) -> tuple[Iterator[Frame], float]:
     """Frames of a video, decoded on one thread so that they are the same everywhere."""
-    with av.open(str(path)) as container:
+    with _open(path) as container:
         if not container.streams.video:
             raise ClipError("holds no video stream")
         stream = container.streams.video[0]
@@ -121,16 +135,24 @@ def _video(path: Path) -> tuple[Iterator[Frame], float]:
             raise ClipError("holds a video of an unknown codec")
         rate = float(stream.average_rate or Fraction(0)) or DEFAULT_FPS
         if max(stream.width, stream.height) > LONGEST_SIDE:
-            raise ClipError(
-                f"expected at most {LONGEST_SIDE} pixels a side, got {stream.width}x{stream.height}"
-            )
+            raise _too_large(stream.width, stream.height)
     return _video_frames(path), rate
+
+
+def _open(path: Path) -> InputContainer:
+    """Open a video; an absolute path, for FFmpeg takes `12:30.mp4` for a protocol."""
+    return av.open(str(path.absolute()), options=OPENING, metadata_errors="replace")
+
+
+def _too_large(width: int, height: int) -> ClipError:
+    """The refusal of a video that would fill the memory."""
+    return ClipError(f"expected at most {LONGEST_SIDE} pixels a side, got {width}x{height}")
 
 
 def _video_frames(path: Path) -> Iterator[Frame]:
     """Decode frame by frame."""
     count = 0
-    with av.open(str(path)) as container:
+    with _open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
         expected = stream.frames or _frames_by_duration(container, stream)
@@ -138,10 +160,14 @@ def _video_frames(path: Path) -> Iterator[Frame]:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
                     raise ClipError(f"damaged after frame {count}")
+                if max(frame.width, frame.height) > LONGEST_SIDE:  # not what the header said
+                    raise _too_large(frame.width, frame.height)
                 count += 1
                 yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
         except FFmpegError as error:
-            raise ClipError(f"damaged after frame {count} ({_reason(error)})") from None
+            raise ClipError(f"damaged after frame {count} ({reason_of(error)})") from None
+    if promised_size(path) > path.stat().st_size:
+        raise ClipError(f"damaged after frame {count}: the file is cut short")
     if count < expected - 2:  # some containers count a frame or two too many
         raise ClipError(f"damaged after frame {count}: its header promises {expected}")
 
@@ -159,7 +185,7 @@ def _gif(path: Path) -> tuple[Iterator[Frame], float]:
         if not stream.read().rstrip(b"\0").endswith(b";"):
             raise ClipError("damaged (it ends before its trailer)")
     with Image.open(path) as image:
-        _check_pixels(image)
+        check_pixels(image)
         milliseconds = image.info.get("duration") or 1000 / DEFAULT_FPS
     return _gif_frames(path), 1000 / milliseconds
 
@@ -168,12 +194,12 @@ def _gif_frames(path: Path) -> Iterator[Frame]:
     """Decode frame by frame."""
     with Image.open(path) as image:
         for frame in ImageSequence.Iterator(image):
-            yield np.asarray(frame.convert("RGB"))
+            yield to_rgb(frame)
 
 
 def _folder(path: Path) -> tuple[Iterator[Frame], float]:
     """Frames of a folder of pictures."""
-    return (read_picture(file) for file in frame_files(path)), DEFAULT_FPS
+    return read_pictures(frame_files(path)), DEFAULT_FPS
 
 
 def _strip(path: Path) -> tuple[Iterator[Frame], float]:
@@ -185,22 +211,3 @@ def _strip(path: Path) -> tuple[Iterator[Frame], float]:
             f"not a strip: expected a width that is a multiple of the height, got {width}x{height}"
         )
     return iter(np.split(strip, width // height, axis=1)), DEFAULT_FPS
-
-
-def read_picture(path: Path) -> Frame:
-    """One picture as RGB (H, W, 3)."""
-    with Image.open(path) as image:
-        _check_pixels(image)
-        return np.asarray(image.convert("RGB"))
-
-
-def _check_pixels(image: Image.Image) -> None:
-    """Refuse pictures that would fill the memory."""
-    if image.width * image.height > MOST_PIXELS:
-        raise ClipError(f"expected at most 64 megapixels, got {image.width}x{image.height}")
-
-
-def _reason(error: BaseException) -> str:
-    """A decoder's own words, on one line, without paths."""
-    text = getattr(error, "strerror", None) or str(error).split(":")[-1]
-    return " ".join(str(text).split()).lower() or type(error).__name__

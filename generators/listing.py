@@ -1,14 +1,16 @@
 """Which clips a folder holds, and what its labels.csv says of them; nothing is decoded here."""
 
 import csv
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from configs.errors import ClipError
 from generators.decoding import FORMATS, GIF, STILL, VIDEO, frame_files
+from generators.pictures import DAMAGED, UNREADABLE
 
 LABELS = "labels.csv"
 COLUMNS = ("file", "label", "split", "onset", "mask")
@@ -48,7 +50,7 @@ class ClipEntry:
 OnReject = Callable[[Reject], None]
 
 
-def list_clips(folder: Path, on_reject: OnReject = lambda reject: None) -> list[ClipEntry]:
+def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) -> list[ClipEntry]:
     """Find the clips of a folder, in sorted order.
 
     A clip is a video, a gif, a strip of frames side by side in one picture, or a folder that holds
@@ -62,15 +64,17 @@ def list_clips(folder: Path, on_reject: OnReject = lambda reject: None) -> list[
     Raises:
         ClipError: If the folder is absent or holds no clips, or labels.csv is malformed.
     """
+    folder = Path(folder)
     if not folder.exists():
         raise ClipError(f"clips: expected a folder of clips ({FORMATS}), {folder} does not exist")
     if folder.is_file() or _is_frames(folder):
         return [ClipEntry(folder.name, folder)]
     rows = _read_labels(folder, on_reject)
     masks = {row.mask for row in rows.values()}
-    entries = []
+    entries, met = [], set()
     for path in _walk(folder):
         name = path.relative_to(folder).as_posix()
+        met.add(name)
         if path in masks:
             continue
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -80,6 +84,9 @@ def list_clips(folder: Path, on_reject: OnReject = lambda reject: None) -> list[
         row = rows.get(name, ClipEntry(name, path))
         label = row.label if row.label != UNLABELLED else label
         entries.append(ClipEntry(name, path, label, row.split, row.onset, row.mask))
+    for name, row in rows.items():
+        if name not in met and row.path not in masks:
+            on_reject(Reject(name, f"named by {LABELS}, but it is not a clip"))
     if not entries:
         raise ClipError(f"clips: expected {FORMATS} in {folder}, found none; name another folder")
     return entries
@@ -101,19 +108,22 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _is_frames(folder: Path) -> bool:
     """Whether a folder is one clip: pictures, at least two, no sub-folders, and not strips."""
-    if any(path.is_dir() for path in folder.iterdir()):
+    children = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    if any(path.is_dir() and path.name != MASKS for path in children):
         return False
     frames = frame_files(folder)
-    others = [path for path in folder.iterdir() if path.suffix.lower() in VIDEO | GIF]
+    others = [path for path in children if path.suffix.lower() in VIDEO | GIF]
     return len(frames) >= 2 and not others and not _is_strip(frames[0])
 
 
 def _is_strip(path: Path) -> bool:
     """Whether a picture's header says that it is several squares side by side."""
     try:
-        with Image.open(path) as image:
-            return image.width >= 2 * image.height and image.width % image.height == 0
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a huge picture is refused when it is read
+            with Image.open(path) as image:
+                return image.width >= 2 * image.height and image.width % image.height == 0
+    except (*UNREADABLE, *DAMAGED):
         return False
 
 
@@ -171,6 +181,11 @@ def _inside(folder: Path, name: str, where: str) -> Path:
     path = folder / name
     if not name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise ClipError(f"{where}: expected a path inside the folder, got {name!r}")
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+        path.exists()  # raises for names that are too long
+    except (OSError, ValueError):
+        raise ClipError(f"{where}: expected a path, got {name[:60]!r}; mend the row") from None
+    if not inside:
         raise ClipError(f"{where}: {name!r} leads out of the folder")
     return path

@@ -1,0 +1,68 @@
+"""How long a video file says it is: a cut file may decode without any error."""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"styp", b"sidx", b"uuid"}
+EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+
+
+def promised_size(path: Path) -> int:
+    """Bytes that a file must have by its own account.
+
+    Args:
+        path: An mp4 or mov (the sizes of its boxes) or a Matroska or WebM file (its segment).
+
+    Returns:
+        The size; 0 for other containers and for files that do not say, as live recordings.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        stream.seek(0)
+        if start[4:8] in BOXES:
+            return _end_of_boxes(stream, size)
+        return _end_of_segment(stream) if start[:4] == EBML else 0
+
+
+def _end_of_boxes(stream: BinaryIO, size: int) -> int:
+    """Where the last box of an mp4 file ends, in or beyond the file."""
+    end = 0
+    while end < size:
+        stream.seek(end)
+        head = stream.read(16)
+        if len(head) < 8 or head[4:8] not in BOXES:
+            break  # padding, or a box that we do not know
+        length = struct.unpack(">I", head[:4])[0]
+        if length == 1 and len(head) == 16:
+            length = struct.unpack(">Q", head[8:])[0]
+        if length < 8:  # 0: to the end of the file
+            break
+        end += length
+    return end
+
+
+def _end_of_segment(stream: BinaryIO) -> int:
+    """Where the segment of a Matroska file ends; 0 if its length is unknown."""
+    stream.seek(len(EBML))
+    header = _length(stream)
+    if header is None:
+        return 0
+    stream.seek(header, 1)
+    if stream.read(4) != SEGMENT:
+        return 0
+    segment = _length(stream)
+    return 0 if segment is None else stream.tell() + segment
+
+
+def _length(stream: BinaryIO) -> int | None:
+    """A length of 1 to 8 bytes, as many as its first byte has leading zeros plus one."""
+    first = stream.read(1)
+    if not first or not first[0]:
+        return None
+    extra = 8 - first[0].bit_length()
+    rest = stream.read(extra)
+    mark = 1 << (7 * (extra + 1))
+    value = int.from_bytes(first + rest) - mark
+    return None if len(rest) < extra or value == mark - 1 else value  # all ones: unknown
