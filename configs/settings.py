@@ -36,11 +36,23 @@ class Choice(Settings):
 
 
 class LossWeights(Settings):
-    """Weights of the motion model's losses, named as in the official configuration files."""
+    """Weights of the motion models' losses, named as in the official configuration files.
+
+    A backbone uses those that it has: equivariance of Jacobians is FOMM's, `warp_loss` and `bg` are
+    TPS's, `keypoint`, `headpose` and `expression` are face-vid2vid's.
+    """
 
     perceptual: tuple[float, ...] = (10, 10, 10, 10, 10)
     equivariance_value: float = Field(10, ge=0)
     equivariance_jacobian: float = Field(10, ge=0)
+    warp_loss: float = Field(10, ge=0)
+    bg: float = Field(10, ge=0)
+    keypoint: float = Field(10, ge=0)
+    headpose: float = Field(20, ge=0)
+    expression: float = Field(5, ge=0)
+    generator_gan: float = Field(0, ge=0)  # 0: no adversarial training
+    discriminator_gan: float = Field(1, ge=0)
+    feature_matching: tuple[float, ...] = (10, 10, 10, 10)
 
 
 class TransformParams(Settings):
@@ -52,28 +64,66 @@ class TransformParams(Settings):
 
 
 class Jitter(Settings):
-    """Largest relative change of colours between training pairs."""
+    """Largest change of colours between training pairs: relative, hue in turns of the circle."""
 
     brightness: float = Field(0.1, ge=0, lt=1)
     contrast: float = Field(0.1, ge=0, lt=1)
     saturation: float = Field(0.1, ge=0, lt=1)
+    hue: float = Field(0, ge=0, le=0.5)
+
+
+class DiscriminatorParams(Settings):
+    """Sizes of the discriminator, named as in the official configuration files."""
+
+    scales: tuple[float, ...] = (1,)
+    block_expansion: int = Field(32, ge=1)
+    max_features: int = Field(512, ge=1)
+    num_blocks: int = Field(4, ge=1)
+    sn: bool = False  # spectral norm
+    use_kp: bool = False  # it sees where the driving frame's keypoints are
+
+
+class MotionDropout(Settings):
+    """TPS's dropout of whole transformations early in training, in shares of the run."""
+
+    until: float = Field(0.35, ge=0, le=1)
+    ramp: float = Field(0.1, gt=0, le=1)  # how long the probability takes to rise
+    lowest: float = Field(0.1, ge=0, lt=1)
+    highest: float = Field(0.3, ge=0, lt=1)
 
 
 class MotionTraining(Settings):
-    """How a motion model is trained: the original's losses, schedule and augmentation."""
+    """How a motion model is trained: the originals' losses, schedules and augmentation."""
 
-    steps: int = Field(100_000, ge=1)
+    steps: int | None = Field(100_000, ge=1)  # or none: epochs * repeats * clips / batch
+    epochs: int = Field(100, ge=1)
+    repeats: int = Field(1, ge=1)  # how often an epoch passes over each clip
     batch: int = Field(16, ge=1)
+    accumulate: int = Field(1, ge=1)  # batches whose gradients make one step
     learning_rate: float = Field(2e-4, gt=0)
+    rates: dict[str, float] = {}  # factors of the rate by sub-network; 0 freezes it
     schedule: Literal["steps", "cosine"] = "steps"
-    milestones: tuple[float, ...] = (0.6, 0.9)  # fractions of the run where the rate falls tenfold
+    milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run where the rate falls tenfold
     scales: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
     features: str = "random"  # whose features the perceptual loss compares
     features_file: Path | None = None  # weights of those features, where they need any
+    head_pose_file: Path | None = None  # Hopenet's weights, for face-vid2vid's head pose loss
     loss_weights: LossWeights = LossWeights()
     transform_params: TransformParams = TransformParams()
+    discriminator: DiscriminatorParams = DiscriminatorParams()
+    gan_mode: Literal["ls", "hinge"] = "ls"
+    dropout: MotionDropout = MotionDropout()
+    background_from: float = Field(0, ge=0, lt=1)  # share of the run where TPS's `bg` loss begins
     horizontal_flip: bool = True
+    resize: tuple[float, float] = (1, 1)  # least and largest random scale of a pair
     jitter: Jitter = Jitter()
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # of forward passes on a GPU
+    compile: bool = False  # torch.compile, on a GPU
+
+    def total_steps(self, clips: int) -> int:
+        """Steps of a training on so many clips."""
+        share = self.batch * self.accumulate
+        return self.steps or max(1, -(-self.epochs * self.repeats * clips // share))
 
 
 class ForecastTraining(Settings):

@@ -247,7 +247,7 @@ def train_motion(
     key = content_id("training", clips=ids, **chosen)
     checkpoint = Checkpoint(workshop / "checkpoint.safetensors", key)
     videos = [clip.frames for clip in clips]
-    with display.training("motion model", settings.motion.steps) as on_step:
+    with display.training("motion model", settings.motion.total_steps(len(clips))) as on_step:
 
         def progress(step: int, values: dict[str, float]) -> None:
             on_step(step, "  ".join(f"{name} {value:.3f}" for name, value in values.items()))

@@ -16,7 +16,7 @@ from generators.backbones import MotionBackbone
 from generators.checkpoint import Checkpoint
 from generators.equivariance import RandomWarp
 from generators.frames import to_tensor
-from generators.perceptual import PerceptualLoss
+from generators.objective import Objective, Pairs
 
 SAVE_EVERY = 100  # steps between checkpoints
 
@@ -61,24 +61,27 @@ def train_backbone(
         ModelError: If the loss stops being finite.
     """
     device = next(backbone.parameters()).device
-    perceptual = PerceptualLoss(settings).to(device)
+    objective = Objective(settings).to(device)
     optimiser = torch.optim.Adam(
         backbone.parameters(), lr=settings.learning_rate, betas=(0.5, 0.999)
     )
     done = checkpoint.restore(backbone, optimiser) if checkpoint else 0
     backbone.train()
-    for step in range(done + 1, settings.steps + 1):
-        optimiser.param_groups[0]["lr"] = settings.learning_rate * _rate(settings, step - 1)
+    steps = settings.total_steps(len(videos))
+    for step in range(done + 1, steps + 1):
+        optimiser.param_groups[0]["lr"] = settings.learning_rate * _rate(
+            settings, (step - 1) / steps
+        )
         generator = torch.Generator().manual_seed(derive_seed(seed, "motion", step))
         source, driving = draw_pairs(videos, settings, generator)
         warp = RandomWarp.draw(settings.batch, settings.transform_params, generator)
-        losses = backbone.losses(
+        pairs = Pairs(
             source.to(device),
             driving.to(device),
             warp.to(device),
-            perceptual,
-            settings.loss_weights,
+            (step - 1) / steps,
         )
+        losses = backbone.losses(pairs, objective).losses
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise ModelError(
@@ -89,7 +92,7 @@ def train_backbone(
         total.backward()
         optimiser.step()
         progress(step, {name: loss.item() for name, loss in losses.items()})
-        if checkpoint and (step % SAVE_EVERY == 0 or step == settings.steps):
+        if checkpoint and (step % SAVE_EVERY == 0 or step == steps):
             checkpoint.save(backbone, optimiser, step)
     backbone.eval()
 
@@ -122,11 +125,10 @@ def _jitter(pair: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
     return ((pair - grey) * saturation + grey).clamp(0, 1)
 
 
-def _rate(settings: MotionTraining, step: int) -> float:
-    """Learning rate of a step as a share of the first."""
-    done = step / settings.steps
+def _rate(settings: MotionTraining, done: float) -> float:
+    """Learning rate as a share of the first, when so much of the training is done."""
     if settings.schedule == "cosine":
-        return max(0.5 * (1 + math.cos(math.pi * min(done, 1.0))), 0.01)
+        return max(0.5 * (1 + math.cos(math.pi * done)), 0.01)
     return float(0.1 ** sum(done >= milestone for milestone in settings.milestones))
 
 

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from configs.errors import ModelError
 from configs.registry import Registry
-from configs.settings import LossWeights, validated
-from generators.equivariance import RandomWarp
-from generators.perceptual import PerceptualLoss
+from configs.settings import validated
+from generators.objective import Objective, Outcome, Pairs
 from generators.weights import load_into, read_weights, write_weights
 
 BACKBONE_FILE = "backbone.safetensors"
@@ -27,20 +26,40 @@ class KeypointLayout:
         name: "fomm", "tps" or "vid2vid".
         keypoints: K.
         per_keypoint: Values per keypoint, in order (FOMM: x, y, J00, J01, J10, J11).
+        shared: Values of the whole frame that come before them (face-vid2vid: the head's pose).
     """
 
     name: str
     keypoints: int
     per_keypoint: tuple[str, ...]
+    shared: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
         """D, the length of one keypoint vector."""
-        return self.keypoints * len(self.per_keypoint)
+        return len(self.shared) + self.keypoints * len(self.per_keypoint)
 
 
 class Appearance:
     """What a backbone knows of a source frame: computed once, used for every future. Opaque."""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Rendered frames and how they came from the source.
+
+    Args:
+        frames: (F, 3, H, W) in [0, 1].
+        deformation: Dense motion field, (F, h, w, 2): where in the source each pixel comes from,
+            (x, y) with the outer edges of the image at -1 and 1 (`align_corners=False`). It may be
+            coarser than the frames.
+        occlusion: (F, 1, h, w) in [0, 1]: near 1 where the source was visible, near 0 where the
+            backbone had to inpaint; None for a backbone without an occlusion map.
+    """
+
+    frames: Tensor
+    deformation: Tensor
+    occlusion: Tensor | None
 
 
 class MotionBackbone(nn.Module, ABC):
@@ -71,40 +90,52 @@ class MotionBackbone(nn.Module, ABC):
         """Encode a source frame once: (3, H, W) in [0, 1] -> what `render` needs of it."""
 
     @abstractmethod
+    def rendering(self, appearance: Appearance, keypoints: Tensor) -> Rendering:
+        """Draw the source moved to each keypoint vector, with dense motion and occlusion map.
+
+        Args:
+            appearance: Of one source, or of as many as there are keypoint vectors.
+            keypoints: (F, D).
+
+        Raises:
+            ModelError: If the vectors are not of this model's length.
+        """
+
     def render(self, appearance: Appearance, keypoints: Tensor) -> Tensor:
-        """Draw the source moved to each keypoint vector: (F, D) -> (F, 3, H, W) in [0, 1]."""
+        """Draw the source moved to each keypoint vector: (F, D) -> (F, 3, H, W) in [0, 1].
+
+        Raises:
+            ModelError: If the vectors are not of this model's length.
+        """
+        return self.rendering(appearance, keypoints).frames
 
     @abstractmethod
-    def relative(self, keypoints: Tensor, start: Tensor, source: Tensor) -> Tensor:
+    def positions(self, keypoints: Tensor) -> Tensor:
+        """Where the keypoints lie in the frame: (F, D) -> (F, K, 2), x and y in [-1, 1].
+
+        They say how large the object is and how alike two poses are; a backbone whose vector holds
+        no positions of its own gives those of an average face.
+        """
+
+    @abstractmethod
+    def relative(
+        self, keypoints: Tensor, start: Tensor, source: Tensor, scale: float = 1.0
+    ) -> Tensor:
         """Carry a foreign motion over to a source, relative to where each of them starts.
 
         Args:
             keypoints: Of the driving clip, (F, D).
             start: The driving clip's first, (D,).
             source: The source frame's own, (D,).
+            scale: What displacements are multiplied by.
 
         Returns:
             Keypoints for `render`, (F, D); equal to `source` where the driving clip stands still.
         """
 
     @abstractmethod
-    def losses(
-        self,
-        source: Tensor,
-        driving: Tensor,
-        warp: RandomWarp,
-        perceptual: PerceptualLoss,
-        weights: LossWeights,
-    ) -> dict[str, Tensor]:
-        """Weighted training losses by name for pairs of frames of the same clips.
-
-        Args:
-            source: (B, 3, H, W) in [0, 1].
-            driving: Other frames of the same clips, (B, 3, H, W).
-            warp: A random warp for each driving frame, for the equivariance losses.
-            perceptual: Compares rendered with driving frames.
-            weights: What each loss counts.
-        """
+    def losses(self, pairs: Pairs, objective: Objective) -> Outcome:
+        """Weighted training losses by name for pairs of frames of the same clips."""
 
 
 BACKBONES: Registry[type[MotionBackbone]] = Registry("backbone", "generators.backbones")

@@ -8,15 +8,14 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from configs.settings import LossWeights
 from generators.backbones.base import (
     BACKBONES,
     Appearance,
     KeypointLayout,
     MotionBackbone,
+    Rendering,
     check_length,
 )
-from generators.equivariance import RandomWarp
 from generators.geometry import (
     coordinate_grid,
     gaussian_maps,
@@ -32,7 +31,7 @@ from generators.layers import (
     SameBlock,
     UpBlock,
 )
-from generators.perceptual import PerceptualLoss
+from generators.objective import Objective, Outcome, Pairs
 
 KEYPOINT_VARIANCE = 0.01  # of the bumps that tell the dense motion network where keypoints are
 
@@ -64,6 +63,7 @@ class KPDetectorParams(HourglassParams):
     """Keypoint detector."""
 
     temperature: float = Field(0.1, gt=0)
+    single_jacobian_map: bool = False  # one Jacobian map for all keypoints, as for mgif-256
 
 
 class DenseMotionParams(HourglassParams):
@@ -137,13 +137,12 @@ class KPDetector(nn.Module):
         )
         width = self.predictor.out_filters
         self.kp = nn.Conv2d(width, common.num_kp, 7)
-        self.jacobian = nn.Conv2d(width, 4 * common.num_kp, 7)
+        maps = 1 if params.single_jacobian_map else common.num_kp
+        self.jacobian = nn.Conv2d(width, 4 * maps, 7)
         # A Jacobian starts as the identity: at first every keypoint only translates.
         nn.init.zeros_(self.jacobian.weight)
         with torch.no_grad():
-            cast(nn.Parameter, self.jacobian.bias).copy_(
-                torch.tensor([1.0, 0, 0, 1] * common.num_kp)
-            )
+            cast(nn.Parameter, self.jacobian.bias).copy_(torch.tensor([1.0, 0, 0, 1] * maps))
         self.down = AntiAliasInterpolation(common.num_channels, params.scale_factor)
 
     def forward(self, frames: Tensor) -> Keypoints:
@@ -153,7 +152,8 @@ class KPDetector(nn.Module):
         heat = F.softmax(logits.flatten(2) / self.temperature, dim=2).view_as(logits)  # (B,K,h,w)
         grid = coordinate_grid(heat.shape[2], heat.shape[3], heat)
         value = torch.einsum("bkhw,hwc->bkc", heat, grid)
-        maps = self.jacobian(features).unflatten(1, (-1, 4))  # (B, K, 4, h, w)
+        maps = self.jacobian(features).unflatten(1, (-1, 4))  # (B, K or 1, 4, h, w)
+        maps = maps.expand(-1, heat.shape[1], -1, -1, -1)
         jacobian = torch.einsum("bkhw,bkchw->bkc", heat, maps).unflatten(-1, (2, 2))
         return Keypoints(value, jacobian)
 
@@ -277,8 +277,8 @@ class FOMM(MotionBackbone):
         """Encode a source frame once: (3, H, W) in [0, 1] -> keypoints and features."""
         return self._encode(source[None])
 
-    def render(self, appearance: Appearance, keypoints: Tensor) -> Tensor:
-        """Draw the source moved to each keypoint vector: (F, D) -> (F, 3, H, W) in [0, 1].
+    def rendering(self, appearance: Appearance, keypoints: Tensor) -> Rendering:
+        """Draw the source moved to each keypoint vector, with dense motion and occlusion map.
 
         Raises:
             ModelError: If the vectors are not of this model's length.
@@ -291,36 +291,39 @@ class FOMM(MotionBackbone):
             appearance.keypoints,
             Keypoints.from_vectors(keypoints),
         )
-        return self.generator.decode(appearance.features.expand(frames, -1, -1, -1), motion)
+        painted = self.generator.decode(appearance.features.expand(frames, -1, -1, -1), motion)
+        return Rendering(painted, motion.deformation, motion.occlusion)
 
-    def relative(self, keypoints: Tensor, start: Tensor, source: Tensor) -> Tensor:
+    def positions(self, keypoints: Tensor) -> Tensor:
+        """Where the keypoints lie in the frame: (F, D) -> (F, K, 2), x and y in [-1, 1]."""
+        return Keypoints.from_vectors(keypoints).value
+
+    def relative(
+        self, keypoints: Tensor, start: Tensor, source: Tensor, scale: float = 1.0
+    ) -> Tensor:
         """Add the driving displacement and compose the Jacobians' change (section 3.4)."""
         moved, first, own = map(Keypoints.from_vectors, (keypoints, start[None], source[None]))
         change = moved.jacobian @ inverse_2x2(first.jacobian)
-        return Keypoints(own.value + moved.value - first.value, change @ own.jacobian).vectors()
+        value = own.value + scale * (moved.value - first.value)
+        return Keypoints(value, change @ own.jacobian).vectors()
 
-    def losses(
-        self,
-        source: Tensor,
-        driving: Tensor,
-        warp: RandomWarp,
-        perceptual: PerceptualLoss,
-        weights: LossWeights,
-    ) -> dict[str, Tensor]:
+    def losses(self, pairs: Pairs, objective: Objective) -> Outcome:
         """The original's losses for pairs of frames of the same clips (section 3.3)."""
-        appearance = self._encode(source)
-        keypoints: Keypoints = self.kp_detector(driving)
+        weights, warp = objective.weights, pairs.warp
+        appearance = self._encode(pairs.source)
+        keypoints: Keypoints = self.kp_detector(pairs.driving)
         prediction = self.render(appearance, keypoints.vectors())
-        warped: Keypoints = self.kp_detector(warp.frames(driving))
+        warped: Keypoints = self.kp_detector(warp.frames(pairs.driving))
         value = (keypoints.value - warp.points(warped.value)).abs().mean()
         mapped = warp.jacobian(warped.value) @ warped.jacobian
         unit = inverse_2x2(keypoints.jacobian) @ mapped
         jacobian = (torch.eye(2, device=unit.device) - unit).abs().mean()
-        return {
-            "perceptual": perceptual(prediction, driving),
+        losses = {
+            "perceptual": objective.perceptual(prediction, pairs.driving),
             "equivariance_value": weights.equivariance_value * value,
             "equivariance_jacobian": weights.equivariance_jacobian * jacobian,
         }
+        return Outcome(losses, prediction, keypoints.value)
 
     def _encode(self, sources: Tensor) -> FOMMAppearance:
         """Appearance of a batch of sources (B, 3, H, W)."""

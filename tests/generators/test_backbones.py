@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from configs.errors import ModelError, SettingsError
-from configs.settings import LossWeights, MotionTraining, TransformParams
+from configs.settings import MotionTraining, TransformParams
 from generators.backbones import (
     BACKBONES,
     MotionBackbone,
@@ -19,7 +19,7 @@ from generators.backbones import (
     save_backbone,
 )
 from generators.equivariance import RandomWarp
-from generators.perceptual import PerceptualLoss
+from generators.objective import Objective, Pairs
 from tests.conftest import TINY_FOMM
 
 TINY = {"fomm": TINY_FOMM}
@@ -73,8 +73,8 @@ def test_gradients_reach_every_parameter(backbone: MotionBackbone) -> None:
     source, driving = torch.rand(2, 4, 3, SIZE, SIZE)
     settings = MotionTraining(scales=(1, 0.5))
     warp = RandomWarp.draw(4, TransformParams(), torch.Generator().manual_seed(0))
-    losses = backbone.losses(source, driving, warp, PerceptualLoss(settings), LossWeights())
-    torch.stack(list(losses.values())).sum().backward()
+    outcome = backbone.losses(Pairs(source, driving, warp), Objective(settings))
+    torch.stack(list(outcome.losses.values())).sum().backward()
     for name, value in backbone.named_parameters():
         assert value.grad is not None, name
         assert value.grad.isfinite().all(), name
