@@ -5,13 +5,10 @@ from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.clip_settings import ClipSettings
 from configs.errors import SettingsError
-
-PRESETS = Path(__file__).parent / "presets"
 
 
 class Settings(BaseModel):
@@ -117,8 +114,8 @@ class MotionTraining(Settings):
     horizontal_flip: bool = True
     resize: tuple[float, float] = (1, 1)  # least and largest random scale of a pair
     jitter: Jitter = Jitter()
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # of forward passes on a GPU
-    compile: bool = False  # torch.compile, on a GPU
+    precision: Literal["fp32", "bf16"] = "fp32"  # of forward passes; bf16 needs no loss scaling
+    compile: bool = False  # torch.compile of the sub-networks: worth its minutes on a GPU
 
     def total_steps(self, clips: int) -> int:
         """Steps of a training on so many clips."""
@@ -141,6 +138,7 @@ class TrainSettings(Settings):
     clips: ClipSettings = ClipSettings()
     line: LineSettings | None = None
     backbone: Choice = Choice(name="fomm")
+    start: str | None = None  # a model folder, or a shipped model, whose backbone to train further
     motion: MotionTraining = MotionTraining()
     forecaster: Choice = Choice(name="gru_nf")
     forecast: ForecastTraining = ForecastTraining()
@@ -178,32 +176,6 @@ class GenerateSettings(Settings):
 
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def load_preset(name: str) -> TrainSettings:
-    """Read a preset by name, or a YAML file by path.
-
-    Args:
-        name: A name from `preset_names()`, or the path of a file ending in .yaml or .yml.
-
-    Raises:
-        SettingsError: If there is no such preset or it does not hold valid settings.
-    """
-    path = Path(name) if Path(name).suffix in {".yaml", ".yml"} else PRESETS / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(preset_names())
-        raise SettingsError(f"preset: expected one of {known} or a YAML file, got {name!r}")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"preset {name}: expected YAML, got {reason}") from None
-    return validated(TrainSettings, values or {}, f"preset {name}")
-
-
-def preset_names() -> list[str]:
-    """Names of the presets that ship with flawcast."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
 def validated(model: type[Model], values: Any, origin: str) -> Model:

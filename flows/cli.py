@@ -57,6 +57,10 @@ PIPE_WIDTH = 140
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Run seed: same seed, same futures.")]
+BackboneOption = Annotated[
+    str | None, typer.Option(help="Motion backbone of the preset: fomm, tps or vid2vid.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Ray worker processes; one per core if not given.")
 ]
@@ -119,13 +123,19 @@ def train(
     past: Annotated[int | None, typer.Option(min=1, help="Past frames per window.")] = None,
     future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's seed.")] = None,
+    backbone: BackboneOption = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Model, or shipped model, whose motion model to train further."),
+    ] = None,
+    device: DeviceOption = "auto",
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a model on clips: the motion model, then its keypoints' forecaster."""
-    from configs.settings import load_preset
-    from flows.train import print_training
+    from configs.preset_files import load_preset
     from flows.train import train as run
+    from flows.train_summary import print_training
 
     changes = {
         "motion.steps": steps,
@@ -133,10 +143,11 @@ def train(
         "forecast.past": past,
         "forecast.future": future,
         "seed": seed,
+        "start": start,
     }
-    settings = load_preset(preset).overridden(changes)
+    settings = load_preset(preset, backbone).overridden(changes)
     with _interruptible("the same command goes on from the last checkpoint"):
-        summary = run(clips, settings, out, _display(quiet or as_json))
+        summary = run(clips, settings, out, _display(quiet or as_json), device)
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
     else:

@@ -12,6 +12,7 @@ from generators.backbones import MotionBackbone
 from generators.frames import to_video
 from generators.motion_training import reconstruct
 
+SHEET = "reconstruction.png"
 CLIPS, TIMES, SHOWN = 8, 8, 96
 
 

@@ -1,111 +1,40 @@
 """From clips to a model folder: motion model, then keypoints, then forecaster."""
 
-import csv
 import hashlib
 import platform
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from configs.errors import ClipError, SettingsError
-from configs.identity import content_id, derive_seed
+from configs.identity import derive_seed
 from configs.settings import TrainSettings
 from flows.display import Display
-from flows.reconstruction_sheet import reconstruction_sheet
+from flows.reconstruction_sheet import SHEET, reconstruction_sheet
+from flows.train_motion import LOSSES, TrainClip, pick_device, train_motion
+from flows.train_summary import TrainSummary
 from generators.backbones import MotionBackbone, build_backbone
-from generators.checkpoint import Checkpoint
+from generators.backbones.base import start_from
 from generators.clips import Reject, iter_clips
 from generators.demo import draw_line
 from generators.forecasters import KeypointPredictor
 from generators.frames import to_tensor
-from generators.model import check_free, save_model
-from generators.motion_training import (
-    reconstruction_error,
-    train_backbone,
-)
-
-SHEET = "reconstruction.png"
-LOSSES = "motion_losses.csv"
-LOSSES_EVERY = 10
-
-
-@dataclass(frozen=True)
-class TrainClip:
-    """What training keeps of a clip."""
-
-    id: str
-    name: str
-    frames: NDArray[np.uint8]
-    split: str
-
-
-@dataclass(frozen=True)
-class TrainSummary:
-    """What a training amounts to.
-
-    Args:
-        model: The model folder.
-        clips: Clips trained on.
-        held_out: Clips measured on.
-        metrics: Errors on the held-out clips, by name.
-        rejects: Clips that were left out.
-        seconds: Duration.
-    """
-
-    model: Path
-    clips: int
-    held_out: int
-    metrics: dict[str, float]
-    rejects: tuple[Reject, ...]
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
-        return {**asdict(self), "model": str(self.model)}
-
-
-def print_training(summary: TrainSummary, console: Console) -> None:
-    """Show the errors on held-out clips, the clips left out, and where the model is."""
-    table = Table(title=f"on {summary.held_out} held-out clips, trained on {summary.clips}")
-    table.add_column("error")
-    table.add_column("model", justify="right")
-    table.add_column("baseline", justify="right")
-    metrics = summary.metrics
-    rows = [
-        (
-            "reconstruction MAE, pixels (copy first frame)",
-            "reconstruction_mae",
-            "copy_first_frame_mae",
-        ),
-        ("best future MAE, keypoints (hold last frame)", "forecast_mae", "forecast_hold_mae"),
-        ("best of 100 MAE, keypoints", "forecast_best_of_100_mae", "forecast_hold_mae"),
-    ]
-    for name, ours, baseline in rows:
-        if ours in metrics:
-            table.add_row(name, f"{metrics[ours]:.4f}", f"{metrics[baseline]:.4f}")
-    if "forecast_coherence" in metrics:
-        table.add_row(
-            "samples' movement over the truth's", f"{metrics['forecast_coherence']:.2f}", "1"
-        )
-    console.print(table)
-    for reject in summary.rejects:
-        console.print(f"left out: {reject.name}: {reject.reason}", highlight=False, markup=False)
-    console.print(f"model: {summary.model}, {summary.seconds:.0f} s", highlight=False)
-    console.print(f"look at: {summary.model / SHEET}", highlight=False, soft_wrap=True)
+from generators.model import check_free, find_model, save_model
+from generators.motion_training import reconstruction_error
 
 
 def train(
-    clips: Path | None, settings: TrainSettings, out: Path, display: Display | None = None
+    clips: Path | None,
+    settings: TrainSettings,
+    out: Path,
+    display: Display | None = None,
+    device: str = "auto",
 ) -> TrainSummary:
     """Train a model on a folder of clips, or on the built-in line where the preset says so.
 
@@ -114,6 +43,8 @@ def train(
         settings: From a preset.
         out: Model folder to write; new or empty.
         display: Shows progress; None shows nothing.
+        device: Where the motion model is trained, as PyTorch names it; "auto" for a GPU if there is
+            one.
 
     Returns:
         Where the model is and how well it does on clips that it has not seen.
@@ -124,12 +55,17 @@ def train(
     display = display or Display.silent()
     began = time.perf_counter()
     check_free(out)
+    place = pick_device(device)
     rejects: list[Reject] = []
     everything = _read_clips(clips, settings, rejects, display)
     seen, unseen = split_clips(everything, settings)
     backbone = build_backbone(settings.backbone.name, settings.backbone.config, settings.seed)
+    if settings.start is not None:
+        start_from(backbone, find_model(settings.start))
+    backbone.to(place)
     workshop = out.with_name(f".{out.name}.training")
-    train_motion(backbone, seen, settings, workshop, display)
+    train_motion(backbone, seen, unseen, settings, workshop, display)
+    backbone.to("cpu")  # what follows is small, and equal on every machine
     motion = reconstruction_error(backbone, [clip.frames for clip in unseen])
     predictor = _train_forecaster(backbone, seen, unseen, settings, display)
     metrics = {
@@ -223,47 +159,6 @@ def _read_clips(
             f"{longest}; lower forecast.past and forecast.future or use longer clips"
         )
     return clips
-
-
-def train_motion(
-    backbone: MotionBackbone,
-    clips: Sequence[TrainClip],
-    settings: TrainSettings,
-    workshop: Path,
-    display: Display,
-) -> None:
-    """Train the backbone in place, or go on where an interrupted training stopped.
-
-    Args:
-        backbone: With fresh weights.
-        clips: What to train on.
-        settings: From a preset.
-        workshop: Folder for the checkpoint and the table of losses.
-        display: Shows steps and losses.
-    """
-    workshop.mkdir(parents=True, exist_ok=True)
-    ids = sorted(clip.id for clip in clips)
-    chosen = settings.model_dump(mode="json", include={"backbone", "motion", "seed"})
-    key = content_id("training", clips=ids, **chosen)
-    checkpoint = Checkpoint(workshop / "checkpoint.safetensors", key)
-    videos = [clip.frames for clip in clips]
-    with display.training("motion model", settings.motion.total_steps(len(clips))) as on_step:
-
-        def progress(step: int, values: dict[str, float]) -> None:
-            on_step(step, "  ".join(f"{name} {value:.3f}" for name, value in values.items()))
-            if step == 1 or step % LOSSES_EVERY == 0:
-                _write_losses(workshop / LOSSES, step, values)
-
-        train_backbone(backbone, videos, settings.motion, settings.seed, progress, checkpoint)
-
-
-def _write_losses(path: Path, step: int, losses: dict[str, float]) -> None:
-    """Add a row to the table of losses; the first step begins a new table."""
-    with path.open("w" if step == 1 else "a", newline="") as stream:
-        table = csv.writer(stream)
-        if step == 1:
-            table.writerow(["step", *losses])
-        table.writerow([step, *(f"{value:.5f}" for value in losses.values())])
 
 
 @torch.no_grad()

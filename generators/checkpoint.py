@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from configs.errors import ModelError
 from generators.weights import read_weights, write_weights
 
+# What a training changes, by name: each module with its optimiser.
+Parts = dict[str, tuple[nn.Module, torch.optim.Optimizer]]
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -22,16 +25,20 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
+    def save(self, parts: Parts, step: int) -> None:
         """Replace the file in one step by the state after `step` steps."""
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        for index, moments in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
+        tensors: dict[str, Tensor] = {}
+        for part, (model, optimiser) in parts.items():
+            for name, value in model.state_dict().items():
+                tensors[f"{part}.model.{name}"] = value
+            for index, moments in optimiser.state_dict()["state"].items():
+                for name, value in moments.items():
+                    tensors[f"{part}.optimiser.{index}.{name}"] = value
         draft = self.path.with_suffix(".part")
         write_weights(draft, tensors, {"key": self.key, "step": step})
         draft.replace(self.path)
 
-    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    def restore(self, parts: Parts) -> int:
         """Load the saved state, if there is one of this training.
 
         Returns:
@@ -43,13 +50,14 @@ class Checkpoint:
             return 0  # none yet, or damaged: begin again
         if header.get("key") != self.key:
             return 0
-        model.load_state_dict(_under("model.", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("optimiser.", tensors).items():
-            index, kind = name.split(".")
-            moments.setdefault(int(index), {})[kind] = value
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        for part, (model, optimiser) in parts.items():
+            model.load_state_dict(_under(f"{part}.model.", tensors))
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in _under(f"{part}.optimiser.", tensors).items():
+                index, kind = name.split(".")
+                moments.setdefault(int(index), {})[kind] = value
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": moments, "param_groups": groups})
         return int(header["step"])
 
 

@@ -28,6 +28,7 @@ from generators.forecasters.predictor import FILE as FORECASTER
 CARD_FORMAT = "flawcast-model"
 CARD_VERSION = 1
 CARD = "card.json"
+SHIPPED = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,30 @@ def worker_model(folder: Path) -> Model:
     return load_model(folder)
 
 
-def shipped_model() -> Path:
-    """Folder of the small model for the built-in line that comes with flawcast."""
-    return Path(__file__).parent / "shipped" / "demo"
+def shipped_model(name: str = "demo") -> Path:
+    """Folder of a model that comes with flawcast: "demo" (64x64) or "line-128" (128x128)."""
+    return SHIPPED / name
+
+
+def find_model(name: Path | str) -> Path:
+    """A model folder by its path, or a shipped model by its name.
+
+    Raises:
+        ModelError: If there is neither.
+    """
+    if Path(name).exists():
+        return Path(name)
+    if str(name) in shipped_models():
+        return shipped_model(str(name))
+    raise ModelError(
+        f"model: expected a model folder or one of {', '.join(shipped_models())}, "
+        f"found nothing at {name}; train a model or name its folder"
+    )
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with flawcast."""
+    return sorted(folder.name for folder in SHIPPED.iterdir() if folder.is_dir())
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -3,20 +3,23 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from configs.errors import ModelError
+from configs.errors import ModelError, SettingsError
 from configs.identity import derive_seed
-from configs.settings import Jitter, MotionTraining
+from configs.settings import MotionTraining
 from generators.backbones import MotionBackbone
-from generators.checkpoint import Checkpoint
+from generators.checkpoint import Checkpoint, Parts
+from generators.discriminator import BETAS, Adversary
 from generators.equivariance import RandomWarp
 from generators.frames import to_tensor
 from generators.objective import Objective, Pairs
+from generators.pairs import draw_pairs
 
 SAVE_EVERY = 100  # steps between checkpoints
 
@@ -44,88 +47,126 @@ def train_backbone(
     progress: Progress = lambda step, losses: None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train in place, with the original's losses.
+    """Train in place, with the original's losses, on the device where the backbone is.
 
-    A step's data depend on its number alone, so a training that goes on from a checkpoint ends with
-    the weights of one that was never interrupted.
+    A step's data and noise depend on its number alone, so a training that goes on from a checkpoint
+    ends with the weights of one that was never interrupted.
 
     Args:
         backbone: The model to train; left in eval mode.
         videos: Clips, RGB, each (T, H, W, 3) with T >= 2, all of one size.
-        settings: Steps, batch, rate, losses, augmentation.
-        seed: Decides pairs, warps and augmentation.
+        settings: Steps, batch, rates, losses, augmentation.
+        seed: Decides pairs, warps, noise and augmentation.
         progress: Called after every step with its number (from 1) and its losses.
         checkpoint: Saved now and then; where it holds this training already, it goes on from there.
 
     Raises:
         ModelError: If the loss stops being finite.
+        SettingsError: If the settings do not fit each other or the backbone.
     """
-    device = next(backbone.parameters()).device
-    objective = Objective(settings).to(device)
-    optimiser = torch.optim.Adam(
-        backbone.parameters(), lr=settings.learning_rate, betas=(0.5, 0.999)
-    )
-    done = checkpoint.restore(backbone, optimiser) if checkpoint else 0
-    backbone.train()
-    steps = settings.total_steps(len(videos))
-    for step in range(done + 1, steps + 1):
-        optimiser.param_groups[0]["lr"] = settings.learning_rate * _rate(
-            settings, (step - 1) / steps
-        )
-        generator = torch.Generator().manual_seed(derive_seed(seed, "motion", step))
-        source, driving = draw_pairs(videos, settings, generator)
-        warp = RandomWarp.draw(settings.batch, settings.transform_params, generator)
-        pairs = Pairs(
-            source.to(device),
-            driving.to(device),
-            warp.to(device),
-            (step - 1) / steps,
-        )
-        losses = backbone.losses(pairs, objective).losses
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
+    training = _Training(backbone, videos, settings, seed)
+    done = checkpoint.restore(training.parts) if checkpoint else 0
+    for step in range(done + 1, training.steps + 1):
+        progress(step, training.step(step))
+        if checkpoint and (step % SAVE_EVERY == 0 or step == training.steps):
+            checkpoint.save(training.parts, step)
+    backbone.eval()
+
+
+class _Training:
+    """A training under way: the backbone, its optimiser, and a discriminator where one is asked."""
+
+    def __init__(
+        self,
+        backbone: MotionBackbone,
+        videos: Sequence[NDArray[np.uint8]],
+        settings: MotionTraining,
+        seed: int,
+    ) -> None:
+        self.backbone, self.videos, self.settings, self.seed = backbone, videos, settings, seed
+        self.steps = settings.total_steps(len(videos))
+        self.device = next(backbone.parameters()).device
+        self.objective = Objective(settings).to(self.device)
+        self.rates = _rates(backbone, settings)
+        self.optimiser = torch.optim.Adam(_groups(backbone, self.rates), betas=BETAS)
+        self.parts: Parts = {"backbone": (backbone, self.optimiser)}
+        self.adversary: Adversary | None = None
+        if settings.loss_weights.generator_gan:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive_seed(seed, "discriminator"))
+                self.adversary = Adversary(backbone.layout.keypoints, settings, self.device)
+            self.parts["adversary"] = (self.adversary.discriminator, self.adversary.optimiser)
+        if settings.compile:
+            for network in backbone.children():
+                network.compile()
+        backbone.train()
+
+    def step(self, step: int) -> dict[str, float]:
+        """Do one step, counted from 1; its losses by name."""
+        done = (step - 1) / self.steps
+        rate = self.settings.learning_rate * _decay(self.settings, done)
+        for _, optimiser in self.parts.values():
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * self.rates.get(group.get("name", ""), 1.0)
+        totals: dict[str, float] = {}
+        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
+            for part in range(self.settings.accumulate):
+                torch.manual_seed(derive_seed(self.seed, "motion noise", step, part))
+                for name, loss in self._backward(step, part, done).items():
+                    totals[name] = totals.get(name, 0.0) + loss.item() / self.settings.accumulate
+        if not math.isfinite(sum(totals.values())):
             raise ModelError(
                 f"motion training: the loss is not finite at step {step}; "
                 "lower motion.learning_rate or check the clips"
             )
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        optimiser.step()
-        progress(step, {name: loss.item() for name, loss in losses.items()})
-        if checkpoint and (step % SAVE_EVERY == 0 or step == steps):
-            checkpoint.save(backbone, optimiser, step)
-    backbone.eval()
+        for _, optimiser in self.parts.values():
+            optimiser.step()
+        return totals
+
+    def _backward(self, step: int, part: int, done: float) -> dict[str, Tensor]:
+        """Gradients of one batch; its losses."""
+        data = derive_seed(self.seed, "motion", step, *([part] if part else []))
+        generator = torch.Generator().manual_seed(data)
+        source, driving = draw_pairs(self.videos, self.settings, generator)
+        warp = RandomWarp.draw(self.settings.batch, self.settings.transform_params, generator)
+        device = self.device
+        pairs = Pairs(source.to(device), driving.to(device), warp.to(device), done)
+        half = self.settings.precision == "bf16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            outcome = self.backbone.losses(pairs, self.objective)
+            losses = dict(outcome.losses)
+            if self.adversary:
+                losses |= self.adversary.losses(outcome, pairs.driving)
+            total = torch.stack([loss.float() for loss in losses.values()]).sum()
+        (total / self.settings.accumulate).backward()
+        if self.adversary:
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                losses["discriminator_gan"] = self.adversary.learn(outcome, pairs.driving)
+        return losses
 
 
-def draw_pairs(
-    videos: Sequence[NDArray[np.uint8]], settings: MotionTraining, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Draw two frames, augmented alike, of each of `batch` clips: two tensors (B, 3, H, W)."""
-    pairs = []
-    for clip in torch.randint(len(videos), (settings.batch,), generator=generator).tolist():
-        first, second = torch.randperm(len(videos[clip]), generator=generator)[:2].tolist()
-        pair = to_tensor(videos[clip][[first, second]])
-        if settings.horizontal_flip and torch.rand((), generator=generator) < 0.5:
-            pair = pair.flip(-1)
-        pairs.append(_jitter(pair, settings.jitter, generator))
-    batch = torch.stack(pairs)  # (B, 2, 3, H, W)
-    return batch[:, 0].contiguous(), batch[:, 1].contiguous()
+def _rates(backbone: MotionBackbone, settings: MotionTraining) -> dict[str, float]:
+    """Factor of the learning rate for each sub-network of a backbone."""
+    networks = dict(backbone.named_children())
+    for name in settings.rates:
+        if name not in networks:
+            raise SettingsError(
+                f"motion.rates: expected sub-networks of {backbone.name} "
+                f"({', '.join(networks)}), got {name!r}"
+            )
+    return {name: settings.rates.get(name, 1.0) for name in networks}
 
 
-def _jitter(pair: Tensor, jitter: Jitter, generator: torch.Generator) -> Tensor:
-    """Change brightness, contrast and saturation of a pair of frames (2, 3, H, W) alike."""
-    low, high = -1.0, 1.0
-    brightness, contrast, saturation = (
-        1 + limit * torch.empty(()).uniform_(low, high, generator=generator)
-        for limit in (jitter.brightness, jitter.contrast, jitter.saturation)
-    )
-    pair = pair * brightness
-    pair = (pair - pair.mean()) * contrast + pair.mean()
-    grey = pair.mean(dim=1, keepdim=True)
-    return ((pair - grey) * saturation + grey).clamp(0, 1)
+def _groups(backbone: MotionBackbone, rates: dict[str, float]) -> list[dict[str, Any]]:
+    """Parameter groups for an optimiser, one for each sub-network."""
+    return [
+        {"params": list(network.parameters()), "name": name, "lr": rates[name]}
+        for name, network in backbone.named_children()
+    ]
 
 
-def _rate(settings: MotionTraining, done: float) -> float:
+def _decay(settings: MotionTraining, done: float) -> float:
     """Learning rate as a share of the first, when so much of the training is done."""
     if settings.schedule == "cosine":
         return max(0.5 * (1 + math.cos(math.pi * done)), 0.01)

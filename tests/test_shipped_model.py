@@ -39,7 +39,7 @@ def test_reconstruction_halves_the_error_of_copying(model: Model, videos: list[n
 def test_futures_beat_holding_still_and_move_as_the_truth(
     model: Model, videos: list[np.ndarray]
 ) -> None:
-    from configs.settings import load_preset
+    from configs.preset_files import load_preset
 
     assert len(videos) == 3 * len(STATES)
     with torch.no_grad():

@@ -188,3 +188,21 @@ def load_backbone(path: Path | str) -> MotionBackbone:
     load_into(backbone, tensors, f"backbone {header['backbone']}")
     # Channels last renders a quarter faster on a CPU, with differences of 1e-5.
     return backbone.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def start_from(backbone: MotionBackbone, path: Path) -> None:
+    """Give a backbone the weights of another of the same architecture, to train it further.
+
+    Frame size and scale factors may differ: they shape no weights.
+
+    Args:
+        backbone: Changed in place.
+        path: A model folder or its `backbone.safetensors`.
+
+    Raises:
+        ModelError: If a weight is absent or of another shape; the message names it.
+    """
+    other = load_backbone(path).state_dict()
+    fixed = {key for key in backbone.state_dict() if key.endswith("down.weight")}  # blur kernels
+    own = {key: value for key, value in backbone.state_dict().items() if key in fixed}
+    load_into(backbone, {**other, **own}, f"start {path}")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from configs.errors import SettingsError, ShapeError
 from configs.identity import content_id, derive_seed, hash_files
+from configs.preset_files import load_preset, preset_names
 from configs.registry import Registry
-from configs.settings import load_preset, preset_names
 from configs.shapes import expect_shape
 
 

@@ -12,7 +12,8 @@ from configs.settings import MotionTraining, TransformParams
 from generators.backbones import build_backbone
 from generators.equivariance import RandomWarp
 from generators.geometry import coordinate_grid, inverse_2x2, warp
-from generators.motion_training import draw_pairs, reconstruction_error, train_backbone
+from generators.motion_training import reconstruction_error, train_backbone
+from generators.pairs import draw_pairs
 from generators.perceptual import PerceptualLoss, VGG19Features
 from tests.conftest import TINY_FOMM
 

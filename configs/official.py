@@ -1,0 +1,112 @@
+"""Official configuration files of FOMM, TPS and face-vid2vid, read as our settings."""
+
+from typing import Any
+
+from configs.errors import SettingsError
+
+Values = dict[str, Any]
+
+
+def is_official(values: Any) -> bool:
+    """Whether these values have the form of an official configuration file."""
+    return isinstance(values, dict) and "model_params" in values
+
+
+def backbone_of(values: Values) -> str:
+    """Which backbone an official configuration describes, told by the sub-networks it sizes.
+
+    Raises:
+        SettingsError: If it describes none.
+    """
+    model = _section(values, "model_params")
+    if "num_tps" in _section(model, "common_params"):
+        return "tps"
+    if "he_estimator_params" in model:
+        return "vid2vid"
+    if "kp_detector_params" in model:
+        return "fomm"
+    raise SettingsError(
+        "configuration: expected model_params of FOMM, TPS or face-vid2vid, found "
+        f"{', '.join(map(str, model)) or 'none'}; use the official file as it is"
+    )
+
+
+def from_official(values: Values) -> Values:
+    """Say what an official configuration says in the words of `TrainSettings`.
+
+    Parts that only concern the original's own files and pictures are left out.
+
+    Args:
+        values: The parsed file.
+
+    Returns:
+        Plain values for `TrainSettings`.
+
+    Raises:
+        SettingsError: If a section or a number has another form than in the official files.
+    """
+    name = backbone_of(values)
+    model = dict(_section(values, "model_params"))
+    discriminator = model.pop("discriminator_params", {})
+    data = _section(values, "dataset_params")
+    try:
+        motion = _motion(_section(values, "train_params"), _section(data, "augmentation_params"))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise SettingsError(
+            f"configuration: train_params: {error}; use the official file as it is"
+        ) from None
+    shape = data.get("frame_shape") or data.get("image_shape") or [256]
+    return {
+        "clips": {"size": shape[0] if isinstance(shape, list) else shape},
+        "backbone": {"name": name, "config": model},
+        "motion": {**motion, "discriminator": discriminator},
+    }
+
+
+def _section(values: Values, name: str) -> Values:
+    """A section of a file; empty where it is absent."""
+    section = values.get(name) or {}
+    if not isinstance(section, dict):
+        raise SettingsError(f"configuration: {name}: expected a section, got {section!r}")
+    return section
+
+
+def _motion(train: Values, augmentation: Values) -> Values:
+    """The training part; epochs become shares of the run."""
+    epochs = train.get("num_epochs", 100)
+    rate = train.get("lr_generator", 2e-4)
+    rates = {
+        network: train[f"lr_{network}"] / rate
+        for network in ("kp_detector", "he_estimator", "discriminator")
+        if train.get(f"lr_{network}", rate) != rate
+    }
+    flip = _section(augmentation, "flip_param")
+    jitter = _section(augmentation, "jitter_param")
+    motion = {
+        "steps": None,
+        "epochs": epochs,
+        "repeats": train.get("num_repeats", 1),
+        "batch": train.get("batch_size", 16),
+        "learning_rate": rate,
+        "rates": rates,
+        "milestones": [epoch / epochs for epoch in train.get("epoch_milestones") or []],
+        "scales": train.get("scales", [1, 0.5, 0.25, 0.125]),
+        "loss_weights": _section(train, "loss_weights"),
+        "transform_params": _section(train, "transform_params"),
+        "gan_mode": train.get("gan_mode", "ls"),
+        "horizontal_flip": flip.get("horizontal_flip", False),
+        "resize": _section(augmentation, "resize_param").get("ratio", [1, 1]),
+        "jitter": {
+            colour: jitter.get(colour, 0)
+            for colour in ("brightness", "contrast", "saturation", "hue")
+        },
+        "background_from": train.get("bg_start", 0) / epochs,
+    }
+    if "dropout_epoch" in train:
+        motion["dropout"] = {
+            "until": train["dropout_epoch"] / epochs,
+            "ramp": train.get("dropout_inc_epoch", 10) / epochs,
+            "lowest": train.get("dropout_startp", 0),
+            "highest": train.get("dropout_maxp", 0),
+        }
+    return motion
