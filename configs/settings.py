@@ -162,6 +162,13 @@ class TrainSettings(Settings):
         return validated(TrainSettings, values, "options")
 
 
+class Transfer(Settings):
+    """How a driving clip's motion is carried over to a foreign source."""
+
+    mode: Literal["relative", "absolute", "avd"] = "relative"
+    adapt_movement_scale: bool = False  # scale displacements to the size of the object
+
+
 class GenerateSettings(Settings):
     """All of `flawcast generate` that decides what a sample set holds."""
 
@@ -170,6 +177,7 @@ class GenerateSettings(Settings):
     samples: int = Field(100, ge=2)
     keep: int = Field(20, ge=2)
     mode: Literal["reconstruction", "transfer"] = "reconstruction"
+    transfer: Transfer = Transfer()
     temperature: float = Field(1.0, gt=0)
     selector: str = "lowest_mae"
     seed: int = Field(0, ge=0)

@@ -36,6 +36,14 @@ class Mode(StrEnum):
     both = "both"
 
 
+class Motion(StrEnum):
+    """How a driving clip's motion is carried over to a foreign source."""
+
+    relative = "relative"
+    absolute = "absolute"
+    avd = "avd"
+
+
 class Rows(StrEnum):
     """What a row of a query's answer is."""
 
@@ -152,6 +160,97 @@ def train(
         typer.echo(json.dumps(summary.to_json()))
     else:
         print_training(summary, _console())
+
+
+@app.command("import")
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(help="Published file, e.g. vox-256.pth.tar.")],
+    backbone: Annotated[str, typer.Option(help="fomm, tps or vid2vid.")],
+    config: Annotated[
+        str, typer.Option(help="Name of a published configuration, or its YAML file.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write; new or empty.")],
+) -> None:
+    """Turn published weights of a motion model into a model folder; runs no code from the file."""
+    from flows.import_model import import_model
+
+    model = import_model(checkpoint, backbone, config, out)
+    size = sum(value.numel() for value in model.parameters()) / 1e6
+    typer.echo(f"{out}: {backbone}, {size:.1f} million weights, D = {model.layout.length}")
+    typer.echo(f"next: flawcast fit CLIPS --model {out}   (or: flawcast animate)")
+
+
+@app.command()
+def fit(
+    clips: Annotated[Path, typer.Argument(help="Folder of clips.")],
+    model: Annotated[Path, typer.Option(help="Model folder whose motion model to use.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Model folder to write; without it the model gets the forecaster."),
+    ] = None,
+    forecaster: Annotated[str | None, typer.Option(help="Forecaster by name.")] = None,
+    past: Annotated[int | None, typer.Option(min=1, help="Past frames per window.")] = None,
+    future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the model's seed.")] = None,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit a forecaster to the keypoints that a model, an imported one say, finds in clips."""
+    from flows.train import fit as run
+    from flows.train_summary import print_training
+
+    changes = {
+        "forecaster.name": forecaster,
+        "forecast.past": past,
+        "forecast.future": future,
+        "forecast.epochs": epochs,
+        "seed": seed,
+    }
+    with _interruptible("nothing was written"):
+        summary = run(clips, model, changes, out, _display(quiet or as_json))
+    if as_json:
+        typer.echo(json.dumps(summary.to_json()))
+    else:
+        print_training(summary, _console())
+
+
+@app.command()
+def animate(
+    source: Annotated[Path, typer.Argument(help="Picture, or clip whose first frame is taken.")],
+    driving: Annotated[Path, typer.Argument(help="Clip whose motion the source takes on.")],
+    model: Annotated[str, typer.Option(help="Model folder, or name of a shipped model.")],
+    out: Annotated[Path, typer.Option(help="Video to write: .mp4, .mkv (lossless) or .gif.")],
+    motion: Annotated[
+        Motion, typer.Option(help="How the motion is carried over; avd for TPS alone.")
+    ] = Motion.relative,
+    adapt_scale: Annotated[
+        bool, typer.Option("--adapt-scale", help="Scale the motion to the source's size.")
+    ] = False,
+    best_frame: Annotated[
+        bool, typer.Option("--best-frame", help="Start from the driving frame nearest in pose.")
+    ] = False,
+    device: DeviceOption = "auto",
+    quiet: QuietFlag = False,
+) -> None:
+    """Make one video: a source picture that moves as a driving clip does."""
+    from configs.settings import Transfer
+    from flows.animate import animate as run
+
+    how = Transfer(mode=motion.value, adapt_movement_scale=adapt_scale)
+    with _interruptible("nothing was written"), _display(quiet).counting("frames") as on_frames:
+        made = run(
+            source,
+            driving,
+            model,
+            out,
+            how,
+            best_frame=best_frame,
+            device=device,
+            on_frames=on_frames,
+        )
+    started = f", from frame {made.start}" if best_frame else ""
+    typer.echo(f"{made.out}: {made.frames} frames{started}")
 
 
 @app.command()

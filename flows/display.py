@@ -127,6 +127,24 @@ class Display:
 
             yield on_step
 
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Show how much of one long thing is done; yields a function of (done, total)."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with self._bars(*columns) as bars:
+            task = bars.add_task(what, total=None)
+
+            def on_done(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            yield on_done
+
     def _bars(self, *columns: object) -> Progress:
         """Bars that vanish when done and leave the lines."""
         return Progress(*columns, console=self.console, transient=True)  # type: ignore[arg-type]

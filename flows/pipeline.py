@@ -59,7 +59,8 @@ def make_set(
     with torch.no_grad():
         keypoints = model.backbone.keypoints(to_tensor(np.concatenate([past, truth])))  # (T, D)
         futures = sample_futures(plan, model, keypoints[: settings.past], settings)  # (N, F, D)
-        scene = Scene.of(model.backbone, source, keypoints[0] if transfer else None)
+        foreign = keypoints[0] if transfer else None
+        scene = Scene.of(model.backbone, source, foreign, settings.transfer)
         videos = scene.render_all(futures, on_futures)  # (N, F, H, W, 3)
         still = scene.render(keypoints[settings.past - 1 : settings.past])
         reference = scene.render(keypoints[settings.past :]) if transfer else truth

@@ -2,18 +2,16 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from configs.errors import SettingsError
 from configs.identity import content_id
 from configs.settings import TrainSettings
 from flows.display import Display
 from flows.reconstruction_sheet import SHEET, reconstruction_sheet
+from flows.train_clips import TrainClip
 from generators.backbones import MotionBackbone
 from generators.checkpoint import Checkpoint
 from generators.motion_training import train_backbone
@@ -21,16 +19,6 @@ from generators.motion_training import train_backbone
 LOSSES = "motion_losses.csv"
 LOSSES_EVERY = 10  # steps between rows of the table
 PICTURES = 20  # how often the progress is drawn in the course of a training
-
-
-@dataclass(frozen=True)
-class TrainClip:
-    """What training keeps of a clip."""
-
-    id: str
-    name: str
-    frames: NDArray[np.uint8]
-    split: str
 
 
 def train_motion(

@@ -1,5 +1,6 @@
 """Coordinates in [-1, 1], Gaussians around keypoints, and warps: the geometry of motion models."""
 
+import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,3 +54,9 @@ def resize_maps(maps: Tensor, like: Tensor) -> Tensor:
     if maps.shape[2:] == like.shape[2:]:
         return maps
     return F.interpolate(maps, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def object_size(positions: Tensor) -> float:
+    """Square root of the area that keypoints (K, 2) span: the length that an object's size is."""
+    points = positions.detach().cpu().float().contiguous().numpy()
+    return float(cv2.contourArea(cv2.convexHull(points)) ** 0.5)

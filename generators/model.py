@@ -54,14 +54,17 @@ class Model:
 
 
 def save_model(
-    folder: Path, backbone: MotionBackbone, predictor: KeypointPredictor, card: dict[str, Any]
+    folder: Path,
+    backbone: MotionBackbone,
+    predictor: KeypointPredictor | None,
+    card: dict[str, Any],
 ) -> None:
     """Write a model folder in one step: it is there whole or not at all.
 
     Args:
         folder: Must not exist yet, or be empty.
         backbone: Trained.
-        predictor: Fitted.
+        predictor: Fitted; None for a motion model whose forecaster is fitted later.
         card: Settings, data hashes, metrics, versions; plain JSON values.
 
     Raises:
@@ -72,12 +75,42 @@ def save_model(
     draft.mkdir(parents=True)
     try:
         save_backbone(backbone, draft / BACKBONE)
-        predictor.save(draft)
-        whole = {"format": CARD_FORMAT, "version": CARD_VERSION, **card}
-        (draft / CARD).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
+        if predictor is not None:
+            predictor.save(draft)
+        _write_card(draft, card)
         draft.replace(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, Any]) -> None:
+    """Give a model folder without a forecaster one, which comes last: it is there whole or not.
+
+    Args:
+        folder: A model folder.
+        predictor: Fitted to its backbone's keypoints.
+        card: Replaces the model's card.
+    """
+    draft = folder / f".{uuid.uuid4().hex}"
+    draft.mkdir()
+    try:
+        predictor.save(draft)
+        _write_card(draft, card)
+        (draft / CARD).replace(folder / CARD)
+        (draft / FORECASTER).replace(folder / FORECASTER)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def has_forecaster(folder: Path) -> bool:
+    """Whether a model folder holds a forecaster."""
+    return (folder / FORECASTER).is_file()
+
+
+def _write_card(folder: Path, card: dict[str, Any]) -> None:
+    """Write a model's card."""
+    whole = {"format": CARD_FORMAT, "version": CARD_VERSION, **card}
+    (folder / CARD).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
 
 
 def check_free(folder: Path) -> None:
@@ -102,6 +135,11 @@ def load_model(folder: Path | str) -> Model:
     folder = Path(folder)
     card = read_card(folder)
     backbone = load_backbone(folder / BACKBONE)
+    if not has_forecaster(folder):
+        raise ModelError(
+            f"model {folder}: expected a forecaster, found none; "
+            f"fit one: flawcast fit CLIPS --model {folder}"
+        )
     predictor = KeypointPredictor.load(folder)
     if predictor.features != backbone.layout.length:
         raise ModelError(

@@ -85,7 +85,7 @@ class _Training:
     ) -> None:
         self.backbone, self.videos, self.settings, self.seed = backbone, videos, settings, seed
         self.steps = settings.total_steps(len(videos))
-        self.device = next(backbone.parameters()).device
+        self.device = backbone.device
         self.objective = Objective(settings).to(self.device)
         self.rates = _rates(backbone, settings)
         self.optimiser = torch.optim.Adam(_groups(backbone, self.rates), betas=BETAS)
@@ -176,7 +176,7 @@ def _decay(settings: MotionTraining, done: float) -> float:
 @torch.no_grad()
 def reconstruct(backbone: MotionBackbone, video: NDArray[np.uint8]) -> Tensor:
     """Redraw a clip from its first frame and its true keypoints: (T, H, W, 3) -> (T, 3, H, W)."""
-    frames = to_tensor(video).to(next(backbone.parameters()).device)
+    frames = to_tensor(video).to(backbone.device)
     return backbone.render(backbone.appearance(frames[0]), backbone.keypoints(frames)).cpu()
 
 

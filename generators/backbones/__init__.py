@@ -10,6 +10,7 @@ from generators.backbones.base import (
     load_backbone,
     save_backbone,
 )
+from generators.backbones.official import import_official
 
 __all__ = [
     "BACKBONES",
@@ -18,6 +19,7 @@ __all__ = [
     "MotionBackbone",
     "Rendering",
     "build_backbone",
+    "import_official",
     "load_backbone",
     "save_backbone",
 ]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from configs.errors import ModelError
 from configs.registry import Registry
-from configs.settings import validated
+from configs.settings import Transfer, validated
+from generators.geometry import object_size
 from generators.objective import Objective, Outcome, Pairs
 from generators.weights import load_into, read_weights, write_weights
 
@@ -71,10 +72,28 @@ class MotionBackbone(nn.Module, ABC):
 
     Config: ClassVar[type[BaseModel]]
     name: ClassVar[str]
+    training_only: ClassVar[frozenset[str]] = frozenset({"discriminator"})  # in checkpoints
 
     def __init__(self, config: BaseModel) -> None:
         super().__init__()
         self.config = config
+
+    @classmethod
+    def fitted(
+        cls, config: dict[str, Any], networks: dict[str, dict[str, Tensor]]
+    ) -> dict[str, Any]:
+        """Adapt sizes to what a published checkpoint holds, where the file says more than they.
+
+        Args:
+            config: As in the official configuration.
+            networks: State dicts of the checkpoint by sub-network.
+        """
+        return config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
 
     @property
     @abstractmethod
@@ -132,6 +151,43 @@ class MotionBackbone(nn.Module, ABC):
         Returns:
             Keypoints for `render`, (F, D); equal to `source` where the driving clip stands still.
         """
+
+    def avd(self, keypoints: Tensor, source: Tensor) -> Tensor:
+        """Give a driving clip's pose to the source's shape: (F, D), (D,) -> (F, D).
+
+        Raises:
+            ModelError: If the model has no network for it, as all but some TPS models.
+        """
+        raise ModelError(
+            f"transfer: avd needs a TPS model with an AVD network, this is {self.name} without; "
+            "use relative or absolute"
+        )
+
+    def transfer(self, keypoints: Tensor, start: Tensor, source: Tensor, how: Transfer) -> Tensor:
+        """Carry a foreign motion over to a source.
+
+        Args:
+            keypoints: Of the driving clip, (F, D).
+            start: Those it starts from, (D,).
+            source: The source frame's own, (D,).
+            how: Absolute, relative or avd; whether displacements are scaled to the object's size.
+
+        Returns:
+            Keypoints for `render`, (F, D).
+
+        Raises:
+            ModelError: If the backbone does not have this mode.
+        """
+        if how.mode == "absolute":
+            return keypoints
+        if how.mode == "avd":
+            return self.avd(keypoints, source)
+        scale = 1.0
+        if how.adapt_movement_scale:
+            own, foreign = self.positions(torch.stack([source, start]))
+            size, foreign_size = object_size(own), object_size(foreign)
+            scale = size / foreign_size if size and foreign_size else 1.0
+        return self.relative(keypoints, start, source, scale)
 
     @abstractmethod
     def losses(self, pairs: Pairs, objective: Objective) -> Outcome:

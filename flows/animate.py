@@ -1,0 +1,129 @@
+"""One source, one driving clip, one video: `flawcast animate`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from configs.clip_settings import ClipSettings
+from configs.errors import ClipError
+from configs.settings import Transfer
+from flows.train_motion import pick_device
+from generators.backbones import MotionBackbone, load_backbone
+from generators.clips import read_clip
+from generators.decoding import STILL
+from generators.frames import resize_square, to_tensor
+from generators.geometry import object_size
+from generators.model import find_model, read_card
+from generators.pictures import read_picture
+from generators.scene import Scene
+from generators.video_files import check_video_name, write_video
+
+KEYPOINT_BATCH = 32  # frames at once in the keypoint detector
+
+OnFrames = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Animation:
+    """What was made.
+
+    Args:
+        out: The video.
+        frames: How many frames.
+        start: The driving frame whose pose is nearest to the source's, or 0.
+    """
+
+    out: Path
+    frames: int
+    start: int
+
+
+def animate(
+    source: Path,
+    driving: Path,
+    model: Path | str,
+    out: Path,
+    how: Transfer | None = None,
+    *,
+    best_frame: bool = False,
+    device: str = "auto",
+    on_frames: OnFrames = lambda done, total: None,
+) -> Animation:
+    """Move a source picture as a driving clip moves.
+
+    Args:
+        source: A picture, or a clip whose first frame is taken.
+        driving: A clip.
+        model: Model folder or name of a shipped model; it needs no forecaster.
+        out: Video to write: .mp4 (H.264), .mkv (lossless FFV1) or .gif.
+        how: Absolute, relative (the default) or avd motion; whether its scale is adapted.
+        best_frame: Count displacements from the driving frame whose pose is nearest to the source's
+            instead of from the first.
+        device: Where to compute, as PyTorch names it; "auto" for a GPU if there is one.
+        on_frames: Called with the number of frames rendered so far and of all.
+
+    Raises:
+        FlawcastError: If a file cannot be read or written, or the model lacks the mode.
+    """
+    check_video_name(out)
+    folder = find_model(model)
+    settings = ClipSettings.model_validate(read_card(folder)["settings"]["clips"])
+    backbone = load_backbone(folder).to(pick_device(device))
+    picture = read_source(source, settings)
+    clip = read_clip(driving, settings)
+    keypoints = find_keypoints(backbone, clip.frames)
+    own = find_keypoints(backbone, picture[None])[0]
+    start = nearest_pose(backbone, own, keypoints) if best_frame else 0
+    scene = Scene.of(backbone, picture, keypoints[start], how)
+    frames = []
+    for drawn in scene.rendered(keypoints):
+        frames.append(drawn)
+        on_frames(sum(map(len, frames)), len(clip.frames))
+    write_video(out, np.concatenate(frames), clip.fps)
+    return Animation(out, len(clip.frames), start)
+
+
+def read_source(path: Path, settings: ClipSettings) -> NDArray[np.uint8]:
+    """A picture, or the first frame of a clip, made square: (H, W, 3).
+
+    Raises:
+        ClipError: If it cannot be read.
+    """
+    if not path.exists():
+        raise ClipError(f"{path}: no such file; name a picture or a clip")
+    if path.is_file() and path.suffix.lower() in STILL:
+        return resize_square(read_picture(path), settings)
+    return read_clip(path, settings.model_copy(update={"max_frames": 1})).frames[0]
+
+
+@torch.no_grad()
+def find_keypoints(backbone: MotionBackbone, frames: NDArray[np.uint8]) -> Tensor:
+    """Keypoints of a clip's frames (T, H, W, 3): (T, D)."""
+    batches = (
+        frames[first : first + KEYPOINT_BATCH] for first in range(0, len(frames), KEYPOINT_BATCH)
+    )
+    return torch.cat([backbone.keypoints(to_tensor(part).to(backbone.device)) for part in batches])
+
+
+def nearest_pose(backbone: MotionBackbone, source: Tensor, keypoints: Tensor) -> int:
+    """Which driving frame's pose is nearest to the source's, wherever and however large it is.
+
+    Args:
+        backbone: Knows where keypoints lie.
+        source: The source's keypoints, (D,).
+        keypoints: The driving clip's, (T, D).
+    """
+    shapes = [_shape(positions) for positions in backbone.positions(keypoints)]
+    own = _shape(backbone.positions(source[None])[0])
+    return int(torch.stack([((shape - own) ** 2).sum() for shape in shapes]).argmin())
+
+
+def _shape(positions: Tensor) -> Tensor:
+    """Positions (K, 2) without place and size."""
+    centred = positions - positions.mean(dim=0)
+    return centred / (object_size(positions) or 1.0)

@@ -1,0 +1,73 @@
+"""The clips of a training: read whole, divided into those to learn from and those to measure on."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import ClipError, SettingsError
+from configs.identity import derive_seed
+from configs.settings import TrainSettings
+from flows.display import Display
+from generators.clips import Reject, iter_clips
+from generators.demo import draw_line
+
+
+@dataclass(frozen=True)
+class TrainClip:
+    """What training keeps of a clip."""
+
+    id: str
+    name: str
+    frames: NDArray[np.uint8]
+    split: str
+
+
+def read_clips(
+    folder: Path | None, settings: TrainSettings, rejects: list[Reject], display: Display
+) -> list[TrainClip]:
+    """Read all clips, or draw the built-in line."""
+    clips = []
+    with display.reading() as on_clip:
+        if folder is not None:
+            for clip in iter_clips(folder, settings.clips, 2, rejects.append):
+                clips.append(TrainClip(clip.id, clip.name, clip.frames, clip.split))
+                on_clip(clip.name)
+        elif settings.line is None:
+            raise SettingsError("clips: expected a folder of clips, got none; name one")
+        else:
+            line = settings.line
+            for drawn in draw_line(
+                line.clips_per_state, line.seed, line.frames, settings.clips.size
+            ):
+                clip_id = f"line-{hashlib.sha256(drawn.frames.tobytes()).hexdigest()[:16]}"
+                clips.append(TrainClip(clip_id, drawn.name, drawn.frames, ""))
+                on_clip(drawn.name)
+    horizon = settings.forecast.past + settings.forecast.future
+    if all(len(clip.frames) < horizon for clip in clips):
+        longest = max(len(clip.frames) for clip in clips)
+        raise ClipError(
+            f"clips: expected one of at least past + future = {horizon} frames, the longest has "
+            f"{longest}; lower forecast.past and forecast.future or use longer clips"
+        )
+    return clips
+
+
+def split_clips(
+    clips: Sequence[TrainClip], settings: TrainSettings
+) -> tuple[list[TrainClip], list[TrainClip]]:
+    """Divide clips into those to train on and those to measure on.
+
+    Clips whose split is "test" are held out; without any, a share of the clips drawn by the seed
+    is. A single clip has to serve for both.
+    """
+    unseen = [clip for clip in clips if clip.split == "test"]
+    if not unseen:
+        order = np.random.default_rng(derive_seed(settings.seed, "split")).permutation(len(clips))
+        count = max(1, round(settings.held_out * len(clips)))
+        unseen = [clips[index] for index in sorted(order[:count])]
+    seen = [clip for clip in clips if clip.split != "test" and clip not in unseen]
+    return (seen, unseen) if seen else (list(clips), unseen)
