@@ -1,6 +1,5 @@
 """The command line as a user meets it: help, answers, and one clear line for every mistake."""
 
-import contextlib
 import csv
 import importlib.metadata
 import io
@@ -9,57 +8,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from flows.cli import main
 from flows.generate import generate
 from flows.request import GenerateRequest
 from flows.summary import RunSummary
 from generators.demo import draw_line, write_line
+from tests.flows.commands import mistake, run
 from tests.flows.test_generate import SETTINGS
 
 FLAWCAST = Path(sys.executable).with_name("flawcast")
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command in this process, whose imports are done, as the installed script would."""
-    output, errors, code = _Output(), _Output(), 0
-    with (
-        mock.patch.object(sys, "argv", ["flawcast", *map(str, arguments)]),
-        contextlib.redirect_stdout(output),
-        contextlib.redirect_stderr(errors),
-    ):
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return subprocess.CompletedProcess(arguments, code, output.text(), errors.text())
-
-
-class _Output(io.TextIOWrapper):
-    """Captures text and bytes written to a standard stream."""
-
-    def __init__(self) -> None:
-        self._bytes = io.BytesIO()
-        super().__init__(self._bytes, encoding="utf-8", write_through=True)
-
-    def text(self) -> str:
-        """What was written."""
-        return self._bytes.getvalue().decode()
-
-
-def mistake(*arguments: object) -> str:
-    """Run a command that must fail, and return its one line."""
-    done = run(*arguments)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    return lines[0]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +37,10 @@ def test_the_installed_command_answers() -> None:
     assert done.stdout.strip() == importlib.metadata.version("flawcast")
 
 
-@pytest.mark.parametrize("command", ["", "demo", "train", "generate", "query", "verify"])
+COMMANDS = ("demo", "train", "import", "fit", "animate", "generate", "query", "verify")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command: str) -> None:
     done = run(*command.split(), "--help")
     assert done.returncode == 0

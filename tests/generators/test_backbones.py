@@ -20,9 +20,8 @@ from generators.backbones import (
 )
 from generators.equivariance import RandomWarp
 from generators.objective import Objective, Pairs
-from tests.conftest import TINY_FOMM
+from tests.generators.tiny_backbones import TINY
 
-TINY = {"fomm": TINY_FOMM}
 SIZE = 32
 
 

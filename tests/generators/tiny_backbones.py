@@ -1,0 +1,7 @@
+"""Sizes of every backbone that run in milliseconds, for 32x32 frames."""
+
+from typing import Any
+
+from tests.conftest import TINY_FOMM
+
+TINY: dict[str, dict[str, Any]] = {"fomm": TINY_FOMM}
