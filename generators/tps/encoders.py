@@ -1,7 +1,5 @@
 """What the model reads off whole frames: keypoints, and how the background moved."""
 
-from typing import cast
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +30,7 @@ class BGMotionPredictor(nn.Module):
         # The background stands still at first.
         nn.init.zeros_(self.bg_encoder.fc.weight)
         with torch.no_grad():
-            cast(nn.Parameter, self.bg_encoder.fc.bias).copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
+            self.bg_encoder.fc.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
 
     def forward(self, source: Tensor, driving: Tensor) -> Tensor:
         """Two frames (B, 3, H, W) -> matrices (B, 3, 3) from driving to source positions."""

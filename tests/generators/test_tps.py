@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from configs.errors import ModelError, SettingsError
-from configs.settings import MotionDropout, MotionTraining, TransformParams, validated
+from configs.settings import (
+    PRESETS,
+    MotionDropout,
+    MotionTraining,
+    TransformParams,
+    load_preset,
+    validated,
+)
 from generators.backbones import build_backbone
 from generators.backbones.tps import TPS, dropout_probability
 from generators.equivariance import RandomWarp
@@ -125,14 +132,14 @@ def test_rendering_shows_the_moved_source_where_it_is_visible(multi_mask: bool) 
 
 
 @torch.no_grad()
-def test_a_still_pose_moves_nothing() -> None:
-    """Splines of equal points are the identity but for their stiffness, in pixels as outside."""
+def test_a_background_that_stands_still_comes_from_the_same_pixels() -> None:
     model = tiny()
+    model.dense_motion_network.maps.bias[0] = 50.0  # all pixels are background
     source = torch.rand(3, SIZE, SIZE)
     flow = model.rendering(model.appearance(source), model.keypoints(source[None])).deformation
     centres = (torch.arange(SIZE) + 0.5) * 2 / SIZE - 1
     truth = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1)
-    assert (flow[0] - truth).abs().max() < 0.02
+    torch.testing.assert_close(flow[0], truth, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -230,3 +237,14 @@ def test_sizes_without_a_mask_per_resolution_are_refused(dense: dict[str, float]
     config = {"generator_params": {"num_down_blocks": 2}, "dense_motion_params": dense}
     with pytest.raises(SettingsError, match="expected"):
         build_backbone("tps", config)
+
+
+@pytest.mark.parametrize("name", ["vox-256", "mgif-256", "taichi-256", "ted-384"])
+def test_presets_have_the_published_sizes(name: str, original: Parity) -> None:
+    settings = load_preset(str(PRESETS / "tps" / f"{name}.yaml"))
+    assert settings.backbone.name == "tps"
+    facts = original.facts["model_params"]
+    facts = facts | {"common_params": facts["common_params"] | {"bg": name != "mgif-256"}}
+    config = validated(TPSConfig, settings.backbone.config, name)
+    assert config == validated(TPSConfig, facts, name)
+    assert settings.clips.size == int(name.split("-")[1])
