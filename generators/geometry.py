@@ -34,26 +34,28 @@ def inverse_2x2(matrices: Tensor) -> Tensor:
     return adjugate / determinant[..., None, None]
 
 
-def warp(image: Tensor, deformation: Tensor) -> Tensor:
+def warp(image: Tensor, deformation: Tensor, align_corners: bool = False) -> Tensor:
     """Sample an image at the positions of a backward flow.
 
     Args:
         image: (B, C, H, W).
         deformation: Where each output pixel comes from, [-1, 1], (B, h, w, 2); resized to H, W.
+        align_corners: Whether -1 and 1 are the centres of the outer pixels, not their outer edges.
 
     Returns:
         The warped image (B, C, H, W); zero outside the image.
     """
     if deformation.shape[1:3] != image.shape[2:]:
-        deformation = resize_maps(deformation.permute(0, 3, 1, 2), image).permute(0, 2, 3, 1)
-    return F.grid_sample(image, deformation, align_corners=False)
+        maps = deformation.permute(0, 3, 1, 2)
+        deformation = resize_maps(maps, image, align_corners).permute(0, 2, 3, 1)
+    return F.grid_sample(image, deformation, align_corners=align_corners)
 
 
-def resize_maps(maps: Tensor, like: Tensor) -> Tensor:
+def resize_maps(maps: Tensor, like: Tensor, align_corners: bool = False) -> Tensor:
     """Bilinear resize of (B, C, h, w) to the resolution of `like` (B, ., H, W)."""
     if maps.shape[2:] == like.shape[2:]:
         return maps
-    return F.interpolate(maps, size=like.shape[2:], mode="bilinear", align_corners=False)
+    return F.interpolate(maps, size=like.shape[2:], mode="bilinear", align_corners=align_corners)
 
 
 def object_size(positions: Tensor) -> float:

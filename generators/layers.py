@@ -1,21 +1,31 @@
-"""Convolution blocks that first-order motion models are made of, named as in published checkpoints.
+"""Convolution blocks that motion models are made of, named as in published checkpoints.
 
 Attribute names (`conv`, `norm`, `down_blocks`, ...) are the keys of the published state dicts, so a
 published checkpoint loads with `strict=True`.
 """
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Norm = Callable[[int], nn.Module]  # makes the normalisation of so many channels
+
+
+def instance_norm(width: int) -> nn.Module:
+    """Instance norm with learnt scale and shift, as in thin-plate-spline motion models."""
+    return nn.InstanceNorm2d(width, affine=True)
+
 
 class DownBlock(nn.Module):
-    """Convolution, batch norm, ReLU, then half the resolution."""
+    """Convolution, norm, ReLU, then half the resolution."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = norm(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H/2, W/2)."""
@@ -23,12 +33,12 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Twice the resolution (nearest), then convolution, batch norm, ReLU."""
+    """Twice the resolution (nearest), then convolution, norm, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = norm(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
@@ -36,12 +46,12 @@ class UpBlock(nn.Module):
 
 
 class SameBlock(nn.Module):
-    """Convolution, batch norm, ReLU at one resolution."""
+    """Convolution, norm, ReLU at one resolution."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = norm(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H, W)."""
@@ -51,12 +61,12 @@ class SameBlock(nn.Module):
 class ResBlock(nn.Module):
     """Two pre-activated convolutions around a skip connection."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.norm1 = nn.BatchNorm2d(width)
-        self.norm2 = nn.BatchNorm2d(width)
+        self.norm1 = norm(width)
+        self.norm2 = norm(width)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
@@ -69,11 +79,18 @@ class Encoder(nn.Module):
     """Down blocks of doubling width; keeps every resolution for the skips."""
 
     def __init__(
-        self, inputs: int, block_expansion: int, num_blocks: int, max_features: int
+        self,
+        inputs: int,
+        block_expansion: int,
+        num_blocks: int,
+        max_features: int,
+        norm: Norm = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
         widths = [inputs, *_widths(block_expansion, num_blocks, max_features)[1:]]
-        self.down_blocks = nn.ModuleList(map(DownBlock, widths[:-1], widths[1:]))
+        self.down_blocks = nn.ModuleList(
+            DownBlock(narrow, wide, norm) for narrow, wide in pairwise(widths)
+        )
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """(B, C, H, W) -> the input and the output of every block, finest first."""
@@ -87,34 +104,54 @@ class Decoder(nn.Module):
     """Up blocks that join the encoder's level of the same resolution after each step."""
 
     def __init__(
-        self, inputs: int, block_expansion: int, num_blocks: int, max_features: int
+        self,
+        inputs: int,
+        block_expansion: int,
+        num_blocks: int,
+        max_features: int,
+        norm: Norm = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
         widths = _widths(block_expansion, num_blocks, max_features)
         self.up_blocks = nn.ModuleList(
-            UpBlock(widths[level + 1] * (1 if level == num_blocks - 1 else 2), widths[level])
+            UpBlock(widths[level + 1] * (1 if level == num_blocks - 1 else 2), widths[level], norm)
             for level in reversed(range(num_blocks))
         )
         self.out_filters = block_expansion + inputs
 
-    def forward(self, levels: list[Tensor]) -> Tensor:
-        """Encoder levels -> (B, block_expansion + inputs, H, W)."""
+    def levels(self, levels: list[Tensor]) -> list[Tensor]:
+        """Encoder levels -> what each step makes, coarsest first."""
         *skips, out = levels
+        steps = []
         for block, skip in zip(self.up_blocks, reversed(skips), strict=True):
             out = torch.cat([block(out), skip], dim=1)
-        return out
+            steps.append(out)
+        return steps
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Encoder levels -> (B, block_expansion + inputs, H, W)."""
+        return self.levels(levels)[-1]
 
 
 class Hourglass(nn.Module):
     """Encoder and decoder with skips (Newell et al., 2016, https://arxiv.org/abs/1603.06937)."""
 
     def __init__(
-        self, inputs: int, block_expansion: int, num_blocks: int, max_features: int
+        self,
+        inputs: int,
+        block_expansion: int,
+        num_blocks: int,
+        max_features: int,
+        norm: Norm = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(inputs, block_expansion, num_blocks, max_features)
-        self.decoder = Decoder(inputs, block_expansion, num_blocks, max_features)
+        self.encoder = Encoder(inputs, block_expansion, num_blocks, max_features, norm)
+        self.decoder = Decoder(inputs, block_expansion, num_blocks, max_features, norm)
         self.out_filters = self.decoder.out_filters
+
+    def levels(self, features: Tensor) -> list[Tensor]:
+        """(B, C, H, W) -> the decoder's resolutions, coarsest first; the last is `forward`'s."""
+        return self.decoder.levels(self.encoder(features))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, out_filters, H, W)."""

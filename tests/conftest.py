@@ -39,6 +39,19 @@ TINY_FOMM = {
     },
 }
 
+TINY_TPS = {
+    "common_params": {"num_tps": 2},
+    "encoder_params": {"block_expansion": 4},
+    "generator_params": {"block_expansion": 4, "max_features": 16, "num_down_blocks": 2},
+    "dense_motion_params": {
+        "block_expansion": 4,
+        "max_features": 8,
+        "num_blocks": 2,
+        "scale_factor": 0.5,
+    },
+    "avd_network_params": {"id_bottle_size": 4, "pose_bottle_size": 4},
+}
+
 
 @pytest.fixture
 def shared() -> Path:

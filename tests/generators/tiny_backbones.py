@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from tests.conftest import TINY_FOMM
+from tests.conftest import TINY_FOMM, TINY_TPS
 
-TINY: dict[str, dict[str, Any]] = {"fomm": TINY_FOMM}
+TINY: dict[str, dict[str, Any]] = {"fomm": TINY_FOMM, "tps": TINY_TPS}

@@ -1,0 +1,268 @@
+"""The thin-plate-spline motion model: keypoints in fives, a spline through each, inpainting."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from configs.errors import ModelError
+from configs.settings import MotionDropout
+from generators.backbones.base import (
+    BACKBONES,
+    Appearance,
+    KeypointLayout,
+    MotionBackbone,
+    Rendering,
+    check_length,
+)
+from generators.geometry import resize_maps
+from generators.objective import Objective, Outcome, Pairs
+from generators.tps.avd import AVDNetwork, random_scale
+from generators.tps.dense_motion import DenseMotion, DenseMotionNetwork
+from generators.tps.encoders import BGMotionPredictor, KPDetector
+from generators.tps.inpainting import InpaintingNetwork, hidden_features, moved_features
+from generators.tps.settings import POINTS, TPSConfig
+
+
+@dataclass(frozen=True)
+class TPSAppearance(Appearance):
+    """A source frame, its keypoints, features and small image, with a batch axis.
+
+    Args:
+        frames: (B, 3, H, W).
+        keypoints: (B, K, 2).
+        features: Of every resolution, finest first.
+        thumbnail: What the dense motion network sees, (B, 3, h, w).
+    """
+
+    frames: Tensor
+    keypoints: Tensor
+    features: tuple[Tensor, ...]
+    thumbnail: Tensor
+
+    def expanded(self, count: int) -> "TPSAppearance":
+        """The same source for so many poses, without a copy."""
+        return TPSAppearance(
+            self.frames.expand(count, -1, -1, -1),
+            self.keypoints.expand(count, -1, -1),
+            tuple(level.expand(count, -1, -1, -1) for level in self.features),
+            self.thumbnail.expand(count, -1, -1, -1),
+        )
+
+
+@BACKBONES.register("tps")
+class TPS(MotionBackbone):
+    """Thin-plate-spline motion model, with the official architecture and state-dict names.
+
+    Rendering lets the background stand still, as the published model does; its predicted motion
+    takes part in training alone. The network for `avd` is trained apart, by `avd_losses`: its
+    parameters are frozen until `requires_grad_` says otherwise.
+
+    Reference:
+        Zhao & Zhang, 2022, https://arxiv.org/abs/2203.14367
+    """
+
+    Config = TPSConfig
+    name = "tps"
+
+    def __init__(self, config: TPSConfig) -> None:
+        super().__init__(config)
+        common = config.common_params
+        levels = config.generator_params.num_down_blocks + 1
+        self.kp_detector = KPDetector(common, config.encoder_params)
+        self.dense_motion_network = DenseMotionNetwork(common, config.dense_motion_params, levels)
+        self.inpainting_network = InpaintingNetwork(common, config.generator_params)
+        self.bg_predictor = BGMotionPredictor(common, config.encoder_params) if common.bg else None
+        self.avd_network: AVDNetwork | None = None
+        if config.avd_network_params is not None:
+            self.avd_network = AVDNetwork(common, config.avd_network_params)
+            self.avd_network.requires_grad_(False)
+        self._layout = KeypointLayout("tps", POINTS * common.num_tps, ("x", "y"))
+
+    @property
+    def layout(self) -> KeypointLayout:
+        """Per keypoint x, y, five keypoints per spline: D = 10 splines."""
+        return self._layout
+
+    def keypoints(self, frames: Tensor) -> Tensor:
+        """Find the keypoints of each frame: (T, 3, H, W) in [0, 1] -> (T, D)."""
+        keypoints: Tensor = self.kp_detector(frames)
+        return keypoints.flatten(1)
+
+    def appearance(self, source: Tensor) -> TPSAppearance:
+        """Encode a source frame once: (3, H, W) in [0, 1] -> keypoints and features."""
+        return self._encode(source[None])
+
+    def rendering(self, appearance: Appearance, keypoints: Tensor) -> Rendering:
+        """Draw the source moved to each keypoint vector, with dense motion and occlusion map.
+
+        Raises:
+            ModelError: If the vectors are not of this model's length.
+        """
+        check_length(self.layout, keypoints)
+        assert isinstance(appearance, TPSAppearance)  # noqa: S101 - narrows the type
+        painted, motion = self.animate(appearance, keypoints.unflatten(1, (-1, 2)))
+        # The mix of painted and moved pixels may pass 1 by a rounding error.
+        return Rendering(
+            painted.clamp(0, 1),
+            _edges_at_one(motion.deformation, painted),
+            resize_maps(motion.masks[0], painted, align_corners=True),
+        )
+
+    def animate(
+        self,
+        appearance: TPSAppearance,
+        keypoints: Tensor,
+        background: Tensor | None = None,
+        dropout: float = 0.0,
+    ) -> tuple[Tensor, DenseMotion]:
+        """Move a source as in training.
+
+        Args:
+            appearance: Of one source, or of as many as there are poses.
+            keypoints: Poses to move to, (F, K, 2).
+            background: Affine motion of the background, (F, 3, 3); None: it stands still.
+            dropout: Probability that a spline is left out.
+
+        Returns:
+            Frames (F, 3, H, W) and the motion that made them.
+        """
+        moved = appearance.expanded(len(keypoints))
+        motion: DenseMotion = self.dense_motion_network(
+            moved.thumbnail, moved.keypoints, keypoints, background, dropout
+        )
+        return self.inpainting_network.decode(moved.frames, moved.features, motion), motion
+
+    def positions(self, keypoints: Tensor) -> Tensor:
+        """Where the keypoints lie in the frame: (F, D) -> (F, K, 2), x and y in [-1, 1]."""
+        return keypoints.unflatten(1, (-1, 2))
+
+    def relative(
+        self, keypoints: Tensor, start: Tensor, source: Tensor, scale: float = 1.0
+    ) -> Tensor:
+        """Add the driving displacement to the source's keypoints."""
+        return source + scale * (keypoints - start)
+
+    def avd(self, keypoints: Tensor, source: Tensor) -> Tensor:
+        """Carry foreign poses over to a source by animation via disentanglement.
+
+        Args:
+            keypoints: Of the driving clip, (F, D).
+            source: The source frame's own, (D,).
+
+        Returns:
+            Keypoints for `render`, (F, D): the driving poses with the source's shape.
+
+        Raises:
+            ModelError: If this model has no network for it, or the vectors are of another length.
+        """
+        check_length(self.layout, keypoints)
+        carried: Tensor = self._avd_network()(source.expand_as(keypoints), keypoints)
+        return carried
+
+    def losses(self, pairs: Pairs, objective: Objective) -> Outcome:
+        """The original's losses for pairs of frames of the same clips (section 3.3).
+
+        The splines' dropout draws from torch's global generator.
+        """
+        settings, weights = objective.settings, objective.weights
+        appearance = self._encode(pairs.source)
+        keypoints: Tensor = self.kp_detector(pairs.driving)
+        background = None
+        if self.bg_predictor is not None and pairs.done >= settings.background_from:
+            background = self.bg_predictor(pairs.source, pairs.driving)
+        prediction, motion = self.animate(
+            appearance, keypoints, background, dropout_probability(settings.dropout, pairs.done)
+        )
+        warped = pairs.warp.points(self.kp_detector(pairs.warp.frames(pairs.driving)))
+        losses = {
+            "perceptual": objective.perceptual(prediction, pairs.driving),
+            "equivariance_value": weights.equivariance_value * (keypoints - warped).abs().mean(),
+            "warp": weights.warp_loss * self._warp_loss(appearance, motion, pairs.driving),
+        }
+        if self.bg_predictor is not None and background is not None:
+            there_and_back = background @ self.bg_predictor(pairs.driving, pairs.source)
+            unit = torch.eye(3, device=background.device)
+            losses["bg"] = weights.bg * (unit - there_and_back).abs().mean()
+        return Outcome(losses, prediction, keypoints)
+
+    def avd_losses(self, pairs: Pairs, most: float = 0.25) -> dict[str, Tensor]:
+        """Loss of the network behind `avd`, which is trained when all the rest is.
+
+        It sees the driving pose stretched at random and must give it back unstretched, so that the
+        shape has to come from the source. Keypoints are found without gradients. Keep the model in
+        eval mode but for `avd_network`, which must require gradients. The stretching draws from
+        torch's global generator.
+
+        Args:
+            pairs: Frames of the same clips; their warp is not used.
+            most: Largest change of size, relative.
+
+        Raises:
+            ModelError: If this model has no such network.
+        """
+        network = self._avd_network()
+        with torch.no_grad():
+            source, driving = self.keypoints(pairs.source), self.keypoints(pairs.driving)
+            stretched = random_scale(self.positions(driving), most).flatten(1)
+        return {"avd": (driving - network(source, stretched)).abs().mean()}
+
+    def _avd_network(self) -> AVDNetwork:
+        """The network behind `avd`, or why there is none."""
+        if self.avd_network is None:
+            raise ModelError(
+                "avd: expected a model with an AVD network, found one without; use relative motion "
+                "or train a model with avd_network_params"
+            )
+        return self.avd_network
+
+    def _warp_loss(self, source: TPSAppearance, motion: DenseMotion, driving: Tensor) -> Tensor:
+        """How far the source's moved features are from the driving frame's: a scalar.
+
+        Only the flow learns from it: features and masks are held, or both could shrink to nothing.
+        """
+        masks = tuple(mask.detach() for mask in motion.masks)
+        held = DenseMotion(motion.deformation, masks)
+        moved = moved_features([level.detach() for level in source.features], held)
+        with torch.no_grad():
+            wanted = hidden_features(self.inpainting_network.encode(driving), held)
+        differences = [
+            (ours - theirs).abs().mean() for ours, theirs in zip(moved, wanted, strict=True)
+        ]
+        return torch.stack(differences).sum()
+
+    def _encode(self, sources: Tensor) -> TPSAppearance:
+        """Appearance of a batch of sources (B, 3, H, W)."""
+        return TPSAppearance(
+            frames=sources,
+            keypoints=self.kp_detector(sources),
+            features=self.inpainting_network.encode(sources),
+            thumbnail=self.dense_motion_network.down(sources),
+        )
+
+
+def dropout_probability(settings: MotionDropout, done: float) -> float:
+    """Probability that a spline is left out when such a share of the training is done."""
+    if done >= settings.until:
+        return 0.0
+    risen = min(done / settings.ramp, 1.0)
+    return settings.lowest + risen * (settings.highest - settings.lowest)
+
+
+def _edges_at_one(deformation: Tensor, frames: Tensor) -> Tensor:
+    """A flow with -1 and 1 at the centres of the outer pixels as one with them at the outer edges.
+
+    What the two mean depends on the number of pixels, so the flow is first brought to the frames'
+    size, as the inpainting network does when it moves the source itself.
+
+    Args:
+        deformation: (F, h, w, 2).
+        frames: (F, 3, H, W).
+
+    Returns:
+        (F, H, W, 2) as `Rendering.deformation` has it.
+    """
+    fine = resize_maps(deformation.permute(0, 3, 1, 2), frames, align_corners=True)
+    height, width = frames.shape[2:]
+    shares = fine.new_tensor([(width - 1) / width, (height - 1) / height])
+    return fine.permute(0, 2, 3, 1) * shares
