@@ -36,16 +36,18 @@ class UpBlock(nn.Module):
 
 
 class SameBlock(nn.Module):
-    """Convolution, batch norm, ReLU at one resolution."""
+    """Convolution, batch norm, ReLU (or a leaky one) at one resolution."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, leaky: bool = False) -> None:
         super().__init__()
+        self.leaky = leaky
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H, W)."""
-        return F.relu(self.norm(self.conv(features)))
+        features = self.norm(self.conv(features))
+        return F.leaky_relu(features) if self.leaky else F.relu(features)
 
 
 class ResBlock(nn.Module):

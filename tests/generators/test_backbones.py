@@ -18,11 +18,13 @@ from generators.backbones import (
     load_backbone,
     save_backbone,
 )
+from generators.backbones.vid2vid import Vid2VidAppearance
 from generators.equivariance import RandomWarp
 from generators.objective import Objective, Pairs
-from tests.conftest import TINY_FOMM
+from generators.vid2vid.estimators import HeadMotion
+from tests.conftest import TINY_FOMM, TINY_VID2VID
 
-TINY = {"fomm": TINY_FOMM}
+TINY = {"fomm": TINY_FOMM, "vid2vid": TINY_VID2VID}
 SIZE = 32
 
 
@@ -139,32 +141,67 @@ def _parity_fill(folder: Path) -> ModuleType:
     return module
 
 
-@torch.no_grad()
-def test_fomm_reproduces_the_original(shared: Path) -> None:
-    """Keypoints within 1e-4 and frames within 2e-3 of the reference, with the official keys."""
+def _parity_model(
+    shared: Path, backbone: str, reference: str
+) -> tuple[MotionBackbone, dict[str, np.ndarray]]:
+    """A backbone with the official sizes, keys and made-up weights, and what the original found."""
     folder = shared / "parity"
-    facts = json.loads((folder / "vox-256.json").read_text())
-    truth = np.load(folder / "vox-256.npz")
+    facts = json.loads((folder / f"{reference}.json").read_text())
+    truth = dict(np.load(folder / f"{reference}.npz"))
     sizes = {key: value for key, value in facts["model_params"].items() if "discrim" not in key}
-    model = build_backbone("fomm", sizes).eval()
+    model = build_backbone(backbone, sizes).eval()
     fill = _parity_fill(folder).fill_value
-    for part in ("generator", "kp_detector"):
+    factors = {
+        place: float(factor.removeprefix("times "))
+        for place, factor in facts.get("fill_exceptions", {}).items()
+    }
+    for part, _ in model.named_children():
         state = {
             key: torch.as_tensor(np.asarray(fill(key, tuple(shape), int(truth["seed"]))))
+            * factors.get(f"{part}/{key}", 1)
             for key, (shape, _) in facts["state_dicts"][part].items()
         }
         getattr(model, part).load_state_dict(state, strict=True)
+    return model, truth
 
-    def frame(name: str) -> torch.Tensor:
-        return torch.from_numpy(truth[name]).permute(2, 0, 1).float() / 255
 
-    appearance = model.appearance(frame("source"))
+def _frame(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+
+
+@torch.no_grad()
+def test_fomm_reproduces_the_original(shared: Path) -> None:
+    """Keypoints within 1e-4 and frames within 2e-3 of the reference, with the official keys."""
+    model, truth = _parity_model(shared, "fomm", "vox-256")
+    appearance = model.appearance(_frame(truth["source"]))
     for time in (0, 40):
-        vectors = model.keypoints(frame(f"driving{time}")[None])
+        vectors = model.keypoints(_frame(truth[f"driving{time}"])[None])
         parts = vectors.view(10, 6).numpy()
         np.testing.assert_allclose(parts[:, :2], truth[f"value{time}"], atol=1e-4)
         jacobian = truth[f"jacobian{time}"].reshape(10, 4)
         np.testing.assert_allclose(parts[:, 2:], jacobian, atol=1e-4)
         error = np.abs(model.render(appearance, vectors)[0].numpy() - truth[f"prediction{time}"])
+        assert error.max() < 2e-3
+        assert error.mean() < 2e-4
+
+
+@torch.no_grad()
+def test_vid2vid_reproduces_the_original(shared: Path) -> None:
+    """Head pose, keypoints, occlusion and frames of the reference, with the official keys."""
+    model, truth = _parity_model(shared, "vid2vid", "vid2vid-vox-256-original")
+    appearance = model.appearance(_frame(truth["source"]))
+    assert isinstance(appearance, Vid2VidAppearance)
+    np.testing.assert_allclose(appearance.canonical[0], truth["canonical"], atol=1e-4)
+    np.testing.assert_allclose(appearance.keypoints[0], truth["source_kp"], atol=1e-4)
+    for time in (0, 40):
+        vectors = model.keypoints(_frame(truth[f"driving{time}"])[None])
+        pose = [truth[f"driving{time}_{name}"] for name in ("yaw", "pitch", "roll", "t", "exp")]
+        np.testing.assert_allclose(vectors[0], np.concatenate(pose), atol=1e-4)
+        moved = HeadMotion.from_vectors(vectors).moved(appearance.canonical)
+        np.testing.assert_allclose(moved[0], truth[f"kp{time}"], atol=1e-4)
+        found = model.rendering(appearance, vectors)
+        assert found.occlusion is not None
+        np.testing.assert_allclose(found.occlusion[0], truth[f"occlusion{time}"], atol=2e-3)
+        error = np.abs(found.frames[0].numpy() - truth[f"prediction{time}"])
         assert error.max() < 2e-3
         assert error.mean() < 2e-4
