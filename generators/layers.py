@@ -46,16 +46,25 @@ class UpBlock(nn.Module):
 
 
 class SameBlock(nn.Module):
-    """Convolution, norm, ReLU at one resolution."""
+    """Convolution, norm, ReLU (or a leaky one) at one resolution."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, norm: Norm = nn.BatchNorm2d) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        norm: Norm = nn.BatchNorm2d,
+        leaky: bool = False,
+    ) -> None:
         super().__init__()
+        self.leaky = leaky
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
         self.norm = norm(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H, W)."""
-        return F.relu(self.norm(self.conv(features)))
+        features = self.norm(self.conv(features))
+        return F.leaky_relu(features) if self.leaky else F.relu(features)
 
 
 class ResBlock(nn.Module):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from configs.settings import LossWeights, MotionTraining
 from generators.equivariance import RandomWarp
+from generators.head_pose import HeadPoseTeacher
 from generators.perceptual import PerceptualLoss
 
 
@@ -46,12 +47,17 @@ class Objective(nn.Module):
 
     Args:
         settings: Features, scales, weights and when losses begin.
+
+    Raises:
+        ModelError: If a file of weights that the settings name is absent or does not fit.
     """
 
     def __init__(self, settings: MotionTraining) -> None:
         super().__init__()
         self.settings = settings
         self.perceptual = PerceptualLoss(settings)
+        file = settings.head_pose_file
+        self.head_pose = None if file is None else HeadPoseTeacher(file)
 
     @property
     def weights(self) -> LossWeights:

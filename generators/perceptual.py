@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from configs.errors import ModelError, SettingsError
 from configs.settings import MotionTraining
 from generators.layers import AntiAliasInterpolation
+from generators.weights import read_state_dict
 
 
 class RandomFeatures(nn.Module):
@@ -82,21 +83,13 @@ class VGG19Features(nn.Module):
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
 
     def _load(self, path: Path) -> None:
-        wanted = "expected a state dict of torchvision's vgg19"
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise ModelError(f"features_file: {wanted}, found no file {path}") from None
-        except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"features_file: {wanted}, cannot read {path}: {reason}") from None
+        wanted = "features_file: expected a state dict of torchvision's vgg19"
+        state = read_state_dict(path, wanted)
         own = {f"features.{key}" for key in self.features.state_dict()}
         try:
             self.load_state_dict({key: state[key] for key in own})
         except (KeyError, RuntimeError, TypeError) as error:
-            raise ModelError(
-                f"features_file: {wanted}, {path} lacks or misshapes {error}"
-            ) from None
+            raise ModelError(f"{wanted}, {path} lacks or misshapes {error}") from None
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [0, 1] -> five feature maps, finest first."""

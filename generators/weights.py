@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -39,6 +40,28 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if value.is_floating_point() and not value.isfinite().all():
             raise ModelError(f"{wanted}, found NaN or infinity in {key}; train it again")
     return tensors, header
+
+
+def read_state_dict(path: Path, wanted: str) -> dict[str, Tensor]:
+    """Read a state dict that others published, without executing code.
+
+    Args:
+        path: A file written by `torch.save`.
+        wanted: How the error begins: the setting, and what was expected.
+
+    Raises:
+        ModelError: If the file is absent or holds anything but tensors by name.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ModelError(f"{wanted}, found no file {path}") from None
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{wanted}, cannot read {path}: {reason}") from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{wanted}, found something else in {path}; name another file")
+    return state
 
 
 def load_into(module: nn.Module, tensors: dict[str, Tensor], name: str) -> None:

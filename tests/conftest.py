@@ -53,6 +53,35 @@ TINY_TPS = {
 }
 
 
+TINY_VID2VID = {
+    "common_params": {"num_kp": 3, "feature_channel": 2},
+    "kp_detector_params": {
+        "block_expansion": 4,
+        "max_features": 8,
+        "num_blocks": 2,
+        "scale_factor": 0.5,
+        "reshape_channel": 16,
+        "reshape_depth": 2,
+    },
+    "he_estimator_params": {"block_expansion": 4, "max_features": 32, "num_bins": 66},
+    "generator_params": {
+        "block_expansion": 4,
+        "max_features": 8,
+        "num_down_blocks": 1,
+        "reshape_channel": 2,
+        "reshape_depth": 4,
+        "num_resblocks": 1,
+        "dense_motion_params": {
+            "block_expansion": 4,
+            "max_features": 8,
+            "num_blocks": 2,
+            "reshape_depth": 4,
+            "compress": 2,
+        },
+    },
+}
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of reference numbers and real clips beside the project."""

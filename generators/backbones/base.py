@@ -72,7 +72,7 @@ class MotionBackbone(nn.Module, ABC):
 
     Config: ClassVar[type[BaseModel]]
     name: ClassVar[str]
-    training_only: ClassVar[frozenset[str]] = frozenset({"discriminator"})  # in checkpoints
+    training_only: ClassVar[frozenset[str]] = frozenset()  # networks a checkpoint may lack
 
     def __init__(self, config: BaseModel) -> None:
         super().__init__()
@@ -242,8 +242,18 @@ def load_backbone(path: Path | str) -> MotionBackbone:
         raise ModelError(f"model: expected a motion backbone in {path}, found other weights")
     backbone = build_backbone(header["backbone"], header["config"])
     load_into(backbone, tensors, f"backbone {header['backbone']}")
-    # Channels last renders a quarter faster on a CPU, with differences of 1e-5.
-    return backbone.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ready(backbone)
+
+
+def ready(backbone: MotionBackbone) -> MotionBackbone:
+    """Make a backbone ready for rendering: eval mode, weights in the order that is fastest.
+
+    Channels last renders a quarter faster on a CPU, with differences of 1e-5.
+    """
+    for value in backbone.parameters():
+        if value.dim() == 4:  # the format is for images; face-vid2vid's volumes have five axes
+            value.data = value.data.contiguous(memory_format=torch.channels_last)
+    return backbone.eval()
 
 
 def start_from(backbone: MotionBackbone, path: Path) -> None:

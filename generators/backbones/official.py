@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from configs.errors import ModelError
-from generators.backbones.base import BACKBONES, MotionBackbone, build_backbone
+from generators.backbones.base import BACKBONES, MotionBackbone, build_backbone, ready
 from generators.weights import load_into
 
 # What a checkpoint holds beside sub-networks: where its training stood.
 _BOOKKEEPING = re.compile(r"optimi[sz]er|scheduler|epoch|iteration|step")
+
+DISCRIMINATOR = "discriminator"  # in checkpoints of adversarial training, of no use here
 
 Weights = dict[str, dict[str, Tensor]]
 
@@ -46,14 +48,14 @@ def import_official(checkpoint: Path, backbone: str, config: dict[str, Any]) -> 
             f"{origin}: expected sub-network {name} of {backbone}, found "
             f"{', '.join(sorted(networks)) or 'none'}; name the backbone that the file is of"
         )
-    for name in sorted(networks.keys() - expected - kind.training_only):
+    for name in sorted(networks.keys() - expected - kind.training_only - {DISCRIMINATOR}):
         raise ModelError(
             f"{origin}: {backbone} has no sub-network {name}; name the backbone that the file is of"
         )
     for name in sorted(expected):
         _check_finite(networks[name], f"{origin}: {name}")
         load_into(model.get_submodule(name), networks[name], f"{origin}: {name}")
-    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ready(model)
 
 
 def _networks(path: Path) -> Weights:

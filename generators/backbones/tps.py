@@ -1,12 +1,13 @@
 """The thin-plate-spline motion model: keypoints in fives, a spline through each, inpainting."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from configs.errors import ModelError
-from configs.settings import MotionDropout
+from configs.settings import MotionDropout, validated
 from generators.backbones.base import (
     BACKBONES,
     Appearance,
@@ -64,6 +65,7 @@ class TPS(MotionBackbone):
 
     Config = TPSConfig
     name = "tps"
+    training_only = frozenset({"bg_predictor", "avd_network"})
 
     def __init__(self, config: TPSConfig) -> None:
         super().__init__(config)
@@ -78,6 +80,21 @@ class TPS(MotionBackbone):
             self.avd_network = AVDNetwork(common, config.avd_network_params)
             self.avd_network.requires_grad_(False)
         self._layout = KeypointLayout("tps", POINTS * common.num_tps, ("x", "y"))
+
+    @classmethod
+    def fitted(
+        cls, config: dict[str, Any], networks: dict[str, dict[str, Tensor]]
+    ) -> dict[str, Any]:
+        """Leave out the background and AVD networks where a checkpoint has none."""
+        sizes = validated(TPSConfig, config, "backbone tps")
+        common, avd = sizes.common_params, sizes.avd_network_params
+        background = common.bg and "bg_predictor" in networks
+        return sizes.model_copy(
+            update={
+                "common_params": common.model_copy(update={"bg": background}),
+                "avd_network_params": avd if "avd_network" in networks else None,
+            }
+        ).model_dump(mode="json")
 
     @property
     def layout(self) -> KeypointLayout:

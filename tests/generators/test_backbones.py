@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -18,7 +17,6 @@ from generators.backbones import (
 from generators.equivariance import RandomWarp
 from generators.objective import Objective, Pairs
 from tests.generators.tiny_backbones import TINY
-from tests.parity import Parity
 
 SIZE = 32
 
@@ -128,24 +126,3 @@ def test_weights_with_nan_are_refused(backbone: MotionBackbone, tmp_path: Path) 
     save_backbone(backbone, path)
     with pytest.raises(ModelError, match="NaN or infinity"):
         load_backbone(path)
-
-
-@torch.no_grad()
-def test_fomm_reproduces_the_original(shared: Path) -> None:
-    """Keypoints within 1e-4 and frames within 2e-3 of the reference, with the official keys."""
-    original = Parity.load(shared, "vox-256")
-    truth, params = original.truth, original.facts["model_params"]
-    sizes = {key: value for key, value in params.items() if "discrim" not in key}
-    model = build_backbone("fomm", sizes).eval()
-    for part in ("generator", "kp_detector"):
-        getattr(model, part).load_state_dict(original.state(part), strict=True)
-    appearance = model.appearance(original.frame("source"))
-    for time in (0, 40):
-        vectors = model.keypoints(original.frame(f"driving{time}")[None])
-        parts = vectors.view(10, 6).numpy()
-        np.testing.assert_allclose(parts[:, :2], truth[f"value{time}"], atol=1e-4)
-        jacobian = truth[f"jacobian{time}"].reshape(10, 4)
-        np.testing.assert_allclose(parts[:, 2:], jacobian, atol=1e-4)
-        error = np.abs(model.render(appearance, vectors)[0].numpy() - truth[f"prediction{time}"])
-        assert error.max() < 2e-3
-        assert error.mean() < 2e-4

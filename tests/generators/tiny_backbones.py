@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from tests.conftest import TINY_FOMM, TINY_TPS
+from tests.conftest import TINY_FOMM, TINY_TPS, TINY_VID2VID
 
-TINY: dict[str, dict[str, Any]] = {"fomm": TINY_FOMM, "tps": TINY_TPS}
+TINY: dict[str, dict[str, Any]] = {"fomm": TINY_FOMM, "tps": TINY_TPS, "vid2vid": TINY_VID2VID}

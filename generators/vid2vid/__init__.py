@@ -1,0 +1,1 @@
+"""Parts of face-vid2vid: head geometry, estimators, dense motion in 3D, the two generators."""
