@@ -126,6 +126,23 @@ class MotionTraining(Settings):
         return self.steps or max(1, -(-self.epochs * self.repeats * clips // share))
 
 
+class AVDTraining(Settings):
+    """How TPS's network for animation via disentanglement is trained, named as in its files."""
+
+    steps: int | None = Field(None, ge=1)  # or none: epochs * repeats * clips / batch
+    epochs: int = Field(100, ge=1)
+    repeats: int = Field(1, ge=1)  # how often an epoch passes over each clip
+    batch: int = Field(256, ge=2)  # at least two: the network has batch norms
+    learning_rate: float = Field(1e-3, gt=0)
+    milestones: tuple[float, ...] = (0.7, 0.9)  # shares of the run where the rate falls tenfold
+    lambda_shift: float = Field(1, gt=0)  # weight of its only loss
+    random_scale: float = Field(0.25, ge=0, lt=1)  # largest stretch of a pose, relative
+
+    def total_steps(self, clips: int) -> int:
+        """Steps of a training on so many clips."""
+        return self.steps or max(1, -(-self.epochs * self.repeats * clips // self.batch))
+
+
 class ForecastTraining(Settings):
     """How a forecaster is fitted to keypoint series."""
 
@@ -142,6 +159,7 @@ class TrainSettings(Settings):
     line: LineSettings | None = None
     backbone: Choice = Choice(name="fomm")
     motion: MotionTraining = MotionTraining()
+    avd: AVDTraining | None = None  # none: a TPS's AVD network stays untrained
     forecaster: Choice = Choice(name="gru_nf")
     forecast: ForecastTraining = ForecastTraining()
     held_out: float = Field(0.1, ge=0, lt=1)  # share of the clips, where no split says which

@@ -9,14 +9,17 @@ import torch
 from configs.errors import ModelError, SettingsError
 from configs.settings import (
     PRESETS,
+    AVDTraining,
     MotionDropout,
     MotionTraining,
     TransformParams,
     load_preset,
     validated,
 )
+from generators.avd_training import train_avd
 from generators.backbones import build_backbone
 from generators.backbones.tps import TPS, dropout_probability
+from generators.checkpoint import Checkpoint
 from generators.equivariance import RandomWarp
 from generators.geometry import warp
 from generators.objective import Objective, Pairs
@@ -191,19 +194,26 @@ def test_only_the_flow_learns_from_the_warp_loss() -> None:
     assert occlusion.grad is None
 
 
-def test_avd_learns_the_driving_pose_alone() -> None:
+@pytest.fixture
+def videos(rng: np.random.Generator) -> list[np.ndarray]:
+    """A bright square that moves over a fixed background."""
+    clips = []
+    for top in (2, 12, 20):
+        frames = np.repeat(rng.integers(0, 80, (1, SIZE, SIZE, 3)), 8, axis=0)
+        for time in range(8):
+            frames[time, top : top + 10, 2 + 2 * time : 12 + 2 * time] = 220
+        clips.append(frames.astype(np.uint8))
+    return clips
+
+
+def test_avd_training_changes_its_network_alone(videos: list[np.ndarray]) -> None:
     model = tiny()
-    assert model.avd_network is not None
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.avd_network.requires_grad_(True).train()
-    optimiser = torch.optim.Adam(model.avd_network.parameters(), lr=1e-3)
-    found = []
-    for _ in range(20):
-        loss = model.avd_losses(pairs())["avd"]
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        found.append(loss.item())
+    found: list[float] = []
+    settings = AVDTraining(steps=20, batch=8)
+    train_avd(
+        model, videos, MotionTraining(), settings, 0, lambda _, losses: found.append(losses["avd"])
+    )
     assert found[-1] < 0.5 * found[0]
     changed = {
         name.split(".")[0]
@@ -211,6 +221,41 @@ def test_avd_learns_the_driving_pose_alone() -> None:
         if not torch.equal(value, before[name])
     }
     assert changed == {"avd_network"}
+    assert not any(module.training for module in model.modules())
+
+
+def test_avd_training_that_goes_on_ends_as_one_without_a_break(
+    videos: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = AVDTraining(steps=4, batch=4)
+    whole, broken = tiny(), tiny()
+    train_avd(whole, videos, MotionTraining(), settings, 0)
+    checkpoint = Checkpoint(tmp_path / "avd.safetensors", "key")
+
+    def stop(step: int, losses: dict[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("generators.avd_training.SAVE_EVERY", 2)
+    with pytest.raises(KeyboardInterrupt):
+        train_avd(broken, videos, MotionTraining(), settings, 0, stop, checkpoint)
+    again = tiny()
+    train_avd(again, videos, MotionTraining(), settings, 0, checkpoint=checkpoint)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_half_precision_trains_and_keeps_positions_in_single() -> None:
+    model = tiny().train()
+    objective = Objective(MotionTraining(scales=(1,)))
+    with torch.autocast("cpu", torch.bfloat16):
+        outcome = model.losses(pairs(), objective)
+        assert outcome.positions.dtype == torch.float32
+        _, motion = model.animate(model.appearance(torch.rand(3, SIZE, SIZE)), outcome.positions)
+        assert motion.deformation.dtype == torch.float32
+    torch.stack([loss.float() for loss in outcome.losses.values()]).sum().backward()
+    for name, value in model.named_parameters():
+        assert value.grad is None or value.grad.isfinite().all(), name
 
 
 @torch.no_grad()
@@ -242,6 +287,7 @@ def test_sizes_without_a_mask_per_resolution_are_refused(dense: dict[str, float]
 @pytest.mark.parametrize("name", ["vox-256", "mgif-256", "taichi-256", "ted-384"])
 def test_presets_have_the_published_sizes(name: str, original: Parity) -> None:
     settings = load_preset(str(PRESETS / "tps" / f"{name}.yaml"))
+    assert settings.avd is not None
     assert settings.backbone.name == "tps"
     facts = original.facts["model_params"]
     facts = facts | {"common_params": facts["common_params"] | {"bg": name != "mgif-256"}}
