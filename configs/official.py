@@ -56,10 +56,27 @@ def from_official(values: Values) -> Values:
             f"configuration: train_params: {error}; use the official file as it is"
         ) from None
     shape = data.get("frame_shape") or data.get("image_shape") or [256]
-    return {
+    settings = {
         "clips": {"size": shape[0] if isinstance(shape, list) else shape},
         "backbone": {"name": name, "config": model},
         "motion": {**motion, "discriminator": discriminator},
+    }
+    if "train_avd_params" in values:
+        settings["avd"] = _avd(_section(values, "train_avd_params"))
+    return settings
+
+
+def _avd(train: Values) -> Values:
+    """The training of TPS's network for animation via disentanglement."""
+    epochs = train.get("num_epochs", 60)
+    return {
+        "steps": None,
+        "epochs": epochs,
+        "repeats": train.get("num_repeats", 1),
+        "batch": train.get("batch_size", 256),
+        "learning_rate": train.get("lr", 1e-3),
+        "milestones": [epoch / epochs for epoch in train.get("epoch_milestones") or []],
+        "random_scale": train.get("random_scale", 0.25),
     }
 
 
@@ -103,6 +120,7 @@ def _motion(train: Values, augmentation: Values) -> Values:
         "background_from": train.get("bg_start", 0) / epochs,
     }
     if "dropout_epoch" in train:
+        motion |= {"weight_decay": 1e-4, "largest_gradient": 10}  # in TPS's code, not its files
         motion["dropout"] = {
             "until": train["dropout_epoch"] / epochs,
             "ramp": train.get("dropout_inc_epoch", 10) / epochs,

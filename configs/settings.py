@@ -101,6 +101,8 @@ class MotionTraining(Settings):
     rates: dict[str, float] = {}  # factors of the rate by sub-network; 0 freezes it
     schedule: Literal["steps", "cosine"] = "steps"
     milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run where the rate falls tenfold
+    weight_decay: float = Field(0, ge=0)
+    largest_gradient: float | None = Field(None, gt=0)  # where single values are cut; none: nowhere
     scales: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
     features: str = "random"  # whose features the perceptual loss compares
     features_file: Path | None = None  # weights of those features, where they need any
@@ -123,6 +125,23 @@ class MotionTraining(Settings):
         return self.steps or max(1, -(-self.epochs * self.repeats * clips // share))
 
 
+class AVDTraining(Settings):
+    """How TPS's network for animation via disentanglement is trained, named as in its files."""
+
+    steps: int | None = Field(None, ge=1)  # or none: epochs * repeats * clips / batch
+    epochs: int = Field(100, ge=1)
+    repeats: int = Field(1, ge=1)  # how often an epoch passes over each clip
+    batch: int = Field(256, ge=2)  # at least two: the network has batch norms
+    learning_rate: float = Field(1e-3, gt=0)
+    milestones: tuple[float, ...] = (0.7, 0.9)  # shares of the run where the rate falls tenfold
+    lambda_shift: float = Field(1, gt=0)  # weight of its only loss
+    random_scale: float = Field(0.25, ge=0, lt=1)  # largest stretch of a pose, relative
+
+    def total_steps(self, clips: int) -> int:
+        """Steps of a training on so many clips."""
+        return self.steps or max(1, -(-self.epochs * self.repeats * clips // self.batch))
+
+
 class ForecastTraining(Settings):
     """How a forecaster is fitted to keypoint series."""
 
@@ -140,6 +159,7 @@ class TrainSettings(Settings):
     backbone: Choice = Choice(name="fomm")
     start: str | None = None  # a model folder, or a shipped model, whose backbone to train further
     motion: MotionTraining = MotionTraining()
+    avd: AVDTraining | None = None  # none: a TPS's AVD network stays untrained
     forecaster: Choice = Choice(name="gru_nf")
     forecast: ForecastTraining = ForecastTraining()
     held_out: float = Field(0.1, ge=0, lt=1)  # share of the clips, where no split says which

@@ -361,6 +361,33 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def benchmark(
+    subject: Annotated[str, typer.Argument(help="What to measure: masks.")],
+    model: Annotated[str, typer.Option(help="Model folder, or a shipped model.")] = "line-128",
+    clips_per_state: Annotated[
+        int, typer.Option(min=1, help="Clips of the built-in line, of each state.")
+    ] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the clips.")] = 77,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a model or this machine, and print a table."""
+    from flows.benchmarks import BENCHMARKS, BenchmarkRequest
+
+    request = BenchmarkRequest(model=model, clips_per_state=clips_per_state, seed=seed)
+    measure = BENCHMARKS[subject]
+    with (
+        _interruptible("nothing was written"),
+        _display(quiet or as_json).counting(subject) as on_done,
+    ):
+        report = measure(request, on_done)
+    if as_json:
+        typer.echo(json.dumps(report.to_json()))
+    else:
+        report.show(_console())
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error, never a traceback."""
     silence_telemetry()

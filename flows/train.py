@@ -16,7 +16,7 @@ from flows.display import Display
 from flows.reconstruction_sheet import SHEET, reconstruction_sheet
 from flows.train_clips import TrainClip, read_clips, split_clips
 from flows.train_forecaster import forecast_metrics, keypoint_series, train_forecaster
-from flows.train_motion import LOSSES, pick_device, train_motion
+from flows.train_motion import LOSSES, pick_device, train_disentanglement, train_motion
 from flows.train_summary import TrainSummary
 from generators.backbones import MotionBackbone, build_backbone, load_backbone
 from generators.backbones.base import start_from
@@ -69,6 +69,7 @@ def train(
     backbone.to(place)
     workshop = out.with_name(f".{out.name}.training")
     train_motion(backbone, seen, unseen, settings, workshop, display)
+    train_disentanglement(backbone, seen, settings, workshop, display)
     backbone.to("cpu")  # what follows is small, and equal on every machine
     predictor, metrics = measure_and_fit(backbone, seen, unseen, settings, display)
     card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)

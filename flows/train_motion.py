@@ -12,7 +12,9 @@ from configs.settings import TrainSettings
 from flows.display import Display
 from flows.reconstruction_sheet import SHEET, reconstruction_sheet
 from flows.train_clips import TrainClip
+from generators.avd_training import train_avd
 from generators.backbones import MotionBackbone
+from generators.backbones.tps import TPS
 from generators.checkpoint import Checkpoint
 from generators.motion_training import train_backbone
 
@@ -64,6 +66,33 @@ def train_motion(
             settings.motion,
             settings.seed,
             progress,
+            checkpoint,
+        )
+
+
+def train_disentanglement(
+    backbone: MotionBackbone,
+    seen: Sequence[TrainClip],
+    settings: TrainSettings,
+    workshop: Path,
+    display: Display,
+) -> None:
+    """Train TPS's AVD network in place, where the settings ask for it and the model has one."""
+    if settings.avd is None or not isinstance(backbone, TPS) or backbone.avd_network is None:
+        return
+    chosen = settings.model_dump(
+        mode="json", include={"backbone", "start", "motion", "avd", "seed"}
+    )
+    key = content_id("avd", clips=sorted(clip.id for clip in seen), **chosen)
+    checkpoint = Checkpoint(workshop / "avd.safetensors", key)
+    with display.training("AVD network", settings.avd.total_steps(len(seen))) as on_step:
+        train_avd(
+            backbone,
+            [clip.frames for clip in seen],
+            settings.motion,
+            settings.avd,
+            settings.seed,
+            lambda step, losses: on_step(step, f"{sum(losses.values()):.3f}"),
             checkpoint,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from configs.errors import ModelError, SettingsError
 from configs.identity import derive_seed
@@ -88,7 +88,9 @@ class _Training:
         self.device = backbone.device
         self.objective = Objective(settings).to(self.device)
         self.rates = _rates(backbone, settings)
-        self.optimiser = torch.optim.Adam(_groups(backbone, self.rates), betas=BETAS)
+        self.optimiser = torch.optim.Adam(
+            _groups(backbone, self.rates), betas=BETAS, weight_decay=settings.weight_decay
+        )
         self.parts: Parts = {"backbone": (backbone, self.optimiser)}
         self.adversary: Adversary | None = None
         if settings.loss_weights.generator_gan:
@@ -119,6 +121,10 @@ class _Training:
             raise ModelError(
                 f"motion training: the loss is not finite at step {step}; "
                 "lower motion.learning_rate or check the clips"
+            )
+        if self.settings.largest_gradient is not None:
+            nn.utils.clip_grad_norm_(
+                self.backbone.parameters(), self.settings.largest_gradient, norm_type=math.inf
             )
         for _, optimiser in self.parts.values():
             optimiser.step()

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -62,5 +63,8 @@ class ResNet18(nn.Module):
         features = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             features = stage(features)
-        out: Tensor = self.fc(features.mean(dim=(2, 3)))
+        pooled = features.mean(dim=(2, 3)).to(self.fc.weight.dtype)
+        # The vector holds positions, which half precision would move by whole pixels.
+        with torch.autocast(pooled.device.type, enabled=False):
+            out: Tensor = self.fc(pooled)
         return out

@@ -56,8 +56,8 @@ class TPS(MotionBackbone):
     """Thin-plate-spline motion model, with the official architecture and state-dict names.
 
     Rendering lets the background stand still, as the published model does; its predicted motion
-    takes part in training alone. The network for `avd` is trained apart, by `avd_losses`: its
-    parameters are frozen until `requires_grad_` says otherwise.
+    takes part in training alone. The network for `avd` is trained after all the rest, by
+    `generators.avd_training`: outside of it, its parameters are frozen.
 
     Reference:
         Zhao & Zhang, 2022, https://arxiv.org/abs/2203.14367
@@ -174,7 +174,7 @@ class TPS(MotionBackbone):
             ModelError: If this model has no network for it, or the vectors are of another length.
         """
         check_length(self.layout, keypoints)
-        carried: Tensor = self._avd_network()(source.expand_as(keypoints), keypoints)
+        carried: Tensor = self.disentangler()(source.expand_as(keypoints), keypoints)
         return carried
 
     def losses(self, pairs: Pairs, objective: Objective) -> Outcome:
@@ -203,29 +203,35 @@ class TPS(MotionBackbone):
             losses["bg"] = weights.bg * (unit - there_and_back).abs().mean()
         return Outcome(losses, prediction, keypoints)
 
-    def avd_losses(self, pairs: Pairs, most: float = 0.25) -> dict[str, Tensor]:
-        """Loss of the network behind `avd`, which is trained when all the rest is.
+    def avd_losses(
+        self, source: Tensor, driving: Tensor, most: float, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Losses by name of the network behind `avd`.
 
-        It sees the driving pose stretched at random and must give it back unstretched, so that the
-        shape has to come from the source. Keypoints are found without gradients. Keep the model in
-        eval mode but for `avd_network`, which must require gradients. The stretching draws from
-        torch's global generator.
+        The network sees the driving pose stretched at random and must give it back unstretched, so
+        that the shape has to come from the source. Keypoints are found without gradients.
 
         Args:
-            pairs: Frames of the same clips; their warp is not used.
+            source: Frames, (B, 3, H, W) in [0, 1].
+            driving: Other frames of the same clips, (B, 3, H, W).
             most: Largest change of size, relative.
+            generator: Decides the stretch, on the CPU.
 
         Raises:
             ModelError: If this model has no such network.
         """
-        network = self._avd_network()
+        network = self.disentangler()
         with torch.no_grad():
-            source, driving = self.keypoints(pairs.source), self.keypoints(pairs.driving)
-            stretched = random_scale(self.positions(driving), most).flatten(1)
-        return {"avd": (driving - network(source, stretched)).abs().mean()}
+            own, wanted = self.keypoints(source), self.keypoints(driving)
+            stretched = random_scale(self.positions(wanted), most, generator).flatten(1)
+        return {"avd": (wanted - network(own, stretched)).abs().mean()}
 
-    def _avd_network(self) -> AVDNetwork:
-        """The network behind `avd`, or why there is none."""
+    def disentangler(self) -> AVDNetwork:
+        """The network behind `avd`.
+
+        Raises:
+            ModelError: If this model has none.
+        """
         if self.avd_network is None:
             raise ModelError(
                 "avd: expected a model with an AVD network, found one without; use relative motion "

@@ -30,10 +30,10 @@ class AVDNetwork(nn.Module):
         return out
 
 
-def random_scale(keypoints: Tensor, most: float) -> Tensor:
+def random_scale(keypoints: Tensor, most: float, generator: torch.Generator) -> Tensor:
     """Stretch each pose along x and y by factors of up to 1 - most to 1 + most: (B, K, 2)."""
-    factors = 1 + most * (2 * torch.rand(len(keypoints), 1, 2, device=keypoints.device) - 1)
-    return keypoints * factors
+    noise = 2 * torch.rand(len(keypoints), 1, 2, generator=generator) - 1
+    return keypoints * (1 + most * noise.to(keypoints.device))
 
 
 def _layers(*widths: int) -> nn.Sequential:

@@ -97,7 +97,8 @@ class DenseMotionNetwork(nn.Module):
         moved = moved.unflatten(0, (batch, count)).flatten(1, 2)
         steps = self.hourglass.levels(torch.cat([bumps, moved], dim=1))
         weights = self._weights(self.maps(steps[-1]), dropout)
-        deformation = torch.einsum("bkhw,bkhwc->bhwc", weights, motions)
+        # Not a matrix product: autocast would do that one in half precision, half a pixel off.
+        deformation = (weights[..., None] * motions).sum(1)
         return DenseMotion(deformation, self._masks(steps))
 
     @staticmethod

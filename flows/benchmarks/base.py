@@ -1,0 +1,61 @@
+"""What every benchmark is asked and answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from configs.registry import Registry
+
+OnDone = Callable[[int, int], None]
+Row = Mapping[str, str | float | int]
+
+
+@dataclass(frozen=True)
+class BenchmarkRequest:
+    """What a benchmark is asked.
+
+    Args:
+        model: Model folder, or name of a shipped model.
+        clips_per_state: Clips of the built-in line, of each state.
+        seed: Decides the clips; none of them is one that the shipped models have seen.
+    """
+
+    model: str = "line-128"
+    clips_per_state: int = 4
+    seed: int = 77
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table of figures.
+
+    Args:
+        title: What was measured, on what.
+        rows: Figures by column; the first column says what a row is of.
+        note: How to read them.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {"title": self.title, "rows": [dict(row) for row in self.rows], "note": self.note}
+
+    def show(self, console: Console) -> None:
+        """Print the table."""
+        table = Table(title=self.title, caption=self.note or None)
+        for index, column in enumerate(self.rows[0]):
+            table.add_column(column, justify="left" if index == 0 else "right")
+        for row in self.rows:
+            table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()))
+        console.print(table)
+
+
+BENCHMARKS: Registry[Callable[[BenchmarkRequest, OnDone], Report]] = Registry(
+    "benchmark", "flows.benchmarks"
+)
