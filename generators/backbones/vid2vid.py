@@ -142,7 +142,8 @@ class Vid2Vid(MotionBackbone):
         """The paper's losses for pairs of frames of the same clips (section 3.3), without GAN."""
         weights, warp = objective.weights, pairs.warp
         appearance = self._encode(pairs.source)
-        self._remember(appearance.canonical)
+        if self.training:
+            self._remember(appearance.canonical)
         motion: HeadMotion = self.he_estimator(pairs.driving)
         driving = motion.moved(appearance.canonical)
         prediction = self._move(appearance, driving).frames

@@ -12,6 +12,8 @@ from generators.layers import AntiAliasInterpolation, DownBlock
 from generators.vid2vid.settings import CommonParams, HEEstimatorParams, KPDetectorParams
 from generators.vid2vid.volumes import UpBlock3d, coordinate_volume
 
+FIRST_STEP = 1e-3  # deviation of the fresh weights that translation and expression come from
+
 
 @dataclass(frozen=True)
 class HeadMotion:
@@ -144,6 +146,10 @@ class HEEstimator(nn.Module):
         )
         self.fc_t = nn.Linear(full, 3)
         self.fc_exp = nn.Linear(full, 3 * common.num_kp)
+        # At first heads hardly move, so that training begins from the source as it is.
+        for head in (self.fc_t, self.fc_exp):
+            nn.init.normal_(head.weight, std=FIRST_STEP)
+            nn.init.zeros_(head.bias)
 
     def forward(self, frames: Tensor) -> HeadMotion:
         """(B, 3, H, W) -> how each frame's head is held."""

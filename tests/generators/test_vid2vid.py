@@ -327,6 +327,16 @@ def test_teacher_files_that_do_not_fit_are_refused(hopenet: Path, tmp_path: Path
         Objective(MotionTraining(head_pose_file=tmp_path / "absent.pkl"))
 
 
+def test_the_small_preset_renders_its_size() -> None:
+    settings = load_preset(str(PRESETS / "vid2vid" / "small.yaml"))
+    model = build_backbone(settings.backbone.name, settings.backbone.config).eval()
+    frames = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        vectors = model.keypoints(frames)
+        assert model.render(model.appearance(frames[0]), vectors).shape == frames.shape
+    assert vectors.shape == (2, 21)
+
+
 def test_the_published_preset_has_the_published_sizes() -> None:
     settings = load_preset("vox-256", "vid2vid")
     assert Vid2Vid.Config.model_validate(settings.backbone.config) == Vid2Vid.Config()
