@@ -117,6 +117,7 @@ class MotionTraining(Settings):
     resize: tuple[float, float] = (1, 1)  # least and largest random scale of a pair
     jitter: Jitter = Jitter()
     precision: Literal["fp32", "bf16"] = "fp32"  # of forward passes; bf16 needs no loss scaling
+    checkpoint_every: int = Field(100, ge=1)  # steps between states that a kill cannot take away
     compile: bool = False  # torch.compile of the sub-networks: worth its minutes on a GPU
 
     def total_steps(self, clips: int) -> int:

@@ -11,7 +11,7 @@ from configs.identity import derive_seed
 from configs.settings import AVDTraining, MotionTraining
 from generators.backbones.tps import TPS
 from generators.checkpoint import Checkpoint, Parts
-from generators.motion_training import SAVE_EVERY, Progress
+from generators.motion_training import Progress
 from generators.pairs import draw_pairs
 
 
@@ -70,6 +70,6 @@ def train_avd(
         loss.backward()
         optimiser.step()
         progress(step, {"avd": loss.item()})
-        if checkpoint and (step % SAVE_EVERY == 0 or step == steps):
+        if checkpoint and (step % motion.checkpoint_every == 0 or step == steps):
             checkpoint.save(parts, step)
     network.requires_grad_(False).eval()

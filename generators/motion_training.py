@@ -21,8 +21,6 @@ from generators.frames import to_tensor
 from generators.objective import Objective, Pairs
 from generators.pairs import draw_pairs
 
-SAVE_EVERY = 100  # steps between checkpoints
-
 Progress = Callable[[int, dict[str, float]], None]
 
 
@@ -68,7 +66,7 @@ def train_backbone(
     done = checkpoint.restore(training.parts) if checkpoint else 0
     for step in range(done + 1, training.steps + 1):
         progress(step, training.step(step))
-        if checkpoint and (step % SAVE_EVERY == 0 or step == training.steps):
+        if checkpoint and (step % settings.checkpoint_every == 0 or step == training.steps):
             checkpoint.save(training.parts, step)
     backbone.eval()
 

@@ -256,7 +256,7 @@ def test_avd_training_changes_its_network_alone(videos: list[np.ndarray]) -> Non
 
 
 def test_avd_training_that_goes_on_ends_as_one_without_a_break(
-    videos: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: list[np.ndarray], tmp_path: Path
 ) -> None:
     settings = AVDTraining(steps=4, batch=4)
     whole, broken = tiny(), tiny()
@@ -267,9 +267,8 @@ def test_avd_training_that_goes_on_ends_as_one_without_a_break(
         if step == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("generators.avd_training.SAVE_EVERY", 2)
     with pytest.raises(KeyboardInterrupt):
-        train_avd(broken, videos, MotionTraining(), settings, 0, stop, checkpoint)
+        train_avd(broken, videos, MotionTraining(checkpoint_every=2), settings, 0, stop, checkpoint)
     again = tiny()
     train_avd(again, videos, MotionTraining(), settings, 0, checkpoint=checkpoint)
     for name, value in whole.state_dict().items():

@@ -328,7 +328,7 @@ def test_teacher_files_that_do_not_fit_are_refused(hopenet: Path, tmp_path: Path
 
 
 def test_the_small_preset_renders_its_size() -> None:
-    settings = load_preset(str(PRESETS / "vid2vid" / "small.yaml"))
+    settings = load_preset("small", "vid2vid")
     model = build_backbone(settings.backbone.name, settings.backbone.config).eval()
     frames = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
