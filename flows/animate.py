@@ -74,6 +74,7 @@ def animate(
     folder = find_model(model)
     settings = ClipSettings.model_validate(read_card(folder)["settings"]["clips"])
     backbone = load_backbone(folder).to(pick_device(device))
+    backbone.check_transfer(how or Transfer())
     picture = read_source(source, settings)
     clip = read_clip(driving, settings)
     keypoints = find_keypoints(backbone, clip.frames)

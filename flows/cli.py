@@ -256,7 +256,7 @@ def animate(
 @app.command()
 def generate(
     clips: Annotated[Path, typer.Argument(help="Folder of clips, or one clip.")],
-    model: Annotated[Path, typer.Option(help="Model folder written by train.")],
+    model: Annotated[str, typer.Option(help="Model folder, or name of a shipped model.")],
     store: Annotated[str, typer.Option(help="Store to add to; made if absent.")],
     mode: Annotated[Mode, typer.Option(help="Whose frame is animated.")] = Mode.reconstruction,
     sources: Annotated[
@@ -275,6 +275,12 @@ def generate(
         str | None, typer.Option(help="Refuse a model whose forecaster is another one.")
     ] = None,
     temperature: Annotated[float, typer.Option(min=0.01, help="Scale of the base noise.")] = 1.0,
+    motion: Annotated[
+        Motion, typer.Option(help="How motion is carried over in transfer mode; avd for TPS alone.")
+    ] = Motion.relative,
+    adapt_scale: Annotated[
+        bool, typer.Option("--adapt-scale", help="Scale that motion to the source's size.")
+    ] = False,
     windows: Annotated[
         int | None,
         typer.Option(min=1, help="At most so many windows of each clip; all if not given."),
@@ -290,10 +296,11 @@ def generate(
     """Draw, render, score and keep futures of every window of every clip."""
     from flows.generate import generate as run
     from flows.request import request_from_options
+    from generators.model import find_model
 
     request = request_from_options(
         clips=clips,
-        model=model,
+        model=find_model(model),
         store=store,
         mode=mode.value,
         sources=sources,
@@ -307,6 +314,7 @@ def generate(
             "samples": samples,
             "keep": keep,
             "temperature": temperature,
+            "transfer": {"mode": motion.value, "adapt_movement_scale": adapt_scale},
             "seed": seed,
         },
     )

@@ -85,6 +85,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     display = display or Display.silent()
     began = time.perf_counter()
     model = load_model(request.model)
+    model.backbone.check_transfer(request.settings.transfer)
     clips = model.clip_settings(request.size)
     with display.reading() as on_clip:
         plan = plan_sets(

@@ -182,7 +182,8 @@ class AntiAliasInterpolation(nn.Module):
         bell = torch.exp(-(offsets**2) / (2 * sigma**2)) if sigma else torch.ones(1)
         kernel = torch.outer(bell, bell)
         kernel = (kernel / kernel.sum()).expand(channels, 1, *kernel.shape).clone()
-        self.register_buffer("weight", kernel)
+        # The published files hold a kernel only where there is something to shrink.
+        self.register_buffer("weight", kernel, persistent=self.step != 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H * scale, W * scale)."""

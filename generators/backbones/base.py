@@ -152,14 +152,32 @@ class MotionBackbone(nn.Module, ABC):
             Keypoints for `render`, (F, D); equal to `source` where the driving clip stands still.
         """
 
+    @property
+    def disentangles(self) -> bool:
+        """Whether the model has a network for avd motion."""
+        return False
+
+    def check_transfer(self, how: Transfer) -> None:
+        """Refuse a way of carrying motion over that this model does not have.
+
+        Raises:
+            ModelError: If it asks for avd and the model has no network for it.
+        """
+        if how.mode == "avd" and not self.disentangles:
+            raise self._no_avd()
+
     def avd(self, keypoints: Tensor, source: Tensor) -> Tensor:
         """Give a driving clip's pose to the source's shape: (F, D), (D,) -> (F, D).
 
         Raises:
             ModelError: If the model has no network for it, as all but some TPS models.
         """
-        raise ModelError(
-            f"transfer: avd needs a TPS model with an AVD network, this is {self.name} without; "
+        raise self._no_avd()
+
+    def _no_avd(self) -> ModelError:
+        """What to say where there is no AVD network."""
+        return ModelError(
+            f"motion: avd needs a TPS model with an AVD network, this is {self.name} without; "
             "use relative or absolute"
         )
 

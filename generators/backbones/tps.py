@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from configs.errors import ModelError
 from configs.settings import MotionDropout, validated
 from generators.backbones.base import (
     BACKBONES,
@@ -160,6 +159,11 @@ class TPS(MotionBackbone):
         """Add the driving displacement to the source's keypoints."""
         return source + scale * (keypoints - start)
 
+    @property
+    def disentangles(self) -> bool:
+        """Whether the model has a network for avd motion."""
+        return self.avd_network is not None
+
     def avd(self, keypoints: Tensor, source: Tensor) -> Tensor:
         """Carry foreign poses over to a source by animation via disentanglement.
 
@@ -233,10 +237,7 @@ class TPS(MotionBackbone):
             ModelError: If this model has none.
         """
         if self.avd_network is None:
-            raise ModelError(
-                "avd: expected a model with an AVD network, found one without; use relative motion "
-                "or train a model with avd_network_params"
-            )
+            raise self._no_avd()
         return self.avd_network
 
     def _warp_loss(self, source: TPSAppearance, motion: DenseMotion, driving: Tensor) -> Tensor:

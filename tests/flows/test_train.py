@@ -13,7 +13,9 @@ import yaml
 from safetensors.torch import load_file
 
 from configs.preset_files import load_preset
-from configs.settings import TrainSettings
+from configs.settings import GenerateSettings, TrainSettings, Transfer
+from flows.pipeline import SetRequest, make_set
+from flows.plan import plan_sets
 from flows.train import train
 from generators.backbones import BACKBONES
 from generators.demo import draw_line, write_line
@@ -88,12 +90,28 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
 
 @pytest.mark.parametrize("backbone", BACKBONES.names())
 def test_every_backbone_makes_sets(backbone: str, clips: Path, tmp_path: Path) -> None:
-    """Trained for a moment, loaded again, and ready for `generate`."""
-    folder = tmp_path / "model"
-    train(clips, tiny(backbone, steps=3), folder)
-    model = load_model(folder)
-    assert model.backbone.name == backbone
+    """Trained for a moment, loaded again, and used as `generate` does in both modes."""
+    train(clips, tiny(backbone, steps=3), tmp_path / "model")
+    model = load_model(tmp_path / "model")
     assert model.card["settings"]["motion"]["features"] == "random"
+    settings = GenerateSettings(
+        past=4,
+        future=4,
+        samples=6,
+        keep=3,
+        transfer=Transfer(
+            mode="avd" if model.backbone.disentangles else "relative", adapt_movement_scale=True
+        ),
+    )
+    modes, read = ("reconstruction", "transfer"), model.clip_settings()
+    plan = plan_sets(clips, None, modes, settings, read, model.weights_id, windows=1)
+    request = SetRequest(settings, read, "run", "0")
+    for planned in (plan.sets[0], plan.sets[-1]):
+        made = make_set(planned, model, request)
+        assert made.videos.shape == (3, 4, 32, 32, 3)
+        assert made.keypoints.shape == (6, 4, model.backbone.layout.length)
+        assert made.provenance.backbone == backbone
+    assert {item.mode for item in (plan.sets[0], plan.sets[-1])} == set(modes)
 
 
 def test_adversarial_accumulated_and_frozen(clips: Path, tmp_path: Path) -> None:
