@@ -7,47 +7,26 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import cast
 
 import ray
-from prefect import flow, get_run_logger, task
+from prefect import flow
+from prefect_ray.context import remote_options
 from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
 
 from configs.errors import FlawcastError
 from flows.display import Display
-from flows.pipeline import SetRequest, make_set
-from flows.plan import SetPlan, plan_sets
-from flows.progress import Outbox, SetDone, inbox
+from flows.pipeline import SetRequest
+from flows.plan import plan_sets
+from flows.progress import inbox
 from flows.request import GenerateRequest
 from flows.services import prefect_api, ray_workers, run_folder, stop_on_sigterm
+from flows.shards import Shard, ShardError, cut_shards, make_shard
 from flows.summary import RunSummary, summarise, write_sheet
-from generators.model import load_model, worker_model
+from generators.model import load_model, read_card
 from storage import SampleStore
 
-SHARDS_PER_WORKER = 4  # so that a slow shard at the end leaves no worker idle for long
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A task's share of a run: a few sets, made one after the other.
-
-    Args:
-        number: Counted from 1.
-        plans: The sets.
-        model: Model folder.
-        store: Store.
-        request: Settings and provenance.
-        inbox: Where progress is reported to.
-    """
-
-    number: int
-    plans: tuple[SetPlan, ...]
-    model: Path
-    store: str
-    request: SetRequest
-    inbox: str
 
 
 @dataclass(frozen=True)
@@ -103,29 +82,11 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     run_id = _run_id()
     if missing:
         set_request = SetRequest(request.settings, clips, run_id, version("flawcast"))
-        shards = cut_shards(missing, request, set_request)
+        shards = cut_shards(missing, request, set_request, model.predictor.name)
         with stop_on_sigterm(), display.making(shards, request.settings.samples) as on_event:
             run_on_ray(shards, request, on_event)
     summary = summarise(store, plan, missing, run_id, time.perf_counter() - began)
     return write_sheet(summary, store) if missing else summary
-
-
-def cut_shards(
-    plans: Sequence[SetPlan], request: GenerateRequest, set_request: SetRequest
-) -> list[Shard]:
-    """Divide sets into shards of equal length, a few for each worker."""
-    count = min(len(plans), request.workers * SHARDS_PER_WORKER)
-    return [
-        Shard(
-            number=first + 1,
-            plans=tuple(plans[first::count]),
-            model=request.model.resolve(),
-            store=str(request.store),
-            request=set_request,
-            inbox=f"inbox-{set_request.run_id}",
-        )
-        for first in range(count)
-    ]
 
 
 def run_on_ray(
@@ -138,9 +99,7 @@ def run_on_ray(
         ray_workers(request.ray_address, request.workers, folder) as init,
     ):
         runner = RayTaskRunner(address=init.pop("address"), init_kwargs=init)
-        run = make_all_shards.with_options(
-            task_runner=runner, flow_run_name=f"{request.clips.name} {'+'.join(request.modes)}"
-        )
+        run = make_all_shards.with_options(task_runner=runner, flow_run_name=run_name(request))
         token = JOB.set(Job(tuple(shards), on_event))
         try:
             run(request)
@@ -149,20 +108,27 @@ def run_on_ray(
             ray.shutdown()  # the task runner leaves Ray running when it is interrupted
 
 
+def run_name(request: GenerateRequest) -> str:
+    """What a run is called in Prefect: clips, modes and forecaster."""
+    forecaster = read_card(request.model)["settings"]["forecaster"]["name"]
+    return f"{request.clips.name}, {'+'.join(request.modes)}, {forecaster}"
+
+
 @flow(name="flawcast-generate", validate_parameters=False, persist_result=False)
 def make_all_shards(request: GenerateRequest) -> None:
     """Run the current job's shards as tasks and pass on what they report.
 
     Args:
-        request: What the run is for, shown with it in Prefect.
+        request: What the run is for; what a task needs of cores and GPUs.
 
     Raises:
         FlawcastError: If a shard failed; the others were finished first.
     """
-    del request
     job = current_job()
     with inbox(job.shards[0].inbox) as messages:
-        futures = [make_shard.submit(shard) for shard in job.shards]
+        resources = remote_options(num_cpus=request.task_cpus, num_gpus=request.task_gpus)
+        with resources:
+            futures = [make_shard.submit(shard) for shard in job.shards]
         waiting = [cast("PrefectRayFuture[int]", future).wrapped_future for future in futures]
         while waiting:
             _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
@@ -171,46 +137,22 @@ def make_all_shards(request: GenerateRequest) -> None:
         _raise_first_failure(futures)
 
 
-@task(name="make-sets", task_run_name="shard-{shard.number}", persist_result=False)
-def make_shard(shard: Shard) -> int:
-    """Make and commit a shard's sets; a set that the store has already is left as it is.
-
-    Returns:
-        How many sets were written.
-    """
-    logger = get_run_logger()
-    outbox = Outbox(shard.inbox, shard.number, shard.request.settings.samples)
-    store = SampleStore.open(shard.store, "a")
-    model = worker_model(shard.model)
-    written = 0
-    for plan in shard.plans:
-        if store.has(plan.set_id):
-            outbox.set_done(SetDone(shard.number, plan.set_id, f"{plan.set_id}  was there", False))
-            continue
-        began = time.perf_counter()
-        made = make_set(plan, model, shard.request, outbox.futures)
-        fresh = store.commit(made)
-        written += fresh
-        seconds = time.perf_counter() - began
-        event = SetDone.of(shard.number, plan.title, made, fresh, seconds)
-        logger.info(event.line)
-        outbox.set_done(event)
-    return written
-
-
 def _raise_first_failure(futures: Sequence[PrefectRayFuture[int]]) -> None:
-    """Turn a failed shard into one error; what was committed stays."""
+    """Turn failed sets and shards into one error; what was committed stays."""
     results = [future.result(raise_on_failure=False) for future in futures]
-    failures = [result for result in results if isinstance(result, BaseException)]
-    if failures:
-        first = failures[0]
-        reason = (
-            str(first) if isinstance(first, FlawcastError) else f"{type(first).__name__}: {first}"
-        )
-        raise FlawcastError(
-            f"{len(failures)} of {len(futures)} shards failed, the first with: {reason}; "
-            "finished sets are in the store, run the same command again for the others"
-        ) from first
+    broken = [result for result in results if isinstance(result, BaseException)]
+    if not broken:
+        return
+    sets = [item for error in broken if isinstance(error, ShardError) for item in error.failures]
+    lost = [error for error in broken if not isinstance(error, ShardError)]
+    what = [f"{len(sets)} sets"] * bool(sets)
+    what += [f"{len(lost)} of {len(futures)} shards"] * bool(lost)
+    first = broken[0]
+    reason = str(first) if isinstance(first, FlawcastError) else f"{type(first).__name__}: {first}"
+    raise FlawcastError(
+        f"{' and '.join(what)} failed, the first with: {reason}; "
+        "finished sets are in the store, run the same command again for the others"
+    ) from first
 
 
 def _run_id() -> str:

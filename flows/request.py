@@ -32,6 +32,10 @@ class GenerateRequest(Settings):
         windows: At most so many windows of each clip, evenly spread; None for all.
         workers: Ray worker processes, where Ray is started by the run.
         ray_address: A running Ray cluster; None starts one on this machine.
+        task_cpus: Cores that Ray keeps for each worker; a fraction lets workers share one.
+        task_gpus: GPUs that Ray keeps for each worker.
+        threads: Torch threads of each worker.
+        set_seconds: How long one set may take; None for no limit.
     """
 
     clips: Path
@@ -44,6 +48,10 @@ class GenerateRequest(Settings):
     windows: int | None = Field(None, ge=1)
     workers: int = Field(default_factory=usable_cores, ge=1)
     ray_address: str | None = None
+    task_cpus: float = Field(1, ge=0)
+    task_gpus: float = Field(0, ge=0)
+    threads: int = Field(1, ge=1)
+    set_seconds: float | None = Field(3600, gt=0)
 
 
 def request_from_options(

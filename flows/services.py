@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -45,7 +46,13 @@ def silence_telemetry() -> None:
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a stopped run cleans up as well."""
+    """Treat SIGTERM like Ctrl-C, so that a stopped run cleans up as well.
+
+    In a thread, where Prefect may run a flow, signals are not ours to handle.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -152,12 +152,12 @@ def load_model(folder: Path | str) -> Model:
 
 
 @lru_cache(maxsize=1)
-def worker_model(folder: Path) -> Model:
-    """The model of a worker process, loaded once, on one torch thread.
+def worker_model(folder: Path, threads: int = 1) -> Model:
+    """The model of a worker process, loaded once, on one torch thread unless told otherwise.
 
     Small models slow down many times when several threads share busy cores.
     """
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     return load_model(folder)
 
 

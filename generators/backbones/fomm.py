@@ -292,7 +292,11 @@ class FOMM(MotionBackbone):
             Keypoints.from_vectors(keypoints),
         )
         painted = self.generator.decode(appearance.features.expand(frames, -1, -1, -1), motion)
-        return Rendering(painted, motion.deformation, motion.occlusion)
+        # The original's grid has its corners in the corner pixels' centres: where it stands still,
+        # so does this field only after they are moved there.
+        height, width = motion.deformation.shape[1:3]
+        inwards = motion.deformation.new_tensor([1 - 1 / width, 1 - 1 / height])
+        return Rendering(painted, inwards * motion.deformation, motion.occlusion)
 
     def positions(self, keypoints: Tensor) -> Tensor:
         """Where the keypoints lie in the frame: (F, D) -> (F, K, 2), x and y in [-1, 1]."""

@@ -61,6 +61,15 @@ def test_every_backbone_says_where_pixels_come_from(name: str) -> None:
     assert carried.mask.shape == carried.valid.shape == (3, 32, 32)
 
 
+@torch.no_grad()
+def test_a_still_clip_leaves_the_mask_where_it_was() -> None:
+    backbone = load_backbone(shipped_model())
+    (clip,) = draw_line(1, seed=7, frames=2, size=64, states=("normal",))
+    frame = to_tensor(clip.frames[:1])
+    drawn = backbone.rendering(backbone.appearance(frame[0]), backbone.keypoints(frame))
+    np.testing.assert_array_equal(carry_mask(clip.part_masks[0], drawn).mask[0], clip.part_masks[0])
+
+
 @pytest.mark.parametrize(("model", "size"), [("demo", 64), ("line-128", 128)])
 @torch.no_grad()
 def test_shipped_models_carry_the_parts_mask(model: str, size: int) -> None:

@@ -1,0 +1,180 @@
+"""A worker's share of a run: a few sets, made and committed one after the other."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+from prefect.tasks import exponential_backoff
+
+from configs.errors import FlawcastError
+from flows.deadline import time_limit
+from flows.pipeline import SetRequest, make_set
+from flows.plan import SetPlan
+from flows.progress import Outbox, SetDone
+from flows.request import GenerateRequest
+from generators.model import Model, worker_model
+from storage import SampleStore
+
+SHARDS_PER_WORKER = 4  # so that a slow shard at the end leaves no worker idle for long
+RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A task's share of a run: a few sets, made one after the other.
+
+    Args:
+        number: Counted from 1.
+        plans: The sets.
+        model: Model folder.
+        store: Store.
+        request: Settings and provenance.
+        inbox: Where progress is reported to.
+        title: Clips, modes and forecaster, for people who look at the task.
+        set_seconds: How long one set may take; None for no limit.
+        threads: Torch threads of the worker.
+    """
+
+    number: int
+    plans: tuple[SetPlan, ...]
+    model: Path
+    store: str
+    request: SetRequest
+    inbox: str
+    title: str
+    set_seconds: float | None
+    threads: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A set that could not be made.
+
+    Args:
+        title: Of the set.
+        reason: In one line.
+        lasting: Whether trying again would end the same way.
+    """
+
+    title: str
+    reason: str
+    lasting: bool
+
+
+class ShardError(FlawcastError):
+    """Some of a shard's sets could not be made; all others are in the store."""
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        super().__init__(f"{failures[0].title}: {failures[0].reason}")
+        self.failures = tuple(failures)
+
+    def __reduce__(self) -> tuple[type["ShardError"], tuple[tuple[Failure, ...]]]:
+        return ShardError, (self.failures,)
+
+
+def cut_shards(
+    plans: Sequence[SetPlan], request: GenerateRequest, set_request: SetRequest, forecaster: str
+) -> list[Shard]:
+    """Divide sets into shards of equal length, a few for each worker.
+
+    However many sets there are, Ray and Prefect see only so many tasks at once; what a shard has
+    committed stays when its worker is lost.
+    """
+    count = min(len(plans), request.workers * SHARDS_PER_WORKER)
+    return [
+        Shard(
+            number=first + 1,
+            plans=tuple(plans[first::count]),
+            model=request.model.resolve(),
+            store=str(request.store),
+            request=set_request,
+            inbox=f"inbox-{set_request.run_id}",
+            title=_title(first + 1, plans[first::count], forecaster),
+            set_seconds=request.set_seconds,
+            threads=request.threads,
+        )
+        for first in range(count)
+    ]
+
+
+def _title(number: int, plans: Sequence[SetPlan], forecaster: str) -> str:
+    """Which clips a shard is of, in which modes, by which forecaster."""
+    first, last = plans[0].entry.name, plans[-1].entry.name
+    clips = first if first == last else f"{first} to {last}"
+    modes = "+".join(sorted({plan.mode for plan in plans}))
+    return f"{number}: {len(plans)} sets, {clips}, {modes}, {forecaster}"
+
+
+def _worth_another_try(task: object, run: object, state: State[int]) -> bool:
+    """Whether a failed shard may do better: not where a set's failure would come again."""
+    del task, run
+    error = state.result(raise_on_failure=False)
+    return not (isinstance(error, ShardError) and all(item.lasting for item in error.failures))
+
+
+@task(
+    name="make-sets",
+    task_run_name="{shard.title}",
+    persist_result=False,
+    retries=RETRIES,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=_worth_another_try,
+)
+def make_shard(shard: Shard) -> int:
+    """Make and commit a shard's sets; a set that the store has already is left as it is.
+
+    A set that fails does not keep the others from being made.
+
+    Returns:
+        How many sets were written.
+
+    Raises:
+        ShardError: If some could not be made.
+    """
+    logger = get_run_logger()
+    outbox = Outbox(shard.inbox, shard.number, shard.request.settings.samples)
+    store = SampleStore.open(shard.store, "a")
+    model = worker_model(shard.model, shard.threads)
+    written, failures = 0, []
+    for plan in shard.plans:
+        if store.has(plan.set_id):
+            outbox.set_done(SetDone(shard.number, plan.set_id, f"{plan.set_id}  was there", False))
+            continue
+        try:
+            event = _make_one(plan, shard, model, store, outbox)
+        except Exception as error:
+            failures.append(_failure(plan, error))
+            logger.warning("%s: %s", failures[-1].title, failures[-1].reason)
+            continue
+        written += event.fresh
+        logger.info(event.line)
+        outbox.set_done(event)
+    if failures:
+        raise ShardError(failures)
+    return written
+
+
+def _make_one(
+    plan: SetPlan, shard: Shard, model: Model, store: SampleStore, outbox: Outbox
+) -> SetDone:
+    """Make and commit one set."""
+    began = time.perf_counter()
+    with time_limit(shard.set_seconds, plan.title) as deadline:
+
+        def on_futures(done: int) -> None:
+            deadline.check()
+            outbox.futures(done)
+
+        made = make_set(plan, model, shard.request, on_futures)
+        fresh = store.commit(made)
+    return SetDone.of(shard.number, plan.title, made, fresh, time.perf_counter() - began)
+
+
+def _failure(plan: SetPlan, error: Exception) -> Failure:
+    """Describe what went wrong with a set; a mistake of ours or the user's will come again."""
+    lasting = isinstance(error, FlawcastError)
+    reason = str(error) if lasting else f"{type(error).__name__}: {error}"
+    return Failure(plan.title, " ".join(reason.split()), lasting)
