@@ -69,17 +69,22 @@ def flattened(deformation: Tensor, content: Tensor) -> Tensor:
     Every pixel looks through all slices; where it comes from is the mean over depth, each slice
     counting as much as it shows there (the mean magnitude of its warped features).
 
+    The network's grid has the outermost voxels' centres at -1 and 1, and it paints a head that
+    holds still as it was. So that such a head is seen to hold still, positions are scaled to a
+    picture whose outer edges are at -1 and 1.
+
     Args:
-        deformation: (B, d, h, w, 3).
+        deformation: (B, d, h, w, 3), centres of the outermost voxels at -1 and 1.
         content: The warped volume, (B, C, d, h, w).
 
     Returns:
-        x and y of where each pixel comes from, (B, h, w, 2).
+        x and y of where each pixel comes from, (B, h, w, 2), outer edges at -1 and 1.
     """
+    height, width = deformation.shape[2:4]
     shown = content.abs().mean(1) + 1e-6  # (B, d, h, w); where nothing shows, slices are equal
-    return torch.einsum(
-        "bdhw,bdhwc->bhwc", shown / shown.sum(1, keepdim=True), deformation[..., :2]
-    )
+    shares = shown / shown.sum(1, keepdim=True)
+    flow = torch.einsum("bdhw,bdhwc->bhwc", shares, deformation[..., :2])
+    return flow * flow.new_tensor([(width - 1) / width, (height - 1) / height])
 
 
 def _sparse_motions(grid: Tensor, source: Tensor, driving: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def test_vid2vid_reproduces_the_original(shared: Path) -> None:
         np.testing.assert_allclose(moved[0], truth[f"kp{time}"], atol=1e-4)
         found = model.rendering(appearance, vectors)
         assert found.occlusion is not None
-        np.testing.assert_allclose(found.occlusion[0], truth[f"occlusion{time}"], atol=2e-3)
+        np.testing.assert_allclose(found.occlusion[0], truth[f"occlusion{time}"], atol=1e-4)
         error = np.abs(found.frames[0].numpy() - truth[f"prediction{time}"])
         assert error.max() < 2e-3
         assert error.mean() < 2e-4

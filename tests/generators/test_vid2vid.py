@@ -11,6 +11,7 @@ from configs.settings import LossWeights, MotionTraining, TransformParams
 from generators.backbones import build_backbone, load_backbone, save_backbone
 from generators.backbones.vid2vid import Vid2Vid, keypoint_prior, neutral_face
 from generators.equivariance import RandomWarp
+from generators.geometry import warp
 from generators.head_pose import (
     RADIANS,
     HeadPoseTeacher,
@@ -167,10 +168,21 @@ def test_a_flow_through_the_volume_is_seen_where_the_volume_shows_something() ->
     moved[2] += 0.5  # only the third slice moves
     content = torch.zeros(1, 1, 4, 5, 6)
     content[:, :, 2] = 1.0
+    edges = torch.tensor([5 / 6, 4 / 5])  # from centres of outermost pixels to edges at -1 and 1
     seen = flattened(moved[None], content)
-    torch.testing.assert_close(seen[0], grid[0, ..., :2] + 0.5, atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen[0], (grid[0, ..., :2] + 0.5) * edges, atol=1e-4, rtol=0)
     everywhere = flattened(moved[None], torch.ones(1, 1, 4, 5, 6))
-    torch.testing.assert_close(everywhere[0], grid[0, ..., :2] + 0.125)
+    torch.testing.assert_close(everywhere[0], (grid[0, ..., :2] + 0.125) * edges)
+
+
+@torch.no_grad()
+def test_a_head_that_holds_still_is_seen_to_hold_still() -> None:
+    model = tiny().eval()
+    frame = torch.rand(3, SIZE, SIZE)
+    appearance = model.appearance(frame)
+    found = model.rendering(appearance, model.keypoints(frame[None])).deformation
+    picture = torch.rand(1, 3, *found.shape[1:3])
+    torch.testing.assert_close(warp(picture, found), picture, atol=1e-5, rtol=0)
 
 
 def test_a_shifted_flow_moves_the_volume() -> None:
