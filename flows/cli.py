@@ -182,8 +182,10 @@ def import_(
 
 @app.command()
 def fit(
-    clips: Annotated[Path, typer.Argument(help="Folder of clips.")],
-    model: Annotated[Path, typer.Option(help="Model folder whose motion model to use.")],
+    model: Annotated[str, typer.Option(help="Model folder, or shipped model, to build on.")],
+    clips: Annotated[
+        Path | None, typer.Argument(help="Folder of clips; none for a shipped model's line.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Model folder to write; without it the model gets the forecaster."),
@@ -199,6 +201,7 @@ def fit(
     """Fit a forecaster to the keypoints that a model, an imported one say, finds in clips."""
     from flows.train import fit as run
     from flows.train_summary import print_training
+    from generators.model import find_model
 
     changes = {
         "forecaster.name": forecaster,
@@ -208,7 +211,7 @@ def fit(
         "seed": seed,
     }
     with _interruptible("nothing was written"):
-        summary = run(clips, model, changes, out, _display(quiet or as_json))
+        summary = run(clips, find_model(model), changes, out, _display(quiet or as_json))
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
     else:
@@ -321,6 +324,23 @@ def generate(
     with _interruptible():
         summary = run(request, _display(quiet or as_json))
     _report(summary, as_json)
+
+
+@app.command()
+def schedule(
+    config: Annotated[Path, typer.Argument(help="YAML file: name, request, alarms.")],
+    cron: Annotated[str, typer.Option(help='When, as five cron fields: "0 2 * * *".')],
+    timezone: Annotated[
+        str | None, typer.Option(help="Of the cron fields, e.g. Europe/Berlin; UTC if not given.")
+    ] = None,
+) -> None:
+    """Serve a Prefect deployment that generates on a schedule, until interrupted."""
+    from flows.schedule import read_schedule, serve_schedule
+
+    chosen = read_schedule(config)
+    typer.echo(f"serving flawcast/{chosen.name} at {cron}; Ctrl-C ends it", err=True)
+    with _interruptible("runs under way were stopped; finished sets are in the store"):
+        serve_schedule(chosen, cron, timezone)
 
 
 @app.command()

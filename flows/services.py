@@ -92,7 +92,7 @@ def prefect_api(folder: Path) -> Iterator[str]:
     Raises:
         FlawcastError: If a server of our own does not answer within 90 seconds.
     """
-    configured = _configured_api()
+    configured = configured_api()
     if configured:
         os.environ["PREFECT_API_URL"] = configured
         yield configured
@@ -153,7 +153,7 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[dic
     }
 
 
-def _configured_api() -> str | None:
+def configured_api() -> str | None:
     """Address of the Prefect server that the environment or the active profile names."""
     from prefect.settings import PREFECT_API_URL
 

@@ -83,7 +83,7 @@ def train(
 
 
 def fit(
-    clips: Path,
+    clips: Path | None,
     model: Path,
     changes: dict[str, Any],
     out: Path | None = None,
@@ -92,7 +92,7 @@ def fit(
     """Fit a forecaster to the keypoints that a model finds in clips; its motion model stays.
 
     Args:
-        clips: Folder of clips.
+        clips: Folder of clips; None for the built-in line of a model that was trained on it.
         model: Model folder, an imported one for instance.
         changes: Settings that differ from the model's own, by dotted place.
         out: Model folder to write; None adds the forecaster to a model that has none.

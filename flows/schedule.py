@@ -1,0 +1,100 @@
+"""Serves the nightly flow as a Prefect deployment: `flawcast schedule`."""
+
+import signal
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.types.entrypoint import EntrypointType
+
+from configs.errors import SettingsError
+from configs.preset_files import read_yaml
+from configs.settings import Settings, validated
+from flows.alarms import AlarmSettings
+from flows.nightly import nightly
+from flows.request import GenerateRequest
+from flows.services import configured_api, prefect_api, run_folder
+
+GRACE_SECONDS = 600  # after which a slot of a run that never came to life is free again
+
+
+class ScheduleConfig(Settings):
+    """A configuration file of `flawcast schedule`.
+
+    Args:
+        name: Of the deployment.
+        request: What `flawcast generate` would be asked; see `GenerateRequest`.
+        alarms: When to warn.
+    """
+
+    name: str = "nightly"
+    request: GenerateRequest
+    alarms: AlarmSettings = AlarmSettings()
+
+
+def read_schedule(path: Path) -> ScheduleConfig:
+    """Read a configuration file; its relative paths are relative to the file.
+
+    Raises:
+        SettingsError: If it is absent, no YAML, or does not hold valid settings.
+    """
+    if not path.is_file():
+        raise SettingsError(f"config: expected a YAML file, found none at {path}; write one")
+    values = read_yaml(path)
+    request = values.get("request")
+    if isinstance(request, dict):
+        values = {**values, "request": _resolved(request, path.parent.resolve())}
+    return validated(ScheduleConfig, values, f"config {path}")
+
+
+def _resolved(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make a request's paths absolute: a deployment runs anywhere."""
+    paths = {
+        name: str(folder / str(request[name]))
+        for name in ("clips", "model", "store", "sources")
+        if request.get(name) is not None and "://" not in str(request[name])
+    }
+    return {**request, **paths}
+
+
+def serve_schedule(config: ScheduleConfig, cron: str, timezone: str | None = None) -> None:
+    """Serve the deployment until interrupted; runs start in processes of their own.
+
+    Where no Prefect server is configured, one is started for as long as this lasts; its records go
+    with it.
+
+    Args:
+        config: What to run.
+        cron: When, as five cron fields.
+        timezone: Of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
+
+    Raises:
+        SettingsError: If the cron fields or the time zone are not valid.
+    """
+    schedule = _schedule(cron, timezone)
+    with run_folder() as folder, nullcontext() if configured_api() else prefect_api(folder):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        nightly.serve(
+            name=config.name,
+            schedule=schedule,
+            parameters=config.model_dump(mode="json", include={"request", "alarms"}),
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            # One at a time spares the machine. A slot that leaks delays a run at most so long;
+            # that nothing is made twice is up to the store alone.
+            global_limit=ConcurrencyLimitConfig(limit=1, grace_period_seconds=GRACE_SECONDS),
+            print_starting_message=False,
+        )
+
+
+def _schedule(cron: str, timezone: str | None) -> Any:
+    """Prefect's schedule."""
+    from prefect.schedules import Cron
+
+    try:
+        return Cron(cron, timezone=timezone or "UTC")
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(
+            f'cron: expected five fields such as "0 2 * * *", got {cron!r}: {reason}'
+        ) from None
