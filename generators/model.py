@@ -169,13 +169,16 @@ def shipped_model(name: str = "demo") -> Path:
 def find_model(name: Path | str) -> Path:
     """A model folder by its path, or a shipped model by its name.
 
+    A folder of a shipped model's name is meant where it holds a model.
+
     Raises:
         ModelError: If there is neither.
     """
-    if Path(name).exists():
-        return Path(name)
-    if str(name) in shipped_models():
+    path = Path(name)
+    if str(name) in shipped_models() and not (path / CARD).is_file():
         return shipped_model(str(name))
+    if path.exists():
+        return path
     raise ModelError(
         f"model: expected a model folder or one of {', '.join(shipped_models())}, "
         f"found nothing at {name}; train a model or name its folder"

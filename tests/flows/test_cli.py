@@ -37,7 +37,18 @@ def test_the_installed_command_answers() -> None:
     assert done.stdout.strip() == importlib.metadata.version("flawcast")
 
 
-COMMANDS = ("demo", "train", "import", "fit", "animate", "generate", "query", "verify")
+COMMANDS = (
+    "demo",
+    "generate",
+    "animate",
+    "schedule",
+    "train",
+    "import",
+    "fit",
+    "query",
+    "verify",
+    "benchmark",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -165,7 +176,7 @@ def test_a_model_folder_is_not_overwritten(line_folder: Path, tiny_model: Path) 
 
 def test_an_unknown_preset_lists_those_that_exist(line_folder: Path, tmp_path: Path) -> None:
     line = mistake("train", line_folder, "--preset", "tinny", "--out", tmp_path / "m")
-    assert "expected one of demo, small, tiny, vox-256" in line
+    assert "expected one of demo, fomm/bair-256, " in line
 
 
 def test_a_wrong_value_in_a_preset_names_its_place(line_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""What all commands share: the application, common options, and how they begin and end."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neither torch nor Ray
+    from flows.display import Display
+    from flows.summary import RunSummary
+
+app = typer.Typer(
+    help="Many plausible, labelled, traceable defect videos from a few real clips.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Mode(StrEnum):
+    """Which video a source frame is from."""
+
+    reconstruction = "reconstruction"
+    transfer = "transfer"
+    both = "both"
+
+
+class Motion(StrEnum):
+    """How a driving clip's motion is carried over to a foreign source."""
+
+    relative = "relative"
+    absolute = "absolute"
+    avd = "avd"
+
+
+class Rows(StrEnum):
+    """What a row of a query's answer is."""
+
+    sets = "sets"
+    samples = "samples"
+
+
+class Format(StrEnum):
+    """How a query's answer is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
+
+
+PIPE_WIDTH = 140
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Run seed: same seed, same futures.")]
+BackboneOption = Annotated[
+    str | None, typer.Option(help="Motion backbone of the preset: fomm, tps or vid2vid.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Ray worker processes; one per core if not given.")
+]
+
+
+@contextmanager
+def interruptible(
+    next_step: str = "finished sets are in the store, the same command makes the rest",
+) -> Iterator[None]:
+    """Say what Ctrl-C means for the work that was under way."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail(f"interrupted; {next_step}", 130)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print one line and exit."""
+    typer.echo("flawcast: " + " ".join(message.split()), err=True)
+    sys.exit(code)
+
+
+def console() -> Console:
+    """Where results go; a pipe has no width of its own."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+
+
+def display(quiet: bool) -> "Display":
+    """Where progress goes: standard error, so that results can be piped."""
+    from flows.display import Display
+
+    return Display.silent() if quiet else Display(Console(stderr=True))
+
+
+def report(summary: "RunSummary", as_json: bool) -> None:
+    """Print what a run amounts to."""
+    from flows.summary import print_summary
+
+    if as_json:
+        typer.echo(json.dumps(summary.to_json()))
+    else:
+        print_summary(summary, console())

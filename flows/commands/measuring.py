@@ -1,0 +1,42 @@
+"""Commands that measure: benchmark."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from flows.commands.base import (
+    JsonFlag,
+    QuietFlag,
+    app,
+    console,
+    display,
+    interruptible,
+)
+
+
+@app.command()
+def benchmark(
+    subject: Annotated[str, typer.Argument(help="What to measure: masks.")],
+    model: Annotated[str, typer.Option(help="Model folder, or a shipped model.")] = "line-128",
+    clips_per_state: Annotated[
+        int, typer.Option(min=1, help="Clips of the built-in line, of each state.")
+    ] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the clips.")] = 77,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a model or this machine, and print a table."""
+    from flows.benchmarks import BENCHMARKS, BenchmarkRequest
+
+    request = BenchmarkRequest(model=model, clips_per_state=clips_per_state, seed=seed)
+    measure = BENCHMARKS[subject]
+    with (
+        interruptible("nothing was written"),
+        display(quiet or as_json).counting(subject) as on_done,
+    ):
+        report = measure(request, on_done)
+    if as_json:
+        typer.echo(json.dumps(report.to_json()))
+    else:
+        report.show(console())
