@@ -131,12 +131,17 @@ class Catalogue:
 
     def loose_among(self, set_ids: list[str]) -> list[str]:
         """Those of some sets with files of their own that are in no part; holds no list of all."""
-        for part in self.manifest().parts:
-            for batch in self.parts.batches(part, "sets", ["set_id"]):
-                moved = pc.is_in(pa.array(set_ids, pa.string()), value_set=batch["set_id"])
-                pairs = zip(set_ids, moved.to_pylist(), strict=True)
-                set_ids = [name for name, gone in pairs if not gone]
-        return set_ids
+
+        def look() -> list[str]:
+            left = set_ids
+            for part in self.manifest().parts:
+                for batch in self.parts.batches(part, "sets", ["set_id"]):
+                    moved = pc.is_in(pa.array(left, pa.string()), value_set=batch["set_id"])
+                    pairs = zip(left, moved.to_pylist(), strict=True)
+                    left = [name for name, gone in pairs if not gone]
+            return left
+
+        return again(look)
 
     def damaged(self) -> Iterator[str]:
         """Files with rows that cannot be read."""

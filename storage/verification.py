@@ -41,14 +41,16 @@ def find_problems(catalogue: Catalogue) -> Iterator[StoreProblem]:
     Memory does not grow with the store.
     """
     try:
-        manifest = catalogue.manifest()
+        catalogue.manifest()
     except StoreError as error:
         name, _, problem = str(error).partition(": ")
         yield StoreProblem(name, problem)
         return
-    for part in manifest.parts:
-        yield from _of_part(catalogue, part)
     yield from _of_single_sets(catalogue)
+    seen: set[str] = set()  # sets that move while this runs are in a part that comes up later
+    while parts := [part for part in catalogue.manifest().parts if part.name not in seen]:
+        seen.add(parts[0].name)
+        yield from _of_part(catalogue, parts[0])
 
 
 def _of_single_sets(catalogue: Catalogue) -> Iterator[StoreProblem]:
@@ -58,7 +60,7 @@ def _of_single_sets(catalogue: Catalogue) -> Iterator[StoreProblem]:
     while portion := list(islice(names, PORTION)):
         try:
             portion = catalogue.loose_among(portion)
-        except StoreError:  # a part that cannot be read was named before
+        except StoreError:  # of a part that cannot be read, which is named later
             continue
         for set_id in portion:
             if catalogue.only is None or set_id in catalogue.only:
@@ -85,6 +87,8 @@ def _of_part(catalogue: Catalogue, part: Part) -> Iterator[StoreProblem]:
         try:
             sound = _file_sha256(catalogue.place, name) == wanted
         except OSError as error:
+            if part not in catalogue.manifest().parts:  # merged into another in the meantime
+                return
             yield StoreProblem(name, f"cannot be read, {error.strerror or error}")
             return
         if not sound:
