@@ -85,3 +85,37 @@ def kill_at_request(url: str, kind: str, count: int, after: bool) -> None:
 
     obstore.put = killing(obstore.put)
     store.commit(sample_set(1))
+
+
+STEPS = ("mkdir", "replace", "rename", "link", "unlink", "rmdir", "fsync", "scandir")
+
+
+def work(url: str, action: str) -> None:
+    """Do "commit SEED", "compact" or "gc" to a store."""
+    store = SampleStore.open(url, "a")
+    if action == "compact":
+        store.compact()
+    elif action == "gc":
+        for _ in store.gc(older_than_hours=0):
+            pass
+    else:
+        store.commit(sample_set(int(action.split()[1])))
+
+
+def work_until(url: str, action: str, step: int) -> None:
+    """Do it, and be killed just before a call to the operating system; step 1 is the first."""
+    calls = 0
+
+    def counting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **options)
+
+        return call
+
+    for name in STEPS:
+        setattr(os, name, counting(getattr(os, name)))
+    work(url, action)
