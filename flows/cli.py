@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 
 from configs.errors import FlawcastError
+from flows import store_commands
+from flows.console import JsonFlag, result_console
 from flows.services import silence_telemetry
 
 if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neither torch nor Ray
@@ -41,6 +43,8 @@ class Rows(StrEnum):
 
     sets = "sets"
     samples = "samples"
+    runs = "runs"
+    rejects = "rejects"
 
 
 class Format(StrEnum):
@@ -52,9 +56,6 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-PIPE_WIDTH = 140
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Run seed: same seed, same futures.")]
 WorkersOption = Annotated[
@@ -140,7 +141,7 @@ def train(
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
     else:
-        print_training(summary, _console())
+        print_training(summary, result_console())
 
 
 @app.command()
@@ -216,7 +217,7 @@ def query(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many rows.")] = None,
     rows: Annotated[
-        Rows, typer.Option(help="One row per sample set, or per kept sample.")
+        Rows, typer.Option(help="One row per sample set, kept sample, run, or rejected clip.")
     ] = Rows.sets,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
@@ -227,28 +228,10 @@ def query(
     from storage import SampleStore
 
     table = SampleStore.open(store).query(where, order_by, limit, rows.value)
-    write_answer(table, Format.json.value if as_json else format.value, out, _console())
+    write_answer(table, Format.json.value if as_json else format.value, out, result_console())
 
 
-@app.command()
-def verify(
-    store: Annotated[str, typer.Argument(help="Store.")],
-    as_json: JsonFlag = False,
-) -> None:
-    """Recompute every checksum and name what is damaged."""
-    from storage import SampleStore
-
-    opened = SampleStore.open(store)
-    problems = opened.verify()
-    if as_json:
-        found = [{"set_id": item.set_id, "problem": item.problem} for item in problems]
-        typer.echo(json.dumps({"sets": len(opened.set_ids()), "problems": found}))
-    else:
-        for item in problems:
-            typer.echo(f"{item.set_id}: {item.problem}")
-        typer.echo(f"{len(opened.set_ids())} sets, {len(problems)} problems")
-    if problems:
-        raise typer.Exit(1)
+app.add_typer(store_commands.app)
 
 
 def main() -> None:
@@ -280,12 +263,6 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _console() -> Console:
-    """Where results go; a pipe has no width of its own."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_WIDTH)
-
-
 def _display(quiet: bool) -> "Display":
     """Where progress goes: standard error, so that results can be piped."""
     from flows.display import Display
@@ -300,4 +277,4 @@ def _report(summary: "RunSummary", as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
     else:
-        print_summary(summary, _console())
+        print_summary(summary, result_console())

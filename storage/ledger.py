@@ -163,6 +163,8 @@ class Ledger:
         counts = {"made": made, "skipped": skipped, "failed": failed}
         row = {"run_id": run_id, "state": state, "ended": _now(), "reason": reason, **counts}
         self._put(f"{RUNS_FOLDER}/{_checked(run_id)}.ended.parquet", [row], RUNS)
+        with suppress(OSError):
+            self._place.remove(f"{BEATS}/{run_id}")
 
     def runs(self) -> pa.Table:
         """One row per run, columns as in RUNS, oldest first.

@@ -76,7 +76,9 @@ def test_the_installed_command_answers() -> None:
     assert done.stdout.strip() == importlib.metadata.version("flawcast")
 
 
-@pytest.mark.parametrize("command", ["", "demo", "train", "generate", "query", "verify"])
+@pytest.mark.parametrize(
+    "command", ["", "demo", "train", "generate", "query", "verify", "gc", "compact", "runs"]
+)
 def test_every_command_has_help(command: str) -> None:
     done = run(*command.split(), "--help")
     assert done.returncode == 0

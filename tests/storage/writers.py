@@ -119,3 +119,9 @@ def work_until(url: str, action: str, step: int) -> None:
     for name in STEPS:
         setattr(os, name, counting(getattr(os, name)))
     work(url, action)
+
+
+def die_in_a_run(url: str) -> None:
+    """Begin a run and be killed in it."""
+    with SampleStore.open(url, "a").ledger.run("run-killed", {}, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
