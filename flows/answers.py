@@ -26,6 +26,17 @@ SHOWN = {  # what fits a terminal, with its format; JSON, CSV and Parquet have e
     "hold_mae": ".4f",
     "ssim": ".3f",
     "clip_name": "",
+    "run_id": "",
+    "state": "",
+    "started": "%Y-%m-%d %H:%M:%S",
+    "seconds": ".0f",
+    "planned": "",
+    "made": "",
+    "skipped": "",
+    "failed": "",
+    "rejected": "",
+    "clip": "",
+    "reason": "",
 }
 
 
@@ -83,6 +94,8 @@ def _table(answer: pa.Table, width: int) -> Table:
         caption_justify="left",
     )
     hidden = {"set_id", "hold_mae"} if "sample_id" in answer.column_names else set()
+    if "set_id" in answer.column_names:
+        hidden |= {"run_id"}
     if width < WIDE:
         hidden |= {"clip_name", "ssim"}
     shown = [name for name in SHOWN if name in answer.column_names and name not in hidden]

@@ -78,13 +78,19 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
             on_clip,
         )
     store = SampleStore.open(request.store, "a")
-    missing = [item for item in plan.sets if not store.has(item.set_id)]
-    run_id = _run_id()
-    if missing:
-        set_request = SetRequest(request.settings, clips, run_id, version("flawcast"))
-        shards = cut_shards(missing, request, set_request, model.predictor.name)
-        with stop_on_sigterm(), display.making(shards, request.settings.samples) as on_event:
-            run_on_ray(shards, request, on_event)
+    run_id, settings = _run_id(), request.model_dump(mode="json")
+    with store.ledger.run(run_id, settings, len(plan.sets), version("flawcast")) as entry:
+        entry.reject((item.name, item.reason) for item in plan.rejects)
+        missing = [item for item in plan.sets if not store.has(item.set_id)]
+        try:
+            if missing:
+                set_request = SetRequest(request.settings, clips, run_id, version("flawcast"))
+                shards = cut_shards(missing, request, set_request, model.predictor.name)
+                with stop_on_sigterm(), display.making(shards, request.settings.samples) as show:
+                    run_on_ray(shards, request, show)
+        finally:
+            made = sum(store.has(item.set_id) for item in missing)
+            entry.count(made, len(plan.sets) - len(missing), len(missing) - made)
     summary = summarise(store, plan, missing, run_id, time.perf_counter() - began)
     return write_sheet(summary, store) if missing else summary
 

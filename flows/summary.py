@@ -104,9 +104,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def write_sheet(summary: RunSummary, store: SampleStore) -> RunSummary:
-    """Draw the contact sheet of the sets that this run wrote."""
+    """Draw the contact sheet of the sets that this run wrote; a bucket gets none."""
+    if store.root is None:
+        return summary
     rows = [_sheet_row(store, set_id) for set_id in spread(summary.fresh, SHEET_ROWS)]
-    path = Path(store.root) / "sheets" / f"{summary.run_id}.png"
+    path = store.root / "sheets" / f"{summary.run_id}.png"
     path.parent.mkdir(exist_ok=True)
     return replace(summary, sheet=contact_sheet(rows, path))
 

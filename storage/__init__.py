@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from storage.sample_set import SampleSet, SetProvenance
-from storage.store import SampleStore, StoreProblem
+from storage.store import SampleStore
+from storage.verification import StoreProblem
 
 if TYPE_CHECKING:
     from storage.dataset import SampleSetDataset

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from configs.errors import StoreError
+from storage.place import Place
 from storage.schema import ARRAYS
 
 
@@ -21,35 +21,41 @@ def array_sha256(array: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_arrays(place: Place, folder: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a new group; one video is one chunk, all videos are one shard.
 
     Args:
+        place: The store's files.
         folder: A folder that does not exist yet: two writers in one shard would lose data.
         arrays: By name, as in `SampleSet.arrays`.
     """
-    group = zarr.create_group(store=folder, zarr_format=3)
-    for name, values in arrays.items():
-        videos = name == "videos"
-        stored = group.create_array(
-            name,
-            shape=values.shape,
-            dtype=values.dtype,
-            chunks=(1, *values.shape[1:]) if videos else values.shape,
-            shards=values.shape if videos else None,
-            compressors=ZstdCodec(level=3),
-            chunk_key_encoding={"name": "default", "separator": "."},  # fewer folders to sync
-        )
-        stored[...] = values
+
+    def write(store: Any) -> None:
+        group = zarr.create_group(store=store, zarr_format=3)
+        for name, values in arrays.items():
+            videos = name == "videos"
+            stored = group.create_array(
+                name,
+                shape=values.shape,
+                dtype=values.dtype,
+                chunks=(1, *values.shape[1:]) if videos else values.shape,
+                shards=values.shape if videos else None,
+                compressors=ZstdCodec(level=3),
+                chunk_key_encoding={"name": "default", "separator": "."},  # fewer folders to sync
+            )
+            stored[...] = values
+
+    place.write_arrays(folder, write)
 
 
-def open_array(folder: Path, name: str, row: Mapping[str, Any]) -> zarr.Array[Any]:
+def open_array(place: Place, folder: str, name: str, row: Mapping[str, Any]) -> zarr.Array[Any]:
     """Open one array without reading it.
 
     The size is compared with the row before anything is read: damaged metadata cannot ask for
     more memory than the set needs.
 
     Args:
+        place: The store's files.
         folder: The set's array folder.
         name: Which array.
         row: The set's committed row.
@@ -59,7 +65,8 @@ def open_array(folder: Path, name: str, row: Mapping[str, Any]) -> zarr.Array[An
     """
     wanted = (ARRAYS[name].dtype, ARRAYS[name].shape(row))
     try:
-        array = zarr.open_array(store=folder / name, mode="r", zarr_format=3)
+        store, path = place.arrays(f"{folder}/{name}")
+        array = zarr.open_array(store=store, path=path, mode="r", zarr_format=3)
         found = (str(array.dtype), array.shape)
     except Exception as error:  # damaged metadata raises all kinds of errors
         raise StoreError(f"{name}: cannot be read, {_reason(error)}") from error

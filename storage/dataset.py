@@ -17,14 +17,14 @@ SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
 
 
 class SampleSetDataset(Dataset[dict[str, Any]]):
-    """One item per kept video of the sets that were in the store when it was made.
+    """One item per kept video of the sets that are in the store, or snapshot, when it is made.
 
     Items are dicts: "video" float32 (F, 3, H, W) in [0, 1], "label", "sample_id", "set_id",
     "clip_id" (split by it, and no clip leaks), "mae" and "diversity". Everything else that the
     store knows of item i is in `rows[i]`.
 
     Args:
-        store_url: The store.
+        store: The store or its URL; a snapshot, so that several datasets see the same sets.
         where: SQL condition over the columns of samples; None for all.
         transform: Applied to each video.
 
@@ -35,11 +35,12 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        store_url: str | Path,
+        store: str | Path | SampleStore,
         where: str | None = None,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self._store, self._transform = SampleStore.open(store_url), transform
+        self._store = store if isinstance(store, SampleStore) else SampleStore.open(store)
+        self._transform = transform
         self.rows: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()
         self._videos: dict[str, zarr.Array[Any]] = {}
 

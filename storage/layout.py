@@ -1,116 +1,112 @@
-"""Where things are in a store's folder, and the file that says that it is a store.
+"""Where things are in a store, and the file that says that it is a store.
 
 STORE/store.json                         format and version
 STORE/arrays/<set_id>.<nonce>/           Zarr v3 group with the arrays of a set
 STORE/samples/<set_id>.<nonce>.parquet   one row per kept sample
 STORE/sets/<set_id>.parquet              the set's row; it appears last, in one step
+STORE/parts/<nonce>.sets.parquet         rows of many sets, made by compaction
+STORE/parts/<nonce>.samples.parquet      and of their samples
+STORE/manifests/<number>.json            the parts that count; the highest number is the one
+STORE/ledger/                            rows of runs and of rejected clips
 """
 
 import json
-import uuid
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from configs.errors import StoreError
-from storage import files
+from storage.place import Place
 
-FORMAT, VERSION = "flawcast-store", 1
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The paths of a store."""
-
-    root: Path
-
-    @property
-    def marker(self) -> Path:
-        """The file that says that the folder is a store, and of which version."""
-        return self.root / "store.json"
-
-    @property
-    def arrays(self) -> Path:
-        """Folder of the sets' array folders."""
-        return self.root / "arrays"
-
-    @property
-    def samples(self) -> Path:
-        """Folder of the samples' rows."""
-        return self.root / "samples"
-
-    @property
-    def sets(self) -> Path:
-        """Folder of the sets' rows."""
-        return self.root / "sets"
-
-    def row(self, set_id: str) -> Path:
-        """The file whose presence says that a set is committed."""
-        return self.sets / f"{set_id}.parquet"
-
-    def make(self) -> None:
-        """Make what is missing of an empty store; any number of writers may do so at once.
-
-        Raises:
-            StoreError: If the folder holds something else.
-        """
-        if not self.marker.exists():
-            self.root.mkdir(parents=True, exist_ok=True)
-            files.sync(self.root.parent)
-            others = [path for path in self.root.iterdir() if not path.name.startswith(".store-")]
-            if others and not self.marker.exists():
-                raise StoreError(
-                    f"store {self.root}: expected a store or an empty folder, found "
-                    f"{others[0].name} and no store.json; choose another folder"
-                )
-            draft = self.root / f".store-{uuid.uuid4().hex}"
-            files.write_new(draft, json.dumps({"format": FORMAT, "version": VERSION}).encode())
-            files.publish(draft, self.marker)
-        for folder in (self.arrays, self.samples, self.sets):
-            folder.mkdir(exist_ok=True)
-        files.sync(self.root)
-
-    def check(self) -> None:
-        """Refuse what is no store, and a version that this code does not know.
-
-        Raises:
-            StoreError: If it is so.
-        """
-        if not self.marker.is_file():
-            found = "a folder without store.json" if self.root.exists() else "nothing"
-            raise StoreError(
-                f"store {self.root}: expected a store, found {found}; "
-                "`flawcast generate CLIPS --model MODEL --store STORE` makes one"
-            )
-        try:
-            head = json.loads(self.marker.read_bytes())
-            known, version = head["format"] == FORMAT, int(head["version"])
-        except (ValueError, KeyError, TypeError):
-            known, version = False, 0
-        if not known or version < 1:
-            raise StoreError(
-                f"store {self.root}: store.json is not that of a flawcast store; choose another"
-            )
-        if version > VERSION:
-            raise StoreError(
-                f"store {self.root}: expected version {VERSION} or older, got {version}; "
-                "install a newer flawcast"
-            )
+FORMAT, VERSION = "flawcast-store", 2
+MARKER = "store.json"
+ARRAYS, SAMPLES, SETS = "arrays", "samples", "sets"
+PARTS, MANIFESTS, LEDGER = "parts", "manifests", "ledger"
+RUNS, REJECTS, BEATS = (f"{LEDGER}/{name}" for name in ("runs", "rejects", "beats"))
+FOLDERS = (ARRAYS, SAMPLES, SETS, PARTS, MANIFESTS, LEDGER, RUNS, REJECTS, BEATS)
+ATTEMPT_SECONDS = 1800  # after so long a writer gives up what it wrote: gc may have begun on it
 
 
-def local_path(url: str | Path) -> Path:
-    """The folder that a path or file:// URL names.
+def row_file(set_id: str) -> str:
+    """The file whose presence says that a set is committed."""
+    return f"{SETS}/{set_id}.parquet"
+
+
+def samples_file(attempt: str) -> str:
+    """The rows of the kept samples that one writer wrote."""
+    return f"{SAMPLES}/{attempt}.parquet"
+
+
+def array_folder(attempt: str) -> str:
+    """The arrays that one writer wrote."""
+    return f"{ARRAYS}/{attempt}"
+
+
+def make(place: Place) -> None:
+    """Make what is missing of an empty store, and bring an older one to this version.
+
+    Any number of writers may do so at once.
 
     Raises:
-        StoreError: If it is a URL of another kind.
+        StoreError: If the folder holds something else, or a newer store.
+        OSError: If it cannot be written.
     """
-    text = str(url)
-    if "://" not in text:
-        return Path(text)
-    parts = urlsplit(text)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+    place.make_folders("")
+    if not place.exists(MARKER):
+        others = (name for name in place.names("") if not name.startswith(".store."))
+        other = next(others, None)
+        if other and not place.exists(MARKER):
+            raise StoreError(
+                f"store {place.url}: expected a store or an empty folder, found "
+                f"{other} and no {MARKER}; choose another folder"
+            )
+        place.put_new(MARKER, _head())
+    if check(place) < VERSION:
+        _migrate(place)
+    place.make_folders(*FOLDERS)
+
+
+def check(place: Place) -> int:
+    """Refuse what is no store, and a version that this code does not know.
+
+    Returns:
+        The store's version.
+
+    Raises:
+        StoreError: If it is refused.
+    """
+    try:
+        data = place.read(MARKER)
+    except FileNotFoundError:
+        found = f"files without {MARKER}" if any(place.names("")) else "nothing"
         raise StoreError(
-            f"store: expected a path or file:// URL, got {text}; only local folders so far"
+            f"store {place.url}: expected a store, found {found}; "
+            "`flawcast generate CLIPS --model MODEL --store STORE` makes one"
+        ) from None
+    try:
+        head = json.loads(data)
+        known, version = head["format"] == FORMAT, int(head["version"])
+    except (ValueError, KeyError, TypeError):
+        known, version = False, 0
+    if not known or version < 1:
+        raise StoreError(
+            f"store {place.url}: {MARKER} is not that of a flawcast store; choose another"
         )
-    return Path(url2pathname(parts.path))
+    if version > VERSION:
+        raise StoreError(
+            f"store {place.url}: expected version {VERSION} or older, got {version}; "
+            "install a newer flawcast"
+        )
+    return version
+
+
+def _head() -> bytes:
+    """What the marker holds."""
+    return json.dumps({"format": FORMAT, "version": VERSION}).encode()
+
+
+def _migrate(place: Place) -> None:
+    """Bring a store of version 1 to version 2.
+
+    Version 2 adds compacted parts, which version 1 would not see, and the ledger; rows of version 1
+    are read as they are, and get the checksum that they lack when they are compacted. So only the
+    marker changes, in one step: a crash leaves a store of the one version or the other.
+    """
+    place.replace(MARKER, _head())

@@ -2,19 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 
-from configs.errors import QueryError, StoreError
-from storage.schema import ATTEMPT, COMMITS, SAMPLES, SETS
+from configs.errors import QueryError
+from storage.schema import REJECTS, RUNS, SAMPLES, SETS
 
 SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,  # no files, no network, no other databases
@@ -23,10 +21,19 @@ SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "temp_directory": "",  # nothing is written, not even what does not fit memory
 }
-SCHEMAS = {"sets": SETS, "samples": SAMPLES}
-IDS = {"sets": "set_id", "samples": "sample_id"}
-STATEMENTS = {"sets": "SELECT * FROM sets", "samples": "SELECT * FROM samples"}
+SCHEMAS = {"sets": SETS, "samples": SAMPLES, "runs": RUNS, "rejects": REJECTS}
+IDS = {"sets": "set_id", "samples": "sample_id", "runs": "run_id", "rejects": "run_id, clip"}
+STATEMENTS = {
+    "sets": "SELECT * FROM sets",
+    "samples": "SELECT * FROM samples",
+    "runs": "SELECT * FROM runs",
+    "rejects": "SELECT * FROM rejects",
+}
 ERROR_KIND = re.compile(r"[A-Z][A-Za-z ]{2,20} Error: ")
+
+
+class UnansweredError(QueryError):
+    """The question looked valid, but answering it failed: values do not fit, or a file is gone."""
 
 
 @dataclass(frozen=True)
@@ -39,38 +46,34 @@ class Question:
     rows: str
 
 
-def answer(question: Question, sets: Path, set_ids: Sequence[str], samples: Path) -> pa.Table:
-    """Answer a question from the rows of the given sets.
+def answer(question: Question, rows: Callable[[], "pads.Dataset | pa.Table"]) -> pa.Table:
+    """Answer a question.
 
     Args:
         question: What is asked.
-        sets: Folder of the sets' rows.
-        set_ids: The committed sets: a snapshot, later commits do not matter.
-        samples: Folder of the samples' rows.
+        rows: Finds the rows of that kind; called once the question looks valid.
 
     Raises:
         QueryError: If the question is not valid.
-        StoreError: If a file is damaged.
+        UnansweredError: If it failed, which may be the question's fault or that of a file.
+        StoreError: If `rows` says so.
     """
     _check(question)
-    paths = [sets / f"{set_id}.parquet" for set_id in set_ids]
+    table = rows()
     try:
-        if question.rows == "samples":
-            paths = [samples / name for name in _samples_files(paths)]
-        table = _dataset(paths, SCHEMAS[question.rows])
         with closing(duckdb.connect(":memory:", config=SANDBOX)) as connection:
             connection.register(question.rows, table)
             connection.execute("SET lock_configuration = true")
             return _ask(connection, question)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        _raise_if_damaged(paths)
-        raise _query_error("query", error, question.rows) from None
+        raise UnansweredError(str(_query_error("query", error, question.rows))) from error
 
 
 def _check(question: Question) -> None:
     """Refuse what needs no SQL to be seen as wrong."""
     if question.rows not in SCHEMAS:
-        raise QueryError(f"rows: expected 'sets' or 'samples', got {question.rows!r}")
+        expected = ", ".join(map(repr, SCHEMAS))
+        raise QueryError(f"rows: expected {expected}, got {question.rows!r}")
     for name, text in (("where", question.where), ("order by", question.order_by)):
         if text is not None and not text.strip():
             raise QueryError(f"{name}: expected an expression, got nothing; leave it out for all")
@@ -154,34 +157,3 @@ def _query_error(name: str, error: Exception, rows: str) -> QueryError:
     return QueryError(
         f"{name}: {reason}; text stands in 'single quotes', the columns are: {columns}"
     )
-
-
-def _dataset(paths: Sequence[Path], schema: pa.Schema) -> pads.Dataset:
-    """Parquet files as one table that is read as far as a query needs it."""
-    return pads.dataset([str(path) for path in paths], schema=schema, format="parquet")
-
-
-def _samples_files(paths: Sequence[Path]) -> list[str]:
-    """Names of the samples files that the sets' rows give."""
-    column = _dataset(paths, COMMITS).to_table(columns=["samples_file"])["samples_file"]
-    names: list[str] = column.to_pylist()
-    for name in names:
-        stem, _, suffix = str(name).rpartition(".")
-        if suffix != "parquet" or not ATTEMPT.fullmatch(stem):
-            raise StoreError(f"samples file: {name!r} is no name in a store; see `flawcast verify`")
-    return names
-
-
-def _raise_if_damaged(paths: Sequence[Path]) -> None:
-    """Tell a damaged file from a mistake in the question.
-
-    Raises:
-        StoreError: If one of the files is not whole.
-    """
-    for path in paths:
-        try:
-            pq.ParquetFile(path).read(use_threads=False)
-        except (pa.ArrowException, OSError):
-            raise StoreError(
-                f"{path}: missing or damaged; `flawcast verify` lists what is"
-            ) from None

@@ -31,7 +31,7 @@ def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
         StoreError: If a value of the provenance has the wrong type.
     """
     about = _about(sample_set)
-    samples = _encode(_sample_rows(sample_set, about), SAMPLES)
+    samples = encode_rows(_sample_rows(sample_set, about), SAMPLES)
     kept = sample_set.mae[sample_set.indices].astype(np.float64)
     checksums = {name: array_sha256(array) for name, array in sample_set.arrays().items()}
     row = {
@@ -42,10 +42,23 @@ def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
         **about,
         "arrays": attempt,
         "samples_file": f"{attempt}.parquet",
-        "checksums": json.dumps({**checksums, "samples": hashlib.sha256(samples).hexdigest()}),
+        "checksums": json.dumps(
+            {
+                **checksums,
+                "samples": hashlib.sha256(samples).hexdigest(),  # of the file
+                "sample_rows": rows_sha256(
+                    decode_rows(samples, SAMPLES, "samples")
+                ),  # also elsewhere
+            }
+        ),
     }
-    row["row_sha256"] = _row_sha256(_table([row], COMMITS).to_pylist()[0])
-    return samples, _encode([row], COMMITS)
+    return samples, encode_rows([sealed(row)], COMMITS)
+
+
+def sealed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A set's row with the checksum of all its other columns."""
+    plain = _table([dict(row)], COMMITS).to_pylist()[0]
+    return {**plain, "row_sha256": _row_sha256(plain)}
 
 
 def read_commit(data: bytes, set_id: str) -> dict[str, Any]:
@@ -58,10 +71,20 @@ def read_commit(data: bytes, set_id: str) -> dict[str, Any]:
     Raises:
         StoreError: If the row is damaged, of another set, or names files outside its store.
     """
-    rows = _decode(data, COMMITS, "row")
-    if len(rows) != 1 or rows[0]["row_sha256"] != _row_sha256(rows[0]):
+    rows = decode_rows(data, COMMITS, "row")
+    if len(rows) != 1:
+        raise StoreError(f"row: expected one, got {len(rows)}")
+    return check_row(rows[0], set_id)
+
+
+def check_row(row: dict[str, Any], set_id: str) -> dict[str, Any]:
+    """Compare a set's row with its checksum, and read the checksums that it holds.
+
+    Raises:
+        StoreError: If the row is damaged, of another set, or names files outside its store.
+    """
+    if row["row_sha256"] != _row_sha256(row):
         raise StoreError("row: the values are not those that were written")
-    row = rows[0]
     attempt = str(row["arrays"])
     named = ATTEMPT.fullmatch(attempt) and row["samples_file"] == f"{attempt}.parquet"
     if row["set_id"] != set_id or not named or attempt.split(".")[0] != set_id:
@@ -69,15 +92,42 @@ def read_commit(data: bytes, set_id: str) -> dict[str, Any]:
     return row | {"checksums": json.loads(row["checksums"])}
 
 
+def commit_table(row: Mapping[str, Any], samples: list[dict[str, Any]]) -> pa.Table:
+    """A set's row, as `check_row` gave it, as a table; rows of version 1 lack one checksum."""
+    checksums = {**row["checksums"], "sample_rows": rows_sha256(samples)}
+    return _table([sealed({**row, "checksums": json.dumps(checksums)})], COMMITS)
+
+
+def sample_table(samples: list[dict[str, Any]]) -> pa.Table:
+    """Sample rows as a table, best first."""
+    return _table(sorted(samples, key=lambda row: row["rank"]), SAMPLES)
+
+
 def read_samples(data: bytes, sha256: str) -> list[dict[str, Any]]:
-    """Read the rows of a set's kept samples.
+    """Read the file with the rows of a set's kept samples.
 
     Raises:
         StoreError: If the file is not what was written.
     """
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StoreError("samples: the bytes are not those that were written")
-    return _decode(data, SAMPLES, "samples")
+    return decode_rows(data, SAMPLES, "samples")
+
+
+def check_samples(rows: list[dict[str, Any]], sha256: str) -> list[dict[str, Any]]:
+    """Compare sample rows, in the order of their rank, with their checksum.
+
+    Raises:
+        StoreError: If they are not what was written.
+    """
+    if rows_sha256(rows) != sha256:
+        raise StoreError("samples: the values are not those that were written")
+    return rows
+
+
+def rows_sha256(rows: list[dict[str, Any]]) -> str:
+    """SHA-256 over rows, wherever they are stored."""
+    return hashlib.sha256(json.dumps(rows, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _about(sample_set: SampleSet) -> dict[str, Any]:
@@ -129,14 +179,14 @@ def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         raise StoreError(f"provenance: a value has the wrong type, {reason}") from None
 
 
-def _encode(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
+def encode_rows(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
     """The bytes of a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(_table(rows, schema), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
-def _decode(data: bytes, schema: pa.Schema, what: str) -> list[dict[str, Any]]:
+def decode_rows(data: bytes, schema: pa.Schema, what: str) -> list[dict[str, Any]]:
     """The rows of a Parquet file, which must have exactly these columns."""
     try:
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,9 @@ class SetProvenance:
     fps: float | None
     run_id: str
     version: str
+
+
+PROVENANCE = fields(SetProvenance)
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,6 +77,37 @@ COMMITS = pa.schema(  # a set's row as it is written; queries see the columns of
 )
 
 
+RUNS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("state", pa.string()),  # running, completed, failed, interrupted or lost
+        ("started", pa.timestamp("us")),  # UTC
+        ("ended", pa.timestamp("us")),  # null while it runs and if it was lost
+        ("last_seen", pa.timestamp("us")),  # its last sign of life
+        ("seconds", pa.float64()),  # from start to end or last sign of life
+        ("planned", pa.int64()),  # sets
+        ("made", pa.int64()),
+        ("skipped", pa.int64()),  # were there already
+        ("failed", pa.int64()),
+        ("rejected", pa.int64()),  # clips
+        ("reason", pa.string()),  # why it failed
+        ("settings", pa.string()),  # JSON
+        ("host", pa.string()),
+        ("pid", pa.int64()),
+        ("version", pa.string()),
+    ]
+)
+
+REJECTS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("clip", pa.string()),
+        ("reason", pa.string()),
+        ("at", pa.timestamp("us")),  # UTC
+    ]
+)
+
+
 class StoredArray(NamedTuple):
     """Type and axes of one array; an axis is a column of the set's row, or a number."""
 

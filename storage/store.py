@@ -1,12 +1,13 @@
-"""The store: whole sample sets are added to a folder, and read from it.
+"""The store: whole sample sets are added to a folder or bucket, and read from it.
 
-A set is there if it has a row in sets/, and then all of it is on disk. What no row names does not
-exist for readers: it was left by a writer that was killed, or is being written.
+A set is there if a row names it, and then all of it is durable. What no row names does not exist
+for readers: it was left by a writer that was killed, or is being written.
 """
 
+import time
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,30 +16,28 @@ import pyarrow as pa
 import zarr
 
 from configs.errors import StoreError
-from storage import files
+from storage import layout
 from storage.arrays import open_array, read_array, write_arrays
-from storage.layout import Layout, local_path
-from storage.rows import read_commit, read_samples, write_rows
-from storage.sample_set import SampleSet, SetProvenance, check_sample_set, check_set_id
-from storage.schema import ARRAYS, SET_ID
+from storage.catalogue import TRIES, Catalogue
+from storage.compaction import Compaction, compact
+from storage.garbage import Garbage, find_garbage
+from storage.ledger import Ledger
+from storage.place import LocalPlace, Place, UnsettledError, open_place
+from storage.rows import write_rows
+from storage.sample_set import PROVENANCE, SampleSet, SetProvenance, check_sample_set, check_set_id
+from storage.schema import ARRAYS
+from storage.verification import StoreProblem, find_problems
 
-_PROVENANCE = fields(SetProvenance)
-
-
-@dataclass(frozen=True)
-class StoreProblem:
-    """Something that is damaged or missing in a committed set."""
-
-    set_id: str
-    problem: str
+GRACE_HOURS = 1.0  # what is younger may be a running writer's
 
 
 class SampleStore:
-    """Sample sets in a folder; readers and writers need no locks.
+    """Sample sets in a folder or bucket; readers and writers need no locks.
 
     Args:
-        root: The folder.
+        place: Where its files are.
         mode: "r" to read, "a" to read and commit.
+        only: The sets of a snapshot; None for all that are there when it is asked.
 
     Example:
         >>> import tempfile
@@ -47,36 +46,55 @@ class SampleStore:
         0
     """
 
-    def __init__(self, root: Path, mode: Literal["r", "a"]) -> None:
-        self.root, self.mode = root, mode
-        self._layout = Layout(root)
+    def __init__(
+        self, place: Place, mode: Literal["r", "a"], only: frozenset[str] | None = None
+    ) -> None:
+        self.mode = mode
+        self._place = place
+        self._catalogue = Catalogue(place, only)
+        self.ledger = Ledger(place, writable=mode == "a")
 
     @classmethod
-    def open(cls, url: str | Path, mode: Literal["r", "a"] = "r") -> "SampleStore":
+    def open(
+        cls, url: str | Path, mode: Literal["r", "a"] = "r", snapshot: bool = False
+    ) -> "SampleStore":
         """Open a store; mode "a" makes it if it is absent.
 
         Args:
-            url: Path or file:// URL of a local folder.
+            url: Path, file:// URL of a local folder, or s3://BUCKET/PREFIX; endpoint, region and
+                credentials of a bucket are those of the AWS_* variables.
             mode: "r" to read, "a" to read and commit.
+            snapshot: See only the sets of this moment; for reading.
 
         Raises:
             StoreError: If there is no store, the folder holds something else, or a newer version.
         """
         if mode not in ("r", "a"):
             raise StoreError(f"mode: expected 'r' or 'a', got {mode!r}")
-        store = cls(local_path(url), mode)
-        try:
-            if mode == "a":
-                store._layout.make()
-            store._layout.check()
-        except OSError as error:
-            raise StoreError(f"store {store.root}: {error.strerror}; choose another") from error
-        return store
+        if snapshot and mode != "r":
+            raise StoreError("snapshot: expected mode 'r', got 'a'; a snapshot never changes")
+        store = cls(open_place(url), mode)
+        with store._told():
+            layout.make(store._place) if mode == "a" else layout.check(store._place)
+        return store.snapshot() if snapshot else store
 
     @property
     def url(self) -> str:
         """Where the store is, as `open` takes it."""
-        return str(self.root)
+        return self._place.url
+
+    @property
+    def root(self) -> Path | None:
+        """Its folder; None in a bucket."""
+        return self._place.root if isinstance(self._place, LocalPlace) else None
+
+    def snapshot(self) -> "SampleStore":
+        """The store as it is now, for reading: exactly its present sets, whatever comes later.
+
+        Commits, compaction and `gc` do not disturb it. It may be pickled and sent to a worker.
+        """
+        with self._told():
+            return SampleStore(self._place, "r", frozenset(self._catalogue.ids()))
 
     def commit(self, sample_set: SampleSet) -> bool:
         """Add a set; it becomes visible in one last step, whole and on disk.
@@ -95,8 +113,7 @@ class SampleStore:
             StoreError: If a value is not valid, the store was opened for reading, or the disk
                 cannot be written.
         """
-        if self.mode != "a":
-            raise StoreError(f"store {self.root}: opened for reading; open it with mode 'a'")
+        self._writable()
         check_sample_set(sample_set)
         if self.has(sample_set.id):
             return False
@@ -105,7 +122,7 @@ class SampleStore:
         except OSError as error:
             reason = error.strerror or error
             raise StoreError(
-                f"store {self.root}: {sample_set.id} not written: {reason}; make room or choose "
+                f"store {self.url}: {sample_set.id} not written: {reason}; make room or choose "
                 "another folder, finished sets stay"
             ) from error
 
@@ -116,14 +133,13 @@ class SampleStore:
             StoreError: If it is not an id of a set.
         """
         check_set_id(set_id)
-        return self._layout.row(set_id).is_file()
+        with self._told():
+            return self._catalogue.has(set_id)
 
     def set_ids(self) -> list[str]:
         """Ids of all committed sets, sorted."""
-        if not self._layout.sets.is_dir():
-            return []
-        names = (path.stem for path in self._layout.sets.iterdir() if path.suffix == ".parquet")
-        return sorted(name for name in names if SET_ID.fullmatch(name))
+        with self._told():
+            return self._catalogue.ids()
 
     def load(self, set_id: str) -> SampleSet:
         """Read a whole set, every byte compared with its checksum.
@@ -137,7 +153,7 @@ class SampleStore:
                 name: read_array(self._open(row, name), name, ..., row["checksums"][name])
                 for name in ARRAYS
             }
-            samples = self._sample_rows(row)
+            samples = self._catalogue.samples(row)
         except StoreError as error:
             raise self._damaged(set_id, error) from error
         return SampleSet(
@@ -148,7 +164,7 @@ class SampleStore:
             hold_mae=row["hold_mae"],
             apd=row["apd"],
             coherence=np.nan if row["coherence"] is None else row["coherence"],
-            provenance=SetProvenance(**{item.name: row[item.name] for item in _PROVENANCE}),
+            provenance=SetProvenance(**{item.name: row[item.name] for item in PROVENANCE}),
             **arrays,
         )
 
@@ -160,10 +176,11 @@ class SampleStore:
         """
         check_set_id(set_id)
         try:
-            return read_commit(self._layout.row(set_id).read_bytes(), set_id)
+            with self._told():
+                return self._catalogue.row(set_id)
         except FileNotFoundError:
             raise StoreError(
-                f"store {self.root}: no set {set_id}; list the sets with `flawcast query`"
+                f"store {self.url}: no set {set_id}; list the sets with `flawcast query`"
             ) from None
         except StoreError as error:
             raise self._damaged(set_id, error) from error
@@ -199,7 +216,8 @@ class SampleStore:
             where: SQL condition over the columns, for instance "apd > 0.02 and label = 'jam'".
             order_by: SQL ordering, ascending unless it says "desc"; by id if not given.
             limit: At most so many rows.
-            rows: "sets" for one row per set, "samples" for one per kept sample.
+            rows: "sets" for one row per set, "samples" for one per kept sample, "runs" for one per
+                run, "rejects" for one per clip that a run could not use.
 
         Returns:
             A table with all columns, empty if nothing matches.
@@ -209,68 +227,129 @@ class SampleStore:
             StoreError: If a file that the answer needs is damaged.
         """
         # Here, since DuckDB complains at the end of processes that write sets on Ray.
-        from storage.query import Question, answer
+        from storage.query import Question, UnansweredError, answer
 
         question = Question(where, order_by, limit, rows)
-        return answer(question, self._layout.sets, self.set_ids(), self._layout.samples)
+        find: Callable[[], Any] = {
+            "runs": self.ledger.runs,
+            "rejects": self.ledger.rejects,
+        }.get(rows, lambda: self._catalogue.dataset(rows))
+        for attempt in range(TRIES):
+            with self._told():
+                number = self._catalogue.manifest().number
+            try:
+                return answer(question, find)
+            except (UnansweredError, FileNotFoundError) as error:
+                with self._told():
+                    moved = self._catalogue.manifest().number != number
+                    if moved and attempt + 1 < TRIES:
+                        continue  # rows went elsewhere while they were read
+                    for name in self._catalogue.damaged():
+                        raise StoreError(
+                            f"{name}: missing or damaged; `flawcast verify` lists what is"
+                        ) from None
+                if isinstance(error, UnansweredError):
+                    raise
+        raise StoreError(f"store {self.url}: files come and go; see `flawcast verify`")
 
     def verify(self) -> list[StoreProblem]:
         """Read everything, recompute every checksum, and list what is damaged or missing."""
-        return [
-            StoreProblem(set_id, problem)
-            for set_id in self.set_ids()
-            for problem in self._problems(set_id)
-        ]
+        return list(self.find_problems())
+
+    def find_problems(self) -> Iterator[StoreProblem]:
+        """As `verify`, one problem after the other; memory does not grow with the store."""
+        with self._told():
+            yield from find_problems(self._catalogue)
+            yield from self.ledger.find_problems()
+
+    def gc(self, dry_run: bool = False, older_than_hours: float = GRACE_HOURS) -> Iterator[Garbage]:
+        """Remove what no committed row names, and nothing else; yields each thing once it is gone.
+
+        Safe beside running writers with the default age, since a writer gives up what it began
+        half an hour ago; a smaller one only when nothing writes. Nothing happens until the answer
+        is iterated. Memory does not grow with the store.
+
+        Args:
+            dry_run: Only list.
+            older_than_hours: Leave what was changed since.
+
+        Raises:
+            StoreError: If the store was opened for reading, or what its rows name cannot be told.
+        """
+        if not dry_run:
+            self._writable()
+        if older_than_hours < 0:
+            raise StoreError(f"older than: expected 0 hours or more, got {older_than_hours}")
+        with self._told():
+            for item in find_garbage(self._catalogue, older_than_hours * 3600):
+                if not dry_run:
+                    self._place.remove(item.name)
+                yield item
+
+    def compact(self) -> Compaction:
+        """Move the rows of single sets into a few sorted parts; readers are not disturbed.
+
+        `gc` removes the files that it leaves over, once they are old enough.
+
+        Raises:
+            StoreError: If the store was opened for reading, a part is damaged, or it cannot be
+                written.
+        """
+        self._writable()
+        with self._told():
+            return compact(self._catalogue)
 
     def _commit(self, sample_set: SampleSet, attempt: str) -> bool:
-        """Write arrays, then samples, then a draft of the row, and publish the row."""
-        arrays, samples = self._layout.arrays / attempt, self._layout.samples / f"{attempt}.parquet"
-        draft = self._layout.sets / f".{attempt}.parquet"
+        """Write arrays, then samples, and publish the row that names them."""
+        began, place = time.time(), self._place
+        arrays, samples = layout.array_folder(attempt), layout.samples_file(attempt)
         samples_data, row_data = write_rows(sample_set, attempt)
         try:
-            write_arrays(arrays, sample_set.arrays())
-            files.sync_tree(arrays)
-            files.write_new(samples, samples_data)
-            files.write_new(draft, row_data)
-            for folder in (self._layout.arrays, self._layout.samples):
-                files.sync(folder)
+            write_arrays(place, arrays, sample_set.arrays())
+            place.put_new(samples, samples_data)
+            if time.time() - began > layout.ATTEMPT_SECONDS:
+                raise OSError(f"writing took longer than {layout.ATTEMPT_SECONDS} s")
         except BaseException:
-            files.discard(arrays, samples, draft)
+            self._discard(arrays, samples)
             raise
-        written = files.publish(draft, self._layout.row(sample_set.id))
+        try:
+            written = place.put_new(layout.row_file(sample_set.id), row_data)
+        except UnsettledError:
+            raise  # the row may be there and name what was written
+        except OSError:
+            self._discard(arrays, samples)
+            raise
         if not written:
-            files.discard(arrays, samples)
+            self._discard(arrays, samples)
         return written
+
+    def _discard(self, *names: str) -> None:
+        """Remove what this writer wrote; what cannot be removed now is left to `gc`."""
+        for name in names:
+            with suppress(OSError):
+                self._place.remove(name)
+
+    def _writable(self) -> None:
+        """Refuse to change a store that was opened for reading."""
+        if self.mode != "a":
+            raise StoreError(f"store {self.url}: opened for reading; open it with mode 'a'")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the file system or the server says, as one line."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"store {self.url}: {error.strerror or error}; choose another"
+            ) from error
 
     def _open(self, row: dict[str, Any], name: str) -> "zarr.Array[Any]":
         """One array of the set that a row is of."""
-        return open_array(self._layout.arrays / row["arrays"], name, row)
-
-    def _sample_rows(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        """The rows of the set's kept samples, checked."""
-        try:
-            data = (self._layout.samples / row["samples_file"]).read_bytes()
-        except OSError as error:
-            raise StoreError(f"samples: cannot be read, {error.strerror}") from None
-        return read_samples(data, row["checksums"]["samples"])
-
-    def _problems(self, set_id: str) -> Iterable[str]:
-        """What is wrong with one set."""
-        try:
-            row = read_commit(self._layout.row(set_id).read_bytes(), set_id)
-        except (StoreError, OSError) as error:
-            yield str(error)
-            return
-        for name in ARRAYS:
-            try:
-                read_array(self._open(row, name), name, ..., row["checksums"][name])
-            except StoreError as error:
-                yield str(error)
-        try:
-            self._sample_rows(row)
-        except StoreError as error:
-            yield str(error)
+        return open_array(self._place, layout.array_folder(row["arrays"]), name, row)
 
     def _damaged(self, set_id: str, error: StoreError) -> StoreError:
         """An error about the content of a set, with what to do next."""
-        return StoreError(f"{set_id}: {error}; see `flawcast verify {self.root}`")
+        return StoreError(f"{set_id}: {error}; see `flawcast verify {self.url}`")

@@ -43,6 +43,8 @@ class Rows(StrEnum):
 
     sets = "sets"
     samples = "samples"
+    runs = "runs"
+    rejects = "rejects"
 
 
 class Format(StrEnum):

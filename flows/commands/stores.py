@@ -1,23 +1,23 @@
-"""Commands that ask a store: query, verify."""
+"""Commands that ask a store and look after it: query, verify, gc, compact, runs."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.table import Table
 
-from flows.commands.base import (
-    Format,
-    JsonFlag,
-    Rows,
-    app,
-    console,
-)
+from flows.commands.base import Format, JsonFlag, Rows, app, console
+
+StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
+RUN_COLUMNS = ("planned", "made", "skipped", "failed", "rejected")
 
 
 @app.command()
 def query(
-    store: Annotated[str, typer.Argument(help="Store.")],
+    store: StoreArgument,
     where: Annotated[
         str | None, typer.Option(help="SQL condition, e.g. \"apd > 0.02 and label = 'jam'\".")
     ] = None,
@@ -26,7 +26,7 @@ def query(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many rows.")] = None,
     rows: Annotated[
-        Rows, typer.Option(help="One row per sample set, or per kept sample.")
+        Rows, typer.Option(help="One row per sample set, kept sample, run, or rejected clip.")
     ] = Rows.sets,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
@@ -41,21 +41,91 @@ def query(
 
 
 @app.command()
-def verify(
-    store: Annotated[str, typer.Argument(help="Store.")],
-    as_json: JsonFlag = False,
-) -> None:
+def verify(store: StoreArgument, as_json: JsonFlag = False) -> None:
     """Recompute every checksum and name what is damaged."""
     from storage import SampleStore
 
     opened = SampleStore.open(store)
-    problems = opened.verify()
-    if as_json:
-        found = [{"set_id": item.set_id, "problem": item.problem} for item in problems]
-        typer.echo(json.dumps({"sets": len(opened.set_ids()), "problems": found}))
-    else:
-        for item in problems:
+    problems = []
+    for item in opened.find_problems():
+        problems.append(asdict(item))
+        if not as_json:
             typer.echo(f"{item.set_id}: {item.problem}")
-        typer.echo(f"{len(opened.set_ids())} sets, {len(problems)} problems")
+    sets = len(opened.set_ids())
+    if as_json:
+        typer.echo(json.dumps({"sets": sets, "problems": problems}))
+    else:
+        typer.echo(f"{sets} sets, {len(problems)} problems")
     if problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def gc(
+    store: StoreArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(min=0, help="Hours: leave what is younger; less than 1 if nothing writes."),
+    ] = 1.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove what killed writers and compaction left over, and nothing that a row names."""
+    from storage import SampleStore
+
+    opened = SampleStore.open(store, "r" if dry_run else "a")
+    removed, size = [], 0
+    for item in opened.gc(dry_run, older_than):
+        removed.append(asdict(item))
+        size += item.size
+        if not as_json:
+            typer.echo(f"{item.kind:9} {item.size:12,} bytes  {item.name}")
+    if as_json:
+        typer.echo(json.dumps({"dry_run": dry_run, "bytes": size, "removed": removed}))
+    else:
+        verb = "would remove" if dry_run else "removed"
+        typer.echo(f"{verb} {len(removed)} files and folders, {size:,} bytes")
+
+
+@app.command()
+def compact(store: StoreArgument, as_json: JsonFlag = False) -> None:
+    """Move the rows of many sets into few sorted files, so that queries stay fast."""
+    from storage import SampleStore
+
+    done = SampleStore.open(store, "a").compact()
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    elif not done.won:
+        typer.echo("another compaction finished first; nothing was changed")
+    else:
+        typer.echo(f"rows of {done.moved} sets moved; {done.parts} parts")
+        if done.left:
+            typer.echo(f"{done.left} damaged sets were left as they are; see `flawcast verify`")
+
+
+@app.command()
+def runs(store: StoreArgument, as_json: JsonFlag = False) -> None:
+    """List the runs that added to a store: state, counts and durations."""
+    from storage import SampleStore
+
+    rows = SampleStore.open(store).query(rows="runs", order_by="started").to_pylist()
+    if as_json:
+        typer.echo(json.dumps(rows, default=str))
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("run", "state", "started (UTC)", "time"):
+        table.add_column(name, no_wrap=True)
+    for name in RUN_COLUMNS:
+        table.add_column(name, justify="right")
+    for row in rows:
+        counts = ("-" if row[name] is None else str(row[name]) for name in RUN_COLUMNS)
+        started = row["started"].strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(row["run_id"], row["state"], started, _duration(row), *counts)
+    console().print(table)
+
+
+def _duration(row: dict[str, Any]) -> str:
+    """How long a run took, or has been seen alive."""
+    seconds = round(row["seconds"])
+    text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return text if row["ended"] else f"{text} +"

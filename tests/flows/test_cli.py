@@ -47,6 +47,9 @@ COMMANDS = (
     "fit",
     "query",
     "verify",
+    "gc",
+    "compact",
+    "runs",
     "benchmark",
 )
 

@@ -1,6 +1,5 @@
 """Commit and load: exact, once, whole or not at all, whoever writes and whenever it is killed."""
 
-import dataclasses
 import multiprocessing
 import os
 import pickle
@@ -8,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,13 @@ import numpy as np
 import pytest
 
 from configs.errors import ShapeError, StoreError
-from storage import SampleSet, SampleStore
+from storage import SampleStore
 from tests.storage.examples import sample_set, set_id
+from tests.storage.writers import assert_equal, commit_all, commit_together, kill_at
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["storage.store", "tests.storage.examples"])
+PROCESSES.set_forkserver_preload(["storage.store", "tests.storage.writers"])
 
 
 @pytest.fixture
@@ -32,17 +31,6 @@ def store(tmp_path: Path) -> SampleStore:
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
     """Every file and folder with its time of change and size."""
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
-
-
-def assert_equal(found: SampleSet, wanted: SampleSet) -> None:
-    """Every field is the same, bit for bit."""
-    for field in dataclasses.fields(SampleSet):
-        ours, theirs = getattr(found, field.name), getattr(wanted, field.name)
-        if isinstance(theirs, np.ndarray):
-            assert ours.dtype == theirs.dtype, field.name
-            assert np.array_equal(ours, theirs), field.name
-        else:
-            assert ours == theirs or (ours != ours and theirs != theirs), field.name
 
 
 def test_a_set_comes_back_exactly(store: SampleStore) -> None:
@@ -113,28 +101,6 @@ def test_what_is_wrong_is_refused_before_anything_is_written(
     assert listing(store.root) == before
 
 
-def kill_at(url: str, call: str, folder: str, count: int, after: bool) -> None:
-    """Commit a set and be killed at a call to the operating system about one of the folders."""
-    real: Callable[..., Any] = getattr(os, call)
-    calls = 0
-
-    def killing(*args: Any, **options: Any) -> Any:
-        nonlocal calls
-        if folder not in str(args[0]):
-            return real(*args, **options)
-        calls += 1
-        if calls == count and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*args, **options)
-        if calls == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    store = SampleStore.open(url, "a")
-    setattr(os, call, killing)
-    store.commit(sample_set(1))
-
-
 @pytest.mark.parametrize(
     ("call", "folder", "count", "after", "there"),
     [
@@ -167,13 +133,6 @@ def test_killed_commit_shows_nothing_or_the_whole_set(
     assert SampleStore.open(store.url).query(rows="samples").num_rows == 6
 
 
-def commit_all(url: str, seeds: list[int]) -> None:
-    """Commit one set after the other."""
-    store = SampleStore.open(url, "a")
-    for seed in seeds:
-        store.commit(sample_set(seed))
-
-
 def test_writer_killed_at_random_moments_leaves_whole_sets(tmp_path: Path) -> None:
     url, seeds, rng = str(tmp_path / "store"), list(range(12)), np.random.default_rng(5)
     SampleStore.open(url, "a")
@@ -190,14 +149,6 @@ def test_writer_killed_at_random_moments_leaves_whole_sets(tmp_path: Path) -> No
     assert reader.set_ids() == [set_id(seed) for seed in seeds]
     for seed in seeds:
         assert_equal(reader.load(set_id(seed)), sample_set(seed))
-
-
-def commit_together(url: str, seeds: list[int], barrier: Any, written: Any) -> None:
-    """Commit each set at the same moment as the other writers."""
-    store = SampleStore.open(url, "a")
-    for seed in seeds:
-        barrier.wait(60)
-        written.put((seed, store.commit(sample_set(seed))))
 
 
 def test_of_two_writers_of_a_set_one_wins_and_leaves_nothing_twice(tmp_path: Path) -> None:
@@ -247,8 +198,8 @@ def test_full_disk_is_one_clear_line_and_leaves_nothing(
 def test_opening_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"expected a store, found nothing; `flawcast generate"):
         SampleStore.open(tmp_path / "absent")
-    with pytest.raises(StoreError, match="only local folders so far"):
-        SampleStore.open("s3://bucket/store", "a")
+    with pytest.raises(StoreError, match="expected a path, a file:// URL or an s3:// URL"):
+        SampleStore.open("gs://bucket/store", "a")
     (tmp_path / "photo.png").touch()
     for mode in ("r", "a"):
         with pytest.raises(StoreError, match=r"without store.json|photo.png and no store.json"):
@@ -261,7 +212,7 @@ def test_opening_says_what_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ('{"format": "flawcast-store", "version": 2}', "expected version 1 or older, got 2"),
+        ('{"format": "flawcast-store", "version": 3}', "expected version 2 or older, got 3"),
         ('{"format": "other", "version": 1}', "not that of a flawcast store"),
         ("[", "not that of a flawcast store"),
     ],

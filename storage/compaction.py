@@ -1,0 +1,162 @@
+"""Compaction: the rows of many sets go from files of their own into a few sorted parts.
+
+New parts are written in full, then a manifest that names them is published in one step. Until then
+no reader knows of them; from then on every reader prefers them to the single files, which stay
+until `gc` finds them superseded for long enough. A crash in between leaves files that nobody names.
+"""
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from configs.errors import StoreError
+from storage.catalogue import Catalogue
+from storage.layout import ATTEMPT_SECONDS
+from storage.manifest import Manifest, Part, publish_manifest
+from storage.parts import ORDER, SAMPLES_PER_GROUP, SETS_PER_GROUP, encode_part
+from storage.place import Place
+from storage.rows import commit_table, sample_table
+
+SETS_PER_PART = 10_000  # sets that are sorted in memory together; a full part is never rewritten
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """What a compaction did.
+
+    Args:
+        moved: Sets whose rows went from files of their own into parts.
+        parts: How many parts there are now.
+        left: Damaged sets that were left where they are; `verify` names them.
+        won: False if another compaction finished first and this one changed nothing.
+    """
+
+    moved: int
+    parts: int
+    left: int = 0
+    won: bool = True
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of some sets, and of their samples."""
+
+    sets: pa.Table
+    samples: pa.Table
+
+
+def compact(catalogue: Catalogue) -> Compaction:
+    """Move the rows of single sets into parts, and merge parts that are not full.
+
+    Raises:
+        StoreError: If a part is damaged.
+        OSError: If the store cannot be written.
+    """
+    began = time.time()
+    loose, manifest = catalogue.listing()
+    full = [part for part in manifest.parts if part.count >= SETS_PER_PART]
+    merged = [part for part in manifest.parts if part.count < SETS_PER_PART]
+    if not loose and len(merged) < 2:
+        return Compaction(0, len(manifest.parts))
+    left: list[str] = []
+    written: list[Part] = []
+    place = catalogue.place
+    try:
+        for rows in _filled(_all_rows(catalogue, merged, loose, left)):
+            written.append(_write_part(place, rows))
+    except BaseException:
+        _discard(place, written)
+        raise
+    moved = len(loose) - len(left)
+    if time.time() - began > ATTEMPT_SECONDS:
+        _discard(place, written)
+        raise StoreError(
+            f"store {place.url}: compaction took longer than {ATTEMPT_SECONDS} s; nothing changed, "
+            "run it again when the machine is less busy"
+        )
+    if not moved and len(merged) < 2:
+        _discard(place, written)
+        return Compaction(0, len(manifest.parts), len(left))
+    parts = (*full, *written)
+    if not publish_manifest(place, Manifest(manifest.number + 1, parts)):
+        _discard(place, written)
+        return Compaction(0, len(manifest.parts), len(left), won=False)
+    return Compaction(moved, len(parts), len(left))
+
+
+def _all_rows(
+    catalogue: Catalogue, merged: list[Part], loose: list[str], left: list[str]
+) -> Iterator[_Rows]:
+    """The rows of parts that are not full, then those of single sets, all checked."""
+    for part in merged:
+        yield _Rows(
+            _checked(catalogue.place, part.sets, part.sets_sha256),
+            _checked(catalogue.place, part.samples, part.samples_sha256),
+        )
+    for set_id in loose:
+        try:
+            row = catalogue.row(set_id)
+            samples = catalogue.samples(row)
+        except (StoreError, FileNotFoundError):
+            left.append(set_id)
+            continue
+        yield _Rows(commit_table(row, samples), sample_table(samples))
+
+
+def _filled(rows: Iterator[_Rows]) -> Iterator[_Rows]:
+    """Rows put together to as many sets as a part holds, or more by less than a part."""
+    waiting: list[_Rows] = []
+    count = 0
+    for piece in rows:
+        waiting.append(piece)
+        count += piece.sets.num_rows
+        if count >= SETS_PER_PART:
+            yield _joined(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(rows: list[_Rows]) -> _Rows:
+    """Several tables as one, sorted: most diverse sets first, their samples in the same order."""
+    sets = pa.concat_tables([piece.sets for piece in rows])
+    samples = pa.concat_tables([piece.samples for piece in rows])
+    return _Rows(sets.sort_by(ORDER), samples.sort_by([*ORDER, ("rank", "ascending")]))
+
+
+def _write_part(place: Place, rows: _Rows) -> Part:
+    """Write the two files of a part."""
+    sets = encode_part(rows.sets, SETS_PER_GROUP)
+    samples = encode_part(rows.samples, SAMPLES_PER_GROUP)
+    hashes = (hashlib.sha256(data).hexdigest() for data in (sets, samples))
+    part = Part(uuid.uuid4().hex, rows.sets.num_rows, *hashes)
+    try:
+        place.put_new(part.samples, samples)
+        place.put_new(part.sets, sets)
+    except BaseException:
+        _discard(place, [part])
+        raise
+    return part
+
+
+def _checked(place: Place, name: str, sha256: str) -> pa.Table:
+    """A part's file, compared with its checksum: damage must not be handed on."""
+    data = place.read(name)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StoreError(
+            f"{name}: the bytes are not those that were written; nothing was compacted, "
+            "restore the file from a copy of the store"
+        )
+    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+
+
+def _discard(place: Place, parts: list[Part]) -> None:
+    """Remove parts that no manifest names."""
+    for part in parts:
+        place.remove(part.sets)
+        place.remove(part.samples)

@@ -1,0 +1,169 @@
+"""What no committed row names: left by writers that were killed, or superseded by compaction.
+
+Nothing younger than the grace age is touched, and writers give up what they began half of it ago:
+so what is removed can never become a row's. Names are compared in portions of a few thousand sets,
+so that memory does not grow with the store.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from configs.errors import StoreError
+from storage.catalogue import Catalogue
+from storage.layout import (
+    ARRAYS,
+    FOLDERS,
+    PARTS,
+    SAMPLES,
+    SETS,
+    array_folder,
+    row_file,
+    samples_file,
+)
+from storage.manifest import Manifest, manifest_file, manifest_numbers, read_manifest
+from storage.place import Place
+from storage.schema import ATTEMPT, SET_ID
+
+PORTION = 4096  # sets whose names are in memory at once
+DIGITS = "0123456789abcdef"
+_PART_FILE = re.compile(r"([0-9a-f]{32})\.(sets|samples)\.parquet")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or folder that can go.
+
+    Args:
+        name: Where it is in the store.
+        kind: "draft", "arrays", "samples", "row", "part" or "manifest".
+        size: Bytes.
+    """
+
+    name: str
+    kind: str
+    size: int
+
+
+def find_garbage(catalogue: Catalogue, older_than_seconds: float) -> Iterator[Garbage]:
+    """List what can go; whoever removes a thing before asking for the next removes in safe order.
+
+    Args:
+        catalogue: The committed sets.
+        older_than_seconds: The grace age: younger things are not listed.
+
+    Raises:
+        StoreError: If the manifest or a part is damaged: then nobody knows what it names.
+    """
+    place, before = catalogue.place, time.time() - older_than_seconds
+    yield from _drafts(place, before)  # first: a writer without its draft cannot publish
+    settled = _settled(place, before)
+    for prefix in _portions(place):
+        yield from _of_sets(catalogue, settled, prefix, before)
+    yield from _of_compactions(place, before)
+
+
+def _settled(place: Place, before: float) -> Manifest:
+    """The newest manifest that is old enough: what it superseded, no reader looks for any more."""
+    for number in reversed(manifest_numbers(place)):
+        if all(item.modified < before for item in place.walk(manifest_file(number))):
+            return read_manifest(place, number)
+    return Manifest()
+
+
+def _drafts(place: Place, before: float) -> Iterator[Garbage]:
+    """Unfinished files, which begin with a dot."""
+    for folder in ("", *FOLDERS):
+        for name in place.names(folder, "."):
+            yield from _aged(place, f"{folder}/{name}".lstrip("/"), "draft", before)
+
+
+def _portions(place: Place) -> list[str]:
+    """Beginnings of set ids, so many that few enough sets have each."""
+    count = max(sum(1 for _ in place.names(folder)) for folder in (ARRAYS, SAMPLES, SETS))
+    prefixes = ["set-"]
+    while count > PORTION * len(prefixes):
+        prefixes = [prefix + digit for prefix in prefixes for digit in DIGITS]
+    return prefixes
+
+
+def _of_sets(
+    catalogue: Catalogue, settled_manifest: Manifest, prefix: str, before: float
+) -> Iterator[Garbage]:
+    """Garbage of the sets whose ids begin with a prefix.
+
+    What was written is listed first, rows after it, and the manifest last: a set that is committed
+    or compacted in between is found by then.
+    """
+    place = catalogue.place
+    arrays = [name for name in place.names(ARRAYS, prefix) if ATTEMPT.fullmatch(name)]
+    samples = [name.removesuffix(".parquet") for name in place.names(SAMPLES, prefix)]
+    stems = (name.removesuffix(".parquet") for name in place.names(SETS, prefix))
+    rows = [stem for stem in stems if SET_ID.fullmatch(stem)]
+    newest = _named(catalogue, catalogue.manifest(), prefix)
+    settled = _named(catalogue, settled_manifest, prefix)
+    loose = {set_id: _attempt(catalogue, set_id) for set_id in rows if set_id not in settled}
+    for set_id in rows:
+        if set_id in settled and set_id in newest:
+            yield from _aged(place, row_file(set_id), "row", float("inf"))
+    for attempt in samples:
+        set_id = attempt.split(".")[0]
+        if not ATTEMPT.fullmatch(attempt) or loose.get(set_id) in (attempt, ""):
+            continue
+        if set_id in settled or set_id not in newest:
+            since = float("inf") if settled.get(set_id) == attempt else before
+            yield from _aged(place, samples_file(attempt), "samples", since)
+    for attempt in arrays:
+        set_id = attempt.split(".")[0]
+        if attempt not in (newest.get(set_id), settled.get(set_id), loose.get(set_id)) and (
+            loose.get(set_id) != ""
+        ):
+            yield from _aged(place, array_folder(attempt), "arrays", before)
+
+
+def _named(catalogue: Catalogue, manifest: Manifest, prefix: str) -> dict[str, str]:
+    """Which arrays the rows in parts name, of the sets whose ids begin with a prefix."""
+    named: dict[str, str] = {}
+    for part in manifest.parts:
+        try:
+            for batch in catalogue.parts.batches(part, "sets", ["set_id", "arrays"]):
+                chosen = batch.filter(pc.starts_with(batch["set_id"], prefix)).to_pydict()
+                named |= dict(zip(chosen["set_id"], chosen["arrays"], strict=True))
+        except FileNotFoundError:
+            raise StoreError(
+                f"{part.sets}: missing; see `flawcast verify`, nothing more was removed"
+            ) from None
+    return named
+
+
+def _attempt(catalogue: Catalogue, set_id: str) -> str:
+    """Which arrays a set's own row names; "" if that cannot be told, and then all are kept."""
+    try:
+        return str(catalogue.row(set_id)["arrays"])
+    except (StoreError, OSError):
+        return ""
+
+
+def _of_compactions(place: Place, before: float) -> Iterator[Garbage]:
+    """Parts that no manifest names, and manifests that newer ones have superseded for long."""
+    files = [match for match in map(_PART_FILE.fullmatch, place.names(PARTS)) if match]
+    settled = _settled(place, before).number
+    numbers = manifest_numbers(place)
+    kept = [read_manifest(place, number) for number in numbers if number >= settled]
+    named = {part.name for manifest in kept for part in manifest.parts}
+    for number in numbers:
+        if number < settled:
+            yield from _aged(place, manifest_file(number), "manifest", before)
+    for match in files:
+        if match[1] not in named:
+            yield from _aged(place, f"{PARTS}/{match[0]}", "part", before)
+
+
+def _aged(place: Place, name: str, kind: str, before: float) -> Iterator[Garbage]:
+    """A thing, if all of it is older than a moment and it is still there."""
+    items = list(place.walk(name))
+    if items and all(item.modified < before for item in items):
+        yield Garbage(name, kind, sum(item.size for item in items))

@@ -1,0 +1,256 @@
+"""The ledger: which runs there were and how they went, and which clips they could not use.
+
+A run's beginning and its end are one small Parquet file each, never changed and published in one
+step as a set's row is. While it runs, a thread touches a file every few seconds; a run without an
+end whose last touch is long ago was killed, and is told as "lost".
+"""
+
+import json
+import os
+import platform
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from configs.errors import StoreError
+from storage.layout import BEATS
+from storage.layout import REJECTS as REJECTS_FOLDER
+from storage.layout import RUNS as RUNS_FOLDER
+from storage.place import Place
+from storage.rows import decode_rows, encode_rows
+from storage.schema import REJECTS, RUNS
+from storage.verification import StoreProblem
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+STATES = ("completed", "failed", "interrupted")
+BEAT_SECONDS = 15.0
+LOST_SECONDS = 60.0  # without a touch
+
+
+class Entry:
+    """What a run that is under way tells the ledger.
+
+    Args:
+        ledger: The store's ledger.
+        run_id: The run.
+    """
+
+    def __init__(self, ledger: "Ledger", run_id: str) -> None:
+        self.counts = {"made": 0, "skipped": 0, "failed": 0}
+        self._ledger, self._run_id = ledger, run_id
+
+    def count(self, made: int, skipped: int, failed: int) -> None:
+        """Say how many sets were made, were there already, and failed."""
+        self.counts = {"made": made, "skipped": skipped, "failed": failed}
+
+    def reject(self, rejects: Iterable[tuple[str, str]]) -> None:
+        """Add clips that could not be used: name and reason."""
+        self._ledger.reject(self._run_id, rejects)
+
+
+class Ledger:
+    """Runs and rejected clips of a store.
+
+    Args:
+        place: The store's files.
+        writable: Whether it may be added to.
+    """
+
+    def __init__(self, place: Place, writable: bool) -> None:
+        self._place, self._writable = place, writable
+
+    @contextmanager
+    def run(
+        self, run_id: str, settings: Mapping[str, Any], planned: int, version: str = ""
+    ) -> Iterator[Entry]:
+        """Enter a run while it is under way: its beginning, signs of life, and how it ended.
+
+        Args:
+            run_id: Letters, digits, "-" and "_".
+            settings: What it was asked to do.
+            planned: Sets that it is to make or find.
+            version: Of flawcast.
+
+        Raises:
+            StoreError: If the id is taken, or the store cannot be written.
+        """
+        self.begin(run_id, settings, planned, version)
+        entry, over = Entry(self, run_id), threading.Event()
+        thread = threading.Thread(target=self._beat_until, args=(run_id, over), daemon=True)
+        thread.start()
+        state, reason = "completed", None
+        try:
+            yield entry
+        except Exception as error:
+            state, reason = "failed", " ".join(f"{type(error).__name__}: {error}".split())
+            raise
+        except BaseException:
+            state = "interrupted"
+            raise
+        finally:
+            over.set()
+            thread.join()
+            self.finish(run_id, state, **entry.counts, reason=reason)
+
+    def begin(
+        self, run_id: str, settings: Mapping[str, Any], planned: int, version: str = ""
+    ) -> None:
+        """Enter the beginning of a run; arguments and errors as for `run`."""
+        row = {
+            "run_id": run_id,
+            "state": "running",
+            "started": _now(),
+            "planned": planned,
+            "settings": json.dumps(settings, sort_keys=True, default=str),
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "version": version,
+        }
+        if not self._put(f"{RUNS_FOLDER}/{_checked(run_id)}.begun.parquet", [row], RUNS):
+            raise StoreError(f"run {run_id}: expected a new id, the ledger has it; take another")
+        self.beat(run_id)
+
+    def beat(self, run_id: str) -> None:
+        """Give a sign of life."""
+        self._place.replace(f"{BEATS}/{_checked(run_id)}", b"")
+
+    def reject(self, run_id: str, rejects: Iterable[tuple[str, str]]) -> None:
+        """Add clips that a run could not use.
+
+        Args:
+            run_id: The run.
+            rejects: Name of each clip, and the reason.
+        """
+        at = _now()
+        rows = [
+            {"run_id": run_id, "clip": clip, "reason": reason, "at": at} for clip, reason in rejects
+        ]
+        if rows:
+            name = f"{REJECTS_FOLDER}/{_checked(run_id)}.{uuid.uuid4().hex}.parquet"
+            self._put(name, rows, REJECTS)
+
+    def finish(
+        self,
+        run_id: str,
+        state: str,
+        made: int = 0,
+        skipped: int = 0,
+        failed: int = 0,
+        reason: str | None = None,
+    ) -> None:
+        """Enter the end of a run; the first end that is entered counts.
+
+        Args:
+            run_id: The run.
+            state: "completed", "failed" or "interrupted".
+            made: Sets that it wrote.
+            skipped: Sets that were there already.
+            failed: Planned sets that are not there.
+            reason: Why it failed.
+
+        Raises:
+            StoreError: If the state is another word, or the store cannot be written.
+        """
+        if state not in STATES:
+            raise StoreError(f"state: expected one of {', '.join(STATES)}, got {state!r}")
+        counts = {"made": made, "skipped": skipped, "failed": failed}
+        row = {"run_id": run_id, "state": state, "ended": _now(), "reason": reason, **counts}
+        self._put(f"{RUNS_FOLDER}/{_checked(run_id)}.ended.parquet", [row], RUNS)
+        with suppress(OSError):
+            self._place.remove(f"{BEATS}/{run_id}")
+
+    def runs(self) -> pa.Table:
+        """One row per run, columns as in RUNS, oldest first.
+
+        Raises:
+            StoreError: If a file of the ledger is damaged.
+        """
+        ends = {row["run_id"]: row for row in self._rows(RUNS_FOLDER, ".ended.parquet", RUNS)}
+        beats = {item.name.rpartition("/")[2]: item for item in self._place.walk(BEATS)}
+        rejected: dict[str, int] = {}
+        for row in self._rows(REJECTS_FOLDER, ".parquet", REJECTS):
+            rejected[row["run_id"]] = rejected.get(row["run_id"], 0) + 1
+        rows = []
+        for begun in self._rows(RUNS_FOLDER, ".begun.parquet", RUNS):
+            run_id = begun["run_id"]
+            seen = beats[run_id].modified if run_id in beats else None
+            row = {**begun, "rejected": rejected.get(run_id, 0), "last_seen": begun["started"]}
+            if seen is not None:
+                row["last_seen"] = datetime.fromtimestamp(seen, UTC).replace(tzinfo=None)
+            if run_id in ends:
+                end = {name: value for name, value in ends[run_id].items() if value is not None}
+                row |= {**end, "last_seen": end["ended"]}
+            elif seen is None or time.time() - seen > LOST_SECONDS:
+                row["state"] = "lost"
+            row["seconds"] = max(0.0, (row["last_seen"] - row["started"]).total_seconds())
+            rows.append(row)
+        return pa.Table.from_pylist(sorted(rows, key=lambda row: row["started"]), schema=RUNS)
+
+    def rejects(self) -> pa.Table:
+        """One row per clip that a run could not use, columns as in REJECTS.
+
+        Raises:
+            StoreError: If a file of the ledger is damaged.
+        """
+        rows = list(self._rows(REJECTS_FOLDER, ".parquet", REJECTS))
+        return pa.Table.from_pylist(rows, schema=REJECTS)
+
+    def find_problems(self) -> Iterator[StoreProblem]:
+        """Files of the ledger that are damaged."""
+        for folder, schema in ((RUNS_FOLDER, RUNS), (REJECTS_FOLDER, REJECTS)):
+            for name in self._files(folder, ".parquet"):
+                try:
+                    decode_rows(self._place.read(name), schema, "ledger")
+                except (StoreError, OSError) as error:
+                    yield StoreProblem(name, str(error))
+
+    def _beat_until(self, run_id: str, over: threading.Event) -> None:
+        """Give signs of life; a server that is away for a while is no reason to stop."""
+        while not over.wait(BEAT_SECONDS):
+            with suppress(OSError):
+                self.beat(run_id)
+
+    def _files(self, folder: str, suffix: str) -> Iterator[str]:
+        """Published files of a folder."""
+        for name in self._place.names(folder):
+            if name.endswith(suffix) and not name.startswith("."):
+                yield f"{folder}/{name}"
+
+    def _rows(self, folder: str, suffix: str, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+        """Rows of all files of a kind."""
+        for name in self._files(folder, suffix):
+            try:
+                yield from decode_rows(self._place.read(name), schema, name)
+            except StoreError as error:
+                raise StoreError(f"{error}; `flawcast verify` lists what is damaged") from None
+
+    def _put(self, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> bool:
+        """Publish rows under a name that is free."""
+        if not self._writable:
+            raise StoreError(f"store {self._place.url}: opened for reading; open it with mode 'a'")
+        try:
+            return self._place.put_new(name, encode_rows(rows, schema))
+        except OSError as error:
+            reason = error.strerror or error
+            raise StoreError(
+                f"store {self._place.url}: {name} not written: {reason}; make room"
+            ) from error
+
+
+def _checked(run_id: str) -> str:
+    """Refuse a run id that could name another file."""
+    if not RUN_ID.fullmatch(run_id):
+        raise StoreError(f"run id: expected letters, digits, '-' and '_', got {run_id!r}")
+    return run_id
+
+
+def _now() -> datetime:
+    """The time, UTC, as Parquet keeps it."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,109 @@
+"""The list of compacted parts that count: each is a numbered file, and the highest number is it.
+
+A manifest is published on the condition that its number is free, so of two compactions at once one
+wins. Each holds all that the one before it held, so nobody needs an old one.
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+
+from configs.errors import StoreError
+from storage.layout import MANIFESTS, PARTS
+from storage.place import Place
+
+FORMAT = "flawcast-manifest"
+_NAME = re.compile(r"([0-9]{10})\.json")
+_PART = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Two Parquet files with the rows of many sets.
+
+    Args:
+        name: Nonce that their names begin with.
+        count: How many sets.
+        sets_sha256: Of the file with the sets' rows.
+        samples_sha256: Of the file with the samples' rows.
+    """
+
+    name: str
+    count: int
+    sets_sha256: str
+    samples_sha256: str
+
+    @property
+    def sets(self) -> str:
+        """The file with the sets' rows, columns as in COMMITS."""
+        return f"{PARTS}/{self.name}.sets.parquet"
+
+    @property
+    def samples(self) -> str:
+        """The file with their samples' rows."""
+        return f"{PARTS}/{self.name}.samples.parquet"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The parts that count as of one compaction; number 0 is that of a store without any."""
+
+    number: int = 0
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its file."""
+        return manifest_file(self.number)
+
+
+def manifest_file(number: int) -> str:
+    """The file of a manifest."""
+    return f"{MANIFESTS}/{number:010d}.json"
+
+
+def manifest_numbers(place: Place) -> list[int]:
+    """Numbers of the manifests that are there, ascending."""
+    matches = (_NAME.fullmatch(name) for name in place.names(MANIFESTS))
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def read_manifest(place: Place, number: int | None = None) -> Manifest:
+    """Read a manifest, the newest if none is named.
+
+    Raises:
+        StoreError: If it is damaged.
+    """
+    while True:
+        newest = max(manifest_numbers(place), default=0) if number is None else number
+        if not newest:
+            return Manifest()
+        try:
+            return _decode(place.read(manifest_file(newest)), newest)
+        except FileNotFoundError:  # superseded and removed since it was listed
+            if number is not None:
+                raise
+
+
+def publish_manifest(place: Place, manifest: Manifest) -> bool:
+    """Let a manifest count; False if another one has its number."""
+    parts = [asdict(part) for part in manifest.parts]
+    values = {"format": FORMAT, "number": manifest.number, "parts": parts}
+    return place.put_new(manifest.name, json.dumps(values, indent=1).encode())
+
+
+def _decode(data: bytes, number: int) -> Manifest:
+    """A manifest from its bytes, every name in it checked."""
+    try:
+        values = json.loads(data)
+        parts = tuple(Part(**part) for part in values["parts"])
+        known = values["format"] == FORMAT and values["number"] == number
+        for part in parts:
+            known &= bool(_PART.fullmatch(part.name)) and part.count >= 0
+            known &= all(_SHA256.fullmatch(s) for s in (part.sets_sha256, part.samples_sha256))
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise StoreError(f"{manifest_file(number)}: damaged; restore it from a copy of the store")
+    return Manifest(number, parts)

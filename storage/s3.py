@@ -1,0 +1,204 @@
+"""A store's files in a bucket of an S3-compatible object store, which has no rename and no links.
+
+An object appears whole or not at all, and a conditional write (If-None-Match) never replaces one:
+that is all that the store's last step needs. Requires a server that honours the condition (Amazon
+S3, MinIO, Ceph, Cloudflare R2 and others do).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import obstore
+import pyarrow as pa
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.store import S3Store
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore, ObjectStore
+
+from configs.errors import StoreError
+from storage.place import Item, Place, UnsettledError
+
+TIMEOUT, CONNECT_TIMEOUT = "60s", "10s"
+CREDENTIALS = (  # without any of them the client would ask the network who it is
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_METADATA_ENDPOINT",
+    "AWS_SKIP_SIGNATURE",
+)
+SENT_AT_ONCE = 8  # objects of one set
+LISTED = 1000  # names a server gives at once
+
+
+class S3Place(Place):
+    """A prefix of a bucket; endpoint, region and credentials are those of the AWS_* variables.
+
+    Args:
+        url: "s3://bucket/prefix".
+
+    Raises:
+        StoreError: If the URL names no bucket, or a variable has a value that cannot work.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        if not self._bucket or parts.query or parts.fragment:
+            raise StoreError(f"store: expected s3://BUCKET/PREFIX, got {url}; name a bucket")
+        self.url = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        self._connect()
+
+    def __getstate__(self) -> dict[str, str]:
+        """Without credentials and connections: each process finds its own."""
+        return {"url": self.url, "_bucket": self._bucket, "_prefix": self._prefix}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.__dict__.update(state)
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make the client; nothing is asked of the server yet."""
+        if not any(os.environ.get(name) for name in CREDENTIALS):
+            raise StoreError(
+                f"store {self.url}: expected credentials, found none; set AWS_ACCESS_KEY_ID and "
+                f"AWS_SECRET_ACCESS_KEY, or one of {', '.join(CREDENTIALS[1:])}"
+            )
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        options: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
+        if endpoint and endpoint.startswith("http://"):
+            options["allow_http"] = True
+        try:
+            self._store = S3Store(
+                self._bucket,
+                prefix=self._prefix or None,
+                client_options=options,  # type: ignore[arg-type]
+                **({"endpoint": endpoint} if endpoint else {}),  # type: ignore[arg-type]
+            )
+        except BaseError as error:
+            raise StoreError(f"store {self.url}: {_line(error)}; see the AWS_* variables") from None
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an object."""
+        with _told(name):
+            return bytes(obstore.get(self._store, name).bytes())
+
+    def open(self, name: str) -> pa.NativeFile:
+        """An object, fetched whole: parts are read once and by most of their columns."""
+        return pa.BufferReader(self.read(name))
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Write an object on the condition that none has its name.
+
+        A client that repeats a request whose answer was lost is told that the name is taken, by
+        itself: so the bytes decide. Rows and manifests hold a nonce, no two of them are equal.
+        """
+        try:
+            obstore.put(self._store, name, data, mode="create", use_multipart=False)
+        except (AlreadyExistsError, PreconditionError):
+            return self.read(name) == data
+        except FileNotFoundError as error:
+            raise OSError(f"{name}: {_line(error)}") from error
+        except BaseError as error:
+            raise UnsettledError(f"{name}: {_line(error)}") from error
+        return True
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write an object, also over another."""
+        with _told(name):
+            obstore.put(self._store, name, data, use_multipart=False)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is an object of this name."""
+        try:
+            with _told(name):
+                obstore.head(self._store, name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self, folder: str, prefix: str = "") -> Iterator[str]:
+        """Names in a folder, sorted, each of a folder's names once."""
+        last, start = "", None
+        if prefix:  # a server lists what comes after a name, so one just before the prefix is given
+            start = f"{folder}/{prefix[:-1]}{chr(ord(prefix[-1]) - 1)}~"
+        for item in self._list(folder, start):
+            name = item.name.removeprefix(f"{folder}/").split("/", 1)[0]
+            if name > prefix and not name.startswith(prefix):
+                return
+            if name != last and name.startswith(prefix):
+                last = name
+                yield name
+
+    def walk(self, name: str) -> Iterator[Item]:
+        """An object, or all below a prefix."""
+        found = False
+        for item in self._list(name):
+            found = True
+            yield item
+        if not found:
+            try:
+                with _told(name):
+                    yield _item(obstore.head(self._store, name))
+            except FileNotFoundError:
+                return
+
+    def remove(self, name: str) -> None:
+        """Remove an object, or all below a prefix."""
+        paths = [item.name for item in self.walk(name)]
+        with _told(name):
+            if paths:
+                obstore.delete(self._store, paths)
+
+    def write_arrays(self, folder: str, write: Callable[[Any], None]) -> None:
+        """Write to memory, then send the objects, several at a time.
+
+        Zarr, given the whole bucket, would also write the groups above, which all writers share.
+        """
+        objects: dict[str, Buffer] = {}
+        write(MemoryStore(objects))
+        with ThreadPoolExecutor(SENT_AT_ONCE) as pool:
+            sent = [
+                pool.submit(self.replace, f"{folder}/{name}", data.to_bytes())
+                for name, data in objects.items()
+            ]
+        for done in sent:
+            done.result()
+
+    def arrays(self, folder: str) -> tuple[Any, str]:
+        """The whole bucket prefix, and the folder's path in it."""
+        return ObjectStore(self._store, read_only=True), folder
+
+    def make_folders(self, *folders: str) -> None:
+        """Nothing: a bucket has names only."""
+
+    def _list(self, folder: str, start: str | None = None) -> Iterator[Item]:
+        """All objects below a folder in the order of their names, from a name on."""
+        with _told(folder):
+            for chunk in obstore.list(self._store, folder or None, offset=start, chunk_size=LISTED):
+                yield from map(_item, chunk)
+
+
+def _item(meta: Any) -> Item:
+    """What the store needs to know of an object."""
+    return Item(meta["path"], meta["size"], meta["last_modified"].timestamp())
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """The client's errors as those that files raise."""
+    try:
+        yield
+    except (FileNotFoundError, NotFoundError) as error:
+        raise FileNotFoundError(2, "not found", name) from error
+    except BaseError as error:
+        raise OSError(f"{name}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    """A client's error without its debug output."""
+    return " ".join(str(error).split("\n\nDebug")[0].split())[:300]

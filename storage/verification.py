@@ -1,0 +1,146 @@
+"""Reading everything that is committed and naming what is damaged, one set after the other."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from configs.errors import StoreError
+from storage.arrays import open_array, read_array
+from storage.catalogue import Catalogue
+from storage.layout import SETS, array_folder
+from storage.manifest import Part
+from storage.place import Place
+from storage.rows import check_row, check_samples
+from storage.schema import ARRAYS, SET_ID
+
+PORTION = 1000  # sets whose names are in memory at once
+BLOCK = 1 << 20  # bytes of a file that are hashed at once
+
+
+@dataclass(frozen=True)
+class StoreProblem:
+    """Something that is damaged or missing.
+
+    Args:
+        set_id: The committed set; for a file with the rows of many sets, that file's name.
+        problem: What is wrong.
+    """
+
+    set_id: str
+    problem: str
+
+
+def find_problems(catalogue: Catalogue) -> Iterator[StoreProblem]:
+    """Read all committed sets, recompute every checksum, and list what is damaged or missing.
+
+    Memory does not grow with the store.
+    """
+    try:
+        catalogue.manifest()
+    except StoreError as error:
+        name, _, problem = str(error).partition(": ")
+        yield StoreProblem(name, problem)
+        return
+    yield from _of_single_sets(catalogue)
+    seen: set[str] = set()  # sets that move while this runs are in a part that comes up later
+    while parts := [part for part in catalogue.manifest().parts if part.name not in seen]:
+        seen.add(parts[0].name)
+        yield from _of_part(catalogue, parts[0])
+
+
+def _of_single_sets(catalogue: Catalogue) -> Iterator[StoreProblem]:
+    """Problems of sets that have files of their own."""
+    stems = (name.rpartition(".") for name in catalogue.place.names(SETS))
+    names = (stem for stem, _, kind in stems if kind == "parquet" and SET_ID.fullmatch(stem))
+    while portion := list(islice(names, PORTION)):
+        try:
+            portion = catalogue.loose_among(portion)
+        except StoreError:  # of a part that cannot be read, which is named later
+            continue
+        for set_id in portion:
+            if catalogue.only is None or set_id in catalogue.only:
+                yield from _of_single_set(catalogue, set_id)
+
+
+def _of_single_set(catalogue: Catalogue, set_id: str) -> Iterator[StoreProblem]:
+    """Problems of one set that has files of its own."""
+    try:
+        row = catalogue.row(set_id)
+    except (StoreError, OSError) as error:
+        yield StoreProblem(set_id, str(error))
+        return
+    yield from _of_arrays(catalogue.place, row)
+    try:
+        catalogue.samples(row)
+    except StoreError as error:
+        yield StoreProblem(set_id, str(error))
+
+
+def _of_part(catalogue: Catalogue, part: Part) -> Iterator[StoreProblem]:
+    """Problems of a part's files and of the sets in it, whose rows and samples are in one order."""
+    for name, wanted in ((part.sets, part.sets_sha256), (part.samples, part.samples_sha256)):
+        try:
+            sound = _file_sha256(catalogue.place, name) == wanted
+        except OSError as error:
+            if part not in catalogue.manifest().parts:  # merged into another in the meantime
+                return
+            yield StoreProblem(name, f"cannot be read, {error.strerror or error}")
+            return
+        if not sound:
+            yield StoreProblem(name, "the bytes are not those that were written")
+    groups = groupby(_rows(catalogue, part, "samples"), key=itemgetter("set_id"))
+    try:
+        for row in _rows(catalogue, part, "sets"):
+            _, samples = next(groups, (None, iter(())))
+            if catalogue.only is None or row["set_id"] in catalogue.only:
+                yield from _of_part_row(catalogue.place, row, list(samples))
+    except StoreError as error:
+        yield StoreProblem(part.sets, str(error))
+
+
+def _of_part_row(
+    place: Place, row: dict[str, Any], samples: list[dict[str, Any]]
+) -> Iterator[StoreProblem]:
+    """Problems of one set whose rows are in a part."""
+    set_id = row["set_id"]
+    try:
+        checked = check_row(row, set_id)
+    except StoreError as error:
+        yield StoreProblem(set_id, str(error))
+        return
+    yield from _of_arrays(place, checked)
+    try:
+        check_samples(samples, checked["checksums"]["sample_rows"])
+    except StoreError as error:
+        yield StoreProblem(set_id, str(error))
+
+
+def _of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
+    """Problems of a set's arrays."""
+    for name in ARRAYS:
+        try:
+            array = open_array(place, array_folder(row["arrays"]), name, row)
+            read_array(array, name, ..., row["checksums"][name])
+        except StoreError as error:
+            yield StoreProblem(row["set_id"], str(error))
+
+
+def _rows(catalogue: Catalogue, part: Part, kind: str) -> Iterator[dict[str, Any]]:
+    """Rows of a part in its order; few are Python objects at once."""
+    for table in catalogue.parts.batches(part, kind):
+        for batch in table.to_batches(max_chunksize=PORTION):
+            yield from pa.Table.from_batches([batch]).to_pylist()
+
+
+def _file_sha256(place: Place, name: str) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with place.open(name) as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

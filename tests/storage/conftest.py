@@ -1,0 +1,72 @@
+"""A real S3 server on loopback, for tests of stores in buckets."""
+
+import http.client
+import importlib.util
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+BUCKET = "flawcast"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Address of a server of its own process, with one bucket."""
+    for name in ("moto", "flask"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip("needs moto[server], which `pip install -e '.[dev]'` brings")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        make_bucket(port, server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def make_bucket(port: int, server: "subprocess.Popen[bytes]") -> None:
+    """Wait for the server and make the bucket."""
+    for _ in range(300):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("PUT", f"/{BUCKET}")
+            assert connection.getresponse().status == 200
+            return
+        except ConnectionError:
+            assert server.poll() is None, "the S3 server did not start"
+            time.sleep(0.1)
+    raise AssertionError("the S3 server does not answer")
+
+
+@pytest.fixture
+def bucket_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty place in the bucket; the environment leads to the server."""
+    values = {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_REGION": "us-east-1",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}/store"
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """URL of a store that does not exist yet, on disk and in a bucket."""
+    if request.param == "disk":
+        return str(request.getfixturevalue("tmp_path") / "store")
+    return str(request.getfixturevalue("bucket_url"))

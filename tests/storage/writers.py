@@ -1,0 +1,127 @@
+"""What the processes do that tests start and kill; imports nothing heavy."""
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from storage import SampleSet, SampleStore
+from tests.storage.examples import sample_set
+
+
+def assert_equal(found: SampleSet, wanted: SampleSet) -> None:
+    """Every field is the same, bit for bit."""
+    for field in dataclasses.fields(SampleSet):
+        ours, theirs = getattr(found, field.name), getattr(wanted, field.name)
+        if isinstance(theirs, np.ndarray):
+            assert ours.dtype == theirs.dtype, field.name
+            assert np.array_equal(ours, theirs), field.name
+        else:
+            assert ours == theirs or (ours != ours and theirs != theirs), field.name
+
+
+def kill_at(url: str, call: str, folder: str, count: int, after: bool) -> None:
+    """Commit a set and be killed at a call to the operating system about one of the folders."""
+    real: Callable[..., Any] = getattr(os, call)
+    calls = 0
+
+    def killing(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        if folder not in str(args[0]):
+            return real(*args, **options)
+        calls += 1
+        if calls == count and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **options)
+        if calls == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    store = SampleStore.open(url, "a")
+    setattr(os, call, killing)
+    store.commit(sample_set(1))
+
+
+def commit_all(url: str, seeds: list[int]) -> None:
+    """Commit one set after the other."""
+    store = SampleStore.open(url, "a")
+    for seed in seeds:
+        store.commit(sample_set(seed))
+
+
+def commit_together(url: str, seeds: list[int], barrier: Any, written: Any) -> None:
+    """Commit each set at the same moment as the other writers."""
+    store = SampleStore.open(url, "a")
+    for seed in seeds:
+        barrier.wait(60)
+        written.put((seed, store.commit(sample_set(seed))))
+
+
+def kill_at_request(url: str, kind: str, count: int, after: bool) -> None:
+    """Commit a set and be killed at one of the client's writes of a kind."""
+    store = SampleStore.open(url, "a")
+    calls = 0
+
+    def killing(real: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            nonlocal calls
+            if kind not in str(args[1]):
+                return real(*args, **options)
+            calls += 1
+            mine = calls == count  # several threads send arrays
+            if mine and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = real(*args, **options)
+            if mine:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return call
+
+    import obstore
+
+    obstore.put = killing(obstore.put)
+    store.commit(sample_set(1))
+
+
+STEPS = ("mkdir", "replace", "rename", "link", "unlink", "rmdir", "fsync", "scandir")
+
+
+def work(url: str, action: str) -> None:
+    """Do "commit SEED", "compact" or "gc" to a store."""
+    store = SampleStore.open(url, "a")
+    if action == "compact":
+        store.compact()
+    elif action == "gc":
+        for _ in store.gc(older_than_hours=0):
+            pass
+    else:
+        store.commit(sample_set(int(action.split()[1])))
+
+
+def work_until(url: str, action: str, step: int) -> None:
+    """Do it, and be killed just before a call to the operating system; step 1 is the first."""
+    calls = 0
+
+    def counting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **options)
+
+        return call
+
+    for name in STEPS:
+        setattr(os, name, counting(getattr(os, name)))
+    work(url, action)
+
+
+def die_in_a_run(url: str) -> None:
+    """Begin a run and be killed in it."""
+    with SampleStore.open(url, "a").ledger.run("run-killed", {}, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
