@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from configs.clip_settings import ClipSettings
@@ -48,22 +49,13 @@ def make_set(
         The kept videos, the keypoints of all futures, and the scores.
     """
     settings = request.settings
-    clip = read_entry(plan.entry, request.clips)
-    start, split = plan.window.start, plan.window.start + settings.past
-    past = clip.frames[start:split]
-    truth = clip.frames[split : split + settings.future]
+    drawn = draw(plan, model, request)
+    truth, scene = drawn.truth, drawn.scene
     transfer = plan.mode == "transfer"
-    source_clip = read_entry(plan.source.entry, request.clips) if transfer else clip
-    source = source_clip.frames[plan.source.frame]
-
     with torch.no_grad():
-        keypoints = model.backbone.keypoints(to_tensor(np.concatenate([past, truth])))  # (T, D)
-        futures = sample_futures(plan, model, keypoints[: settings.past], settings)  # (N, F, D)
-        foreign = keypoints[0] if transfer else None
-        scene = Scene.of(model.backbone, source, foreign, settings.transfer)
-        videos = scene.render_all(futures, on_futures)  # (N, F, H, W, 3)
-        still = scene.render(keypoints[settings.past - 1 : settings.past])
-        reference = scene.render(keypoints[settings.past :]) if transfer else truth
+        videos = scene.render_all(drawn.futures, on_futures)  # (N, F, H, W, 3)
+        still = scene.render(drawn.keypoints[settings.past - 1 : settings.past])
+        reference = scene.render(drawn.keypoints[settings.past :]) if transfer else truth
 
     errors = mae(videos, reference)
     indices = SELECTORS[settings.selector](Candidates(videos, errors), settings.keep)
@@ -73,18 +65,58 @@ def make_set(
         id=plan.set_id,
         videos=kept,
         indices=[int(index) for index in indices],
-        keypoints=futures.numpy(),
+        keypoints=drawn.futures.numpy(),
         mae=errors.astype(np.float32),
         hold_mae=float(mae(np.repeat(still, settings.future, axis=0)[None], reference)[0]),
-        past=past,
+        past=drawn.past,
         reference=reference,
-        source=source,
+        source=drawn.source,
         ssim=ssim(kept, reference).astype(np.float32),
         diversity=diversity.astype(np.float32),
         apd=float(diversity.mean()),
         coherence=temporal_coherence(kept, reference),
-        provenance=_provenance(plan, clip, model, request),
+        provenance=_provenance(plan, drawn.clip, model, request),
     )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A set's futures, before any is rendered.
+
+    Args:
+        clip: The clip whose future is sampled.
+        past: Observed frames, (P, H, W, 3).
+        truth: What really happened, (F, H, W, 3).
+        source: The frame that is animated, (H, W, 3).
+        keypoints: Of past and truth, (P + F, D).
+        futures: Sampled, (N, F, D).
+        scene: The source, ready to be rendered.
+    """
+
+    clip: Clip
+    past: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    keypoints: Tensor
+    futures: Tensor
+    scene: Scene
+
+
+def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
+    """Read a set's clips, find its keypoints, sample its futures and encode its source."""
+    settings = request.settings
+    clip = read_entry(plan.entry, request.clips)
+    start, split = plan.window.start, plan.window.start + settings.past
+    past, truth = clip.frames[start:split], clip.frames[split : split + settings.future]
+    transfer = plan.mode == "transfer"
+    source_clip = read_entry(plan.source.entry, request.clips) if transfer else clip
+    source = source_clip.frames[plan.source.frame]
+    with torch.no_grad():
+        keypoints = model.backbone.keypoints(to_tensor(np.concatenate([past, truth])))
+        futures = sample_futures(plan, model, keypoints[: settings.past], settings)
+        foreign = keypoints[0] if transfer else None
+        scene = Scene.of(model.backbone, source, foreign, settings.transfer)
+    return Drawn(clip, past, truth, source, keypoints, futures, scene)
 
 
 def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: GenerateSettings) -> Tensor:

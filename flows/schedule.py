@@ -1,6 +1,7 @@
 """Serves the nightly flow as a Prefect deployment: `flawcast schedule`."""
 
 import signal
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,12 @@ def _resolved(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**request, **paths}
 
 
-def serve_schedule(config: ScheduleConfig, cron: str, timezone: str | None = None) -> None:
+def serve_schedule(
+    config: ScheduleConfig,
+    cron: str,
+    timezone: str | None = None,
+    on_ready: Callable[[str], None] = lambda line: None,
+) -> None:
     """Serve the deployment until interrupted; runs start in processes of their own.
 
     Where no Prefect server is configured, one is started for as long as this lasts; its records go
@@ -68,6 +74,7 @@ def serve_schedule(config: ScheduleConfig, cron: str, timezone: str | None = Non
         config: What to run.
         cron: When, as five cron fields.
         timezone: Of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
+        on_ready: Called with a line for people when all is ready.
 
     Raises:
         SettingsError: If the cron fields or the time zone are not valid.
@@ -75,6 +82,7 @@ def serve_schedule(config: ScheduleConfig, cron: str, timezone: str | None = Non
     schedule = _schedule(cron, timezone)
     with run_folder() as folder, nullcontext() if configured_api() else prefect_api(folder):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        on_ready(f"serving flawcast/{config.name} at {cron}; Ctrl-C ends it")
         nightly.serve(
             name=config.name,
             schedule=schedule,

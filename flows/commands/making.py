@@ -171,6 +171,5 @@ def schedule(
     from flows.schedule import read_schedule, serve_schedule
 
     chosen = read_schedule(config)
-    typer.echo(f"serving flawcast/{chosen.name} at {cron}; Ctrl-C ends it", err=True)
     with interruptible("runs under way were stopped; finished sets are in the store"):
-        serve_schedule(chosen, cron, timezone)
+        serve_schedule(chosen, cron, timezone, lambda line: typer.echo(line, err=True))

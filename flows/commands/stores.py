@@ -129,3 +129,38 @@ def _duration(row: dict[str, Any]) -> str:
     seconds = round(row["seconds"])
     text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return text if row["ended"] else f"{text} +"
+
+
+@app.command()
+def regenerate(
+    store: StoreArgument,
+    sample_id: Annotated[str, typer.Argument(help="As `query --rows samples` shows it.")],
+    model: Annotated[
+        str | None, typer.Option(help="Model folder; where the run had it if not given.")
+    ] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder of clips; where the run had it if not given.")
+    ] = None,
+    sources: Annotated[
+        Path | None, typer.Option(help="Folder of sources; where the run had it if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Video to write as well: .mp4, .mkv (lossless) or .gif.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make one kept sample again from its row, and say whether the bytes are equal."""
+    from flows.regenerate import regenerate as run
+
+    made = run(store, sample_id, model, clips, sources, out)
+    if as_json:
+        typer.echo(json.dumps(asdict(made)))
+    elif made.equal:
+        typer.echo(f"{made.sample_id}: made again, all bytes are equal")
+    else:
+        typer.echo(
+            f"{made.sample_id}: made again, the largest difference of a pixel is "
+            f"{made.largest} of 255; another machine or library version rounds differently"
+        )
+    if not made.equal:
+        raise typer.Exit(1)
