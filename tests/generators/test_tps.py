@@ -302,7 +302,7 @@ def test_a_model_without_the_network_says_so() -> None:
     config = {key: value for key, value in TINY_TPS.items() if key != "avd_network_params"}
     model = build_backbone("tps", config)
     assert isinstance(model, TPS)
-    with pytest.raises(ModelError, match="avd_network_params"):
+    with pytest.raises(ModelError, match="avd needs a TPS model with an AVD network"):
         model.avd(torch.zeros(2, 20), torch.zeros(20))
 
 
