@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def content_id(prefix: str, **parts: object) -> str:
@@ -50,3 +52,32 @@ def hash_files(paths: list[Path]) -> str:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def sample_set_id(
+    clip: str,
+    window: Sequence[int],
+    source: Sequence[str | int],
+    mode: str,
+    weights: str,
+    settings: Mapping[str, Any],
+) -> str:
+    """Name a sample set by all that decides its content.
+
+    Args:
+        clip: Id of the clip whose future is sampled.
+        window: First frame, past frames, future frames.
+        source: Id of the clip whose frame is animated, and the frame.
+        mode: "reconstruction" or "transfer".
+        weights: Id of the model's weights.
+        settings: The settings of generation as plain values.
+    """
+    return content_id(
+        "set",
+        clip=clip,
+        window=list(window),
+        source=list(source),
+        mode=mode,
+        weights=weights,
+        settings=settings,
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.clip_settings import ClipSettings
 from configs.errors import ClipError, SettingsError
-from configs.identity import content_id, derive_seed
+from configs.identity import derive_seed, sample_set_id
 from configs.settings import GenerateSettings
 from generators.clips import (
     ClipEntry,
@@ -171,14 +171,13 @@ def _plan_set(
         source = SourceFrame(other.entry, other.clip_id, 0)
     else:
         source = SourceFrame(clip.entry, clip.clip_id, window.start)
-    set_id = content_id(
-        "set",
-        clip=clip.clip_id,
-        window=[window.start, window.past, window.future],
-        source=[source.clip_id, source.frame],
-        mode=mode,
-        weights=weights_id,
-        settings=settings.model_dump(mode="json"),
+    set_id = sample_set_id(
+        clip.clip_id,
+        (window.start, window.past, window.future),
+        (source.clip_id, source.frame),
+        mode,
+        weights_id,
+        settings.model_dump(mode="json"),
     )
     return SetPlan(set_id, clip.entry, clip.clip_id, window, source, mode)
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,9 +21,11 @@ from storage.layout import ATTEMPT_SECONDS
 from storage.manifest import Manifest, Part, publish_manifest
 from storage.parts import ORDER, SAMPLES_PER_GROUP, SETS_PER_GROUP, encode_part
 from storage.place import Place
-from storage.rows import commit_table, sample_table
+from storage.rows import commit_table, moved_row, sample_table
 
 SETS_PER_PART = 10_000  # sets that are sorted in memory together; a full part is never rewritten
+
+PORTION = 500  # single sets whose rows are Python objects at once
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,21 @@ def _all_rows(
             _checked(catalogue.place, part.sets, part.sets_sha256),
             _checked(catalogue.place, part.samples, part.samples_sha256),
         )
-    for set_id in loose:
-        try:
-            row = catalogue.row(set_id)
-            samples = catalogue.samples(row)
-        except (StoreError, FileNotFoundError):
-            left.append(set_id)
-            continue
-        yield _Rows(commit_table(row, samples), sample_table(samples))
+    portion = min(PORTION, SETS_PER_PART)  # a table of one row takes as much memory as one of 100
+    for start in range(0, len(loose), portion):
+        sets: list[dict[str, Any]] = []
+        samples: list[dict[str, Any]] = []
+        for set_id in loose[start : start + portion]:
+            try:
+                row = catalogue.row(set_id)
+                of_row = catalogue.samples(row)
+            except (StoreError, FileNotFoundError):
+                left.append(set_id)
+                continue
+            sets.append(moved_row(row, of_row))
+            samples += of_row
+        if sets:
+            yield _Rows(commit_table(sets), sample_table(samples))
 
 
 def _filled(rows: Iterator[_Rows]) -> Iterator[_Rows]:

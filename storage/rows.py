@@ -92,15 +92,24 @@ def check_row(row: dict[str, Any], set_id: str) -> dict[str, Any]:
     return row | {"checksums": json.loads(row["checksums"])}
 
 
-def commit_table(row: Mapping[str, Any], samples: list[dict[str, Any]]) -> pa.Table:
-    """A set's row, as `check_row` gave it, as a table; rows of version 1 lack one checksum."""
+def moved_row(row: Mapping[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """A set's row, as `check_row` gave it, ready to be written elsewhere.
+
+    Rows of version 1 lack the checksum of their samples' values, and get it here.
+    """
     checksums = {**row["checksums"], "sample_rows": rows_sha256(samples)}
-    return _table([sealed({**row, "checksums": json.dumps(checksums)})], COMMITS)
+    moved = {**row, "checksums": json.dumps(checksums)}
+    return moved if "sample_rows" in row["checksums"] else sealed(moved)
 
 
-def sample_table(samples: list[dict[str, Any]]) -> pa.Table:
-    """Sample rows as a table, best first."""
-    return _table(sorted(samples, key=lambda row: row["rank"]), SAMPLES)
+def commit_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Sets' rows as a table."""
+    return _table(rows, COMMITS)
+
+
+def sample_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Samples' rows as a table."""
+    return _table(rows, SAMPLES)
 
 
 def read_samples(data: bytes, sha256: str) -> list[dict[str, Any]]:

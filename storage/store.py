@@ -252,14 +252,19 @@ class SampleStore:
                     raise
         raise StoreError(f"store {self.url}: files come and go; see `flawcast verify`")
 
-    def verify(self) -> list[StoreProblem]:
-        """Read everything, recompute every checksum, and list what is damaged or missing."""
-        return list(self.find_problems())
+    def verify(self, ids: bool = False) -> list[StoreProblem]:
+        """Read everything, recompute every checksum, and list what is damaged or missing.
 
-    def find_problems(self) -> Iterator[StoreProblem]:
+        Args:
+            ids: Recompute each set's id from its provenance, too, as `flawcast verify` does; not
+                for sets that were committed under ids of another making.
+        """
+        return list(self.find_problems(ids))
+
+    def find_problems(self, ids: bool = False) -> Iterator[StoreProblem]:
         """As `verify`, one problem after the other; memory does not grow with the store."""
         with self._told():
-            yield from find_problems(self._catalogue)
+            yield from find_problems(self._catalogue, ids)
             yield from self.ledger.find_problems()
 
     def gc(self, dry_run: bool = False, older_than_hours: float = GRACE_HOURS) -> Iterator[Garbage]:

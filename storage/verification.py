@@ -1,6 +1,7 @@
 """Reading everything that is committed and naming what is damaged, one set after the other."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from configs.errors import StoreError
+from configs.identity import sample_set_id
 from storage.arrays import open_array, read_array
 from storage.catalogue import Catalogue
 from storage.layout import SETS, array_folder
@@ -35,10 +37,14 @@ class StoreProblem:
     problem: str
 
 
-def find_problems(catalogue: Catalogue) -> Iterator[StoreProblem]:
+def find_problems(catalogue: Catalogue, ids: bool) -> Iterator[StoreProblem]:
     """Read all committed sets, recompute every checksum, and list what is damaged or missing.
 
     Memory does not grow with the store.
+
+    Args:
+        catalogue: The committed sets.
+        ids: Recompute ids from the rows' provenance, too.
     """
     try:
         catalogue.manifest()
@@ -46,14 +52,14 @@ def find_problems(catalogue: Catalogue) -> Iterator[StoreProblem]:
         name, _, problem = str(error).partition(": ")
         yield StoreProblem(name, problem)
         return
-    yield from _of_single_sets(catalogue)
+    yield from _of_single_sets(catalogue, ids)
     seen: set[str] = set()  # sets that move while this runs are in a part that comes up later
     while parts := [part for part in catalogue.manifest().parts if part.name not in seen]:
         seen.add(parts[0].name)
-        yield from _of_part(catalogue, parts[0])
+        yield from _of_part(catalogue, parts[0], ids)
 
 
-def _of_single_sets(catalogue: Catalogue) -> Iterator[StoreProblem]:
+def _of_single_sets(catalogue: Catalogue, ids: bool) -> Iterator[StoreProblem]:
     """Problems of sets that have files of their own."""
     stems = (name.rpartition(".") for name in catalogue.place.names(SETS))
     names = (stem for stem, _, kind in stems if kind == "parquet" and SET_ID.fullmatch(stem))
@@ -64,16 +70,17 @@ def _of_single_sets(catalogue: Catalogue) -> Iterator[StoreProblem]:
             continue
         for set_id in portion:
             if catalogue.only is None or set_id in catalogue.only:
-                yield from _of_single_set(catalogue, set_id)
+                yield from _of_single_set(catalogue, set_id, ids)
 
 
-def _of_single_set(catalogue: Catalogue, set_id: str) -> Iterator[StoreProblem]:
+def _of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Iterator[StoreProblem]:
     """Problems of one set that has files of its own."""
     try:
         row = catalogue.row(set_id)
     except (StoreError, OSError) as error:
         yield StoreProblem(set_id, str(error))
         return
+    yield from _of_id(row) if ids else ()
     yield from _of_arrays(catalogue.place, row)
     try:
         catalogue.samples(row)
@@ -81,7 +88,7 @@ def _of_single_set(catalogue: Catalogue, set_id: str) -> Iterator[StoreProblem]:
         yield StoreProblem(set_id, str(error))
 
 
-def _of_part(catalogue: Catalogue, part: Part) -> Iterator[StoreProblem]:
+def _of_part(catalogue: Catalogue, part: Part, ids: bool) -> Iterator[StoreProblem]:
     """Problems of a part's files and of the sets in it, whose rows and samples are in one order."""
     for name, wanted in ((part.sets, part.sets_sha256), (part.samples, part.samples_sha256)):
         try:
@@ -98,13 +105,13 @@ def _of_part(catalogue: Catalogue, part: Part) -> Iterator[StoreProblem]:
         for row in _rows(catalogue, part, "sets"):
             _, samples = next(groups, (None, iter(())))
             if catalogue.only is None or row["set_id"] in catalogue.only:
-                yield from _of_part_row(catalogue.place, row, list(samples))
+                yield from _of_part_row(catalogue.place, row, list(samples), ids)
     except StoreError as error:
         yield StoreProblem(part.sets, str(error))
 
 
 def _of_part_row(
-    place: Place, row: dict[str, Any], samples: list[dict[str, Any]]
+    place: Place, row: dict[str, Any], samples: list[dict[str, Any]], ids: bool
 ) -> Iterator[StoreProblem]:
     """Problems of one set whose rows are in a part."""
     set_id = row["set_id"]
@@ -113,11 +120,29 @@ def _of_part_row(
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
         return
+    yield from _of_id(checked) if ids else ()
     yield from _of_arrays(place, checked)
     try:
         check_samples(samples, checked["checksums"]["sample_rows"])
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
+
+
+def _of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
+    """Whether a set's id is the hash of what its row says that decided it."""
+    try:
+        found = sample_set_id(
+            row["clip_id"],
+            (row["window_start"], row["past"], row["future"]),
+            (row["source_clip_id"], row["source_frame"]),
+            row["mode"],
+            row["weights_id"],
+            json.loads(row["settings"])["generate"],
+        )
+    except (ValueError, KeyError, TypeError):
+        found = "another, its settings are not those of `flawcast generate`"
+    if found != row["set_id"]:
+        yield StoreProblem(row["set_id"], f"id: by its provenance it would be {found}")
 
 
 def _of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:

@@ -42,12 +42,12 @@ def query(
 
 @app.command()
 def verify(store: StoreArgument, as_json: JsonFlag = False) -> None:
-    """Recompute every checksum and name what is damaged."""
+    """Recompute every checksum and id, and name what is damaged."""
     from storage import SampleStore
 
     opened = SampleStore.open(store)
     problems = []
-    for item in opened.find_problems():
+    for item in opened.find_problems(ids=True):
         problems.append(asdict(item))
         if not as_json:
             typer.echo(f"{item.set_id}: {item.problem}")
@@ -74,17 +74,18 @@ def gc(
     from storage import SampleStore
 
     opened = SampleStore.open(store, "r" if dry_run else "a")
-    removed, size = [], 0
+    removed, count, size = [], 0, 0
     for item in opened.gc(dry_run, older_than):
-        removed.append(asdict(item))
-        size += item.size
-        if not as_json:
+        count, size = count + 1, size + item.size
+        if as_json:
+            removed.append(asdict(item))
+        else:
             typer.echo(f"{item.kind:9} {item.size:12,} bytes  {item.name}")
     if as_json:
         typer.echo(json.dumps({"dry_run": dry_run, "bytes": size, "removed": removed}))
     else:
         verb = "would remove" if dry_run else "removed"
-        typer.echo(f"{verb} {len(removed)} files and folders, {size:,} bytes")
+        typer.echo(f"{verb} {count} files and folders, {size:,} bytes")
 
 
 @app.command()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from configs.identity import sample_set_id
 from storage import SampleStore
 from tests.flows.test_cli import mistake, run
-from tests.storage.examples import sample_set
+from tests.storage.examples import sample_set, set_id
 
 
 @pytest.fixture
@@ -37,7 +38,34 @@ def test_gc_lists_and_then_removes(store: SampleStore) -> None:
     done = json.loads(run("gc", store.url, "--json").stdout)
     assert [(item["kind"], item["size"]) for item in done["removed"]] == [("arrays", 5)]
     assert run("gc", store.url).stdout == "removed 0 files and folders, 0 bytes\n"
-    assert run("verify", store.url).stdout == "3 sets, 0 problems\n"
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_verify_recomputes_ids(tmp_path: Path, compacted: bool) -> None:
+    """One set's id is what `flawcast generate` would give it, the other's is not."""
+    about = sample_set(1).provenance
+    right = sample_set_id(
+        about.clip_id,
+        (about.window_start, about.past, about.future),
+        (about.source_clip_id, about.source_frame),
+        about.mode,
+        about.weights_id,
+        {"samples": 6},
+    )
+    store = SampleStore.open(tmp_path / "store", "a")
+    settings = json.dumps({"generate": {"samples": 6}, "clips": {}})
+    store.commit(sample_set(1, id=right, settings=settings))
+    if compacted:
+        store.compact()
+    assert run("verify", store.url).stdout == "1 sets, 0 problems\n"
+    store.commit(sample_set(2, settings=settings))
+    store.compact() if compacted else None
+    done = run("verify", store.url)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{set_id(2)}: id: by its provenance it would be set-")
+    assert done.stdout.endswith("2 sets, 1 problems\n")
+    assert store.verify() == []
 
 
 def test_compact_says_what_moved(store: SampleStore) -> None:

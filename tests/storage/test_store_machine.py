@@ -147,7 +147,7 @@ def options(examples: int, steps: int) -> dict[str, Any]:
 
 
 def test_no_order_of_steps_loses_or_doubles_a_set() -> None:
-    run_state_machine_as_test(StoreMachine, **options(6, 15))
+    run_state_machine_as_test(StoreMachine, **options(5, 12))
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_no_order_of_2000_steps_loses_or_doubles_a_set() -> None:
     run_state_machine_as_test(StoreMachine, **options(50, 50))
 
 
-EVERY = [pytest.param(7, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+EVERY = [pytest.param(11, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("stride", EVERY)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from storage import SampleSet, SampleStore
+from configs.errors import StoreError
+from storage import SampleSet, SampleStore, layout
 from tests.storage.examples import sample_set
 
 
@@ -125,3 +126,36 @@ def die_in_a_run(url: str) -> None:
     """Begin a run and be killed in it."""
     with SampleStore.open(url, "a").ledger.run("run-killed", {}, 1):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def tend(url: str, over: Any) -> None:
+    """Compact and collect garbage until an event is set, with a grace age of 2 seconds."""
+    store = SampleStore.open(url, "a")
+    while not over.is_set():
+        store.compact()
+        for _ in store.gc(older_than_hours=2 / 3600):
+            pass
+        over.wait(0.02 if store.compact().moved else 0.3)
+
+
+def commit_killed_at_random(url: str, seeds: list[int], number: int) -> None:
+    """Commit sets in an order of its own, and be killed after a random time."""
+    rng = np.random.default_rng(number)
+    delay = rng.uniform(0.0, 0.15)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    signal.setitimer(signal.ITIMER_REAL, max(delay, 1e-4))
+    commit_all(url, [int(seed) for seed in rng.permutation(seeds)])
+
+
+def commit_in_haste(url: str, seeds: list[int]) -> None:
+    """Commit sets, each within half a second or once more: what is older may be collected."""
+    layout.ATTEMPT_SECONDS = 0.5  # type: ignore[assignment]
+    store = SampleStore.open(url, "a")
+    for seed in seeds:
+        for _ in range(20):
+            try:
+                store.commit(sample_set(seed))
+                break
+            except StoreError as error:
+                if "took longer" not in str(error):
+                    raise
