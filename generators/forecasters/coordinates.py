@@ -35,7 +35,7 @@ class Coordinates(nn.Module):
     "centred" moves the last observed frame to zero, with one scale per dimension from training
     windows: a scale of the window itself would either look at its future or explode where its past
     stands still. "raw" has one origin for all windows. "past_range" maps each window's past to
-    [-1, 1]: what published weights were trained in, without their look at the future.
+    [0, 1]: what published weights were trained in, without their look at the future.
 
     Args:
         features: D.
@@ -71,4 +71,4 @@ class Coordinates(nn.Module):
         if self.kind == "raw":
             return Frame(self.origin, self.scale)
         low, high = past.amin(dim=-2), past.amax(dim=-2)
-        return Frame((low + high) / 2, ((high - low) / 2).clamp_min(RANGE_FLOOR / 2))
+        return Frame(low, (high - low).clamp_min(RANGE_FLOOR))

@@ -156,6 +156,29 @@ class KeypointPredictor:
         drawn = self.forecaster.sample(seen, horizon, samples, generator, scale)[0]
         return frame.restore(drawn)
 
+    def refined(self, **settings: Any) -> "KeypointPredictor":
+        """A GRU-SNF with the weights of this GRU-NF: nothing is trained.
+
+        Args:
+            settings: Of the refinement; see `GRUSNFConfig`.
+
+        Raises:
+            ModelError: If this is no GRU-NF, or a setting asks for other sizes.
+            SettingsError: If a setting is unknown.
+        """
+        if self.name != "gru_nf":
+            raise ModelError(
+                f"forecaster: expected gru_nf to refine as gru_snf, got {self.name}; train gru_nf"
+            )
+        config = {**self.forecaster.config.model_dump(), **settings}
+        kind = self.coordinates.kind
+        predictor = KeypointPredictor("gru_snf", self.features, config, coordinates=kind)
+        for part in ("forecaster", "coordinates"):
+            load_into(getattr(predictor, part), self._state(part), f"{part} of gru_snf")
+        predictor.temperature, predictor.reach = self.temperature, self.reach
+        predictor.history = self.history
+        return predictor
+
     def save(self, folder: Path) -> None:
         """Write `forecaster.safetensors`: weights, scales, and the settings in its header."""
         tensors = {f"forecaster.{key}": value for key, value in self._state("forecaster").items()}
