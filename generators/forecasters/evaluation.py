@@ -1,5 +1,6 @@
 """Cross-validation of forecasters on keypoint series, no group's clips on both sides."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from configs.identity import derive_seed
 from generators.forecasters.predictor import KeypointPredictor
 from generators.forecasters.training import Progress, Recipe
 
+INFERENCE = ("feedback", "metropolis_steps", "metropolis_size")  # settings that train nothing
 HELD_OUT = 5  # one training clip of so many decides when training stops
 
 
@@ -206,7 +208,8 @@ def cross_validate(
 ) -> Iterator[WindowForecast]:
     """Fit every candidate on every fold with every seed, and forecast what was left out.
 
-    A GRU-SNF is not trained where a GRU-NF is listed before it: it takes that one's weights.
+    Candidates that differ in inference alone (GRU-SNF from GRU-NF, or in their feedback) share the
+    weights of the first of them.
 
     Args:
         tracks: All clips.
@@ -225,18 +228,29 @@ def cross_validate(
         for seed in seeds:
             fitted: dict[str, KeypointPredictor] = {}
             for candidate in candidates:
-                if candidate.name == "gru_snf" and "gru_nf" in fitted:
-                    predictor = fitted["gru_nf"].refined(**candidate.config)
+                key = _what_is_trained(candidate)
+                if key in fitted:
+                    settings = {
+                        name: value for name, value in candidate.config.items() if name != "preset"
+                    }
+                    predictor = fitted[key].varied(candidate.name, **settings)
                 else:
                     predictor = fit_candidate(
                         candidate, fold, past, future, seed=seed, recipe=recipe
                     )
-                fitted.setdefault(candidate.name, predictor)
+                    fitted[key] = predictor
                 on_fit(candidate, fold, predictor)
                 if seed == seeds[0] or predictor.forecaster.trains:
                     yield from forecast_windows(
                         predictor, candidate, fold, past, future, samples=samples, seed=seed
                     )
+
+
+def _what_is_trained(candidate: Candidate) -> str:
+    """Equal for candidates whose weights are the same."""
+    name = "gru_nf" if candidate.name == "gru_snf" else candidate.name
+    config = {key: value for key, value in candidate.config.items() if key not in INFERENCE}
+    return json.dumps([name, config], sort_keys=True)
 
 
 def _fold(name: str, tracks: Sequence[Track], groups: set[str]) -> Fold:

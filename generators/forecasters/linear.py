@@ -14,12 +14,12 @@ class LinearConfig(ForecasterConfig):
     Args:
         lags: How many of the last steps it sees.
         horizon: How many frames it predicts at once; longer futures are predicted block by block.
-        ridge: Penalty, in units of the steps' variance times the number of windows.
+        ridge: Penalty, as a share of the variance of all steps it sees.
     """
 
     lags: int = Field(8, ge=1)
     horizon: int = Field(12, ge=1)
-    ridge: float = Field(0.3, gt=0)
+    ridge: float = Field(0.006, gt=0)
 
 
 @FORECASTERS.register("linear")
@@ -60,7 +60,7 @@ class LinearForecaster(Forecaster):
         steps = self._steps(windows[:, :past]).double()
         ways = windows[:, past : past + self.config.horizon] - windows[:, past - 1 : past]
         gram = steps.T @ steps / len(steps)
-        penalty = self.config.ridge * gram.diagonal().mean().clamp_min(1e-12)
+        penalty = self.config.ridge * gram.diagonal().sum().clamp_min(1e-12)
         gram.diagonal().add_(penalty)
         self.weight.copy_(torch.linalg.solve(gram, steps.T @ ways.flatten(1).double() / len(steps)))
 

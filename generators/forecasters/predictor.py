@@ -9,7 +9,7 @@ from torch import Tensor
 
 from configs.errors import ClipError, ModelError
 from configs.identity import derive_seed
-from generators.forecasters.base import build_forecaster
+from generators.forecasters.base import FORECASTERS, build_forecaster
 from generators.forecasters.calibration import fitted_reach, fitted_temperature
 from generators.forecasters.coordinates import Coordinates, Kind
 from generators.forecasters.training import Epoch, Progress, Recipe, Training
@@ -156,25 +156,27 @@ class KeypointPredictor:
         drawn = self.forecaster.sample(seen, horizon, samples, generator, scale)[0]
         return frame.restore(drawn)
 
-    def refined(self, **settings: Any) -> "KeypointPredictor":
-        """A GRU-SNF with the weights of this GRU-NF: nothing is trained.
+    def varied(self, name: str | None = None, **settings: Any) -> "KeypointPredictor":
+        """The same weights, used otherwise: nothing is trained.
 
         Args:
-            settings: Of the refinement; see `GRUSNFConfig`.
+            name: Of the forecaster, if another: "gru_snf" refines the samples of a "gru_nf".
+            settings: Of inference ("feedback", "metropolis_steps").
 
         Raises:
-            ModelError: If this is no GRU-NF, or a setting asks for other sizes.
-            SettingsError: If a setting is unknown.
+            ModelError: If the weights do not fit the other forecaster or setting.
+            SettingsError: If the name or a setting is unknown.
         """
-        if self.name != "gru_nf":
-            raise ModelError(
-                f"forecaster: expected gru_nf to refine as gru_snf, got {self.name}; train gru_nf"
-            )
-        config = {**self.forecaster.config.model_dump(), **settings}
-        kind = self.coordinates.kind
-        predictor = KeypointPredictor("gru_snf", self.features, config, coordinates=kind)
+        name = name or self.name
+        known = FORECASTERS[name].Config.model_fields
+        config = {
+            key: value for key, value in self.forecaster.config.model_dump().items() if key in known
+        }
+        predictor = KeypointPredictor(
+            name, self.features, {**config, **settings}, coordinates=self.coordinates.kind
+        )
         for part in ("forecaster", "coordinates"):
-            load_into(getattr(predictor, part), self._state(part), f"{part} of gru_snf")
+            load_into(getattr(predictor, part), self._state(part), f"{part} of {name}")
         predictor.temperature, predictor.reach = self.temperature, self.reach
         predictor.history = self.history
         return predictor

@@ -7,6 +7,7 @@ import torch
 from configs.errors import ClipError, ModelError
 from generators.forecasters.evaluation import (
     Candidate,
+    Fold,
     Track,
     WindowForecast,
     cross_validate,
@@ -123,8 +124,35 @@ def test_windows_do_not_depend_on_each_other() -> None:
         np.testing.assert_array_equal(samples, both[1][key])
 
 
-def test_only_gru_nf_can_be_refined() -> None:
-    with pytest.raises(ModelError, match="expected gru_nf to refine as gru_snf, got vae"):
-        KeypointPredictor("vae", D, SMALL["vae"]).refined()
-    plain = KeypointPredictor("gru_nf", D, SMALL["gru_nf"])
-    assert plain.refined(metropolis_steps=3).forecaster.config.model_dump()["metropolis_steps"] == 3
+def test_what_differs_in_inference_alone_shares_its_weights() -> None:
+    fits: list[tuple[str, str, torch.Tensor]] = []
+    small = SMALL["gru_nf"]
+    several = [
+        Candidate("own", "gru_nf", small),
+        Candidate("mean", "gru_nf", small | {"feedback": "mean"}),
+        Candidate("refined", "gru_snf", small | {"metropolis_steps": 3}),
+        Candidate("wider", "gru_nf", small | {"hidden": 20}),
+    ]
+
+    def note(candidate: Candidate, fold: Fold, predictor: KeypointPredictor) -> None:
+        weight = predictor.forecaster.state_dict()["condition.weight"]
+        fits.append((fold.name, candidate.label, weight))
+        if candidate.label == "refined":
+            assert predictor.forecaster.config.model_dump()["metropolis_steps"] == 3
+
+    found = list(
+        cross_validate(tracks(), several, PAST, FUTURE, samples=4, recipe=QUICK, on_fit=note)
+    )
+    for fold in ("a", "b", "c"):
+        own, mean, refined, wider = (weight for name, _, weight in fits if name == fold)
+        assert torch.equal(own, mean)
+        assert torch.equal(own, refined)
+        assert wider.shape != own.shape
+    first = {one.label: one.samples for one in found if (one.fold, one.start) == ("b", 0)}
+    assert not np.allclose(first["own"], first["mean"])
+    assert not np.allclose(first["own"], first["refined"])
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ModelError, match="forecaster of gru_snf: the file lacks key"):
+        KeypointPredictor("vae", D, SMALL["vae"]).varied("gru_snf")
