@@ -7,8 +7,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from configs.errors import ModelError, SettingsError
 from configs.registry import Registry
 from configs.settings import validated
+
+PREDICT_SAMPLES = 100
 
 
 class ForecasterConfig(BaseModel):
@@ -27,26 +30,47 @@ class Forecaster(nn.Module, ABC):
 
     Config: ClassVar[type[ForecasterConfig]]
     name: ClassVar[str]
-    trains = True
+    trains = True  # by gradient descent; others are ready after `prepare`
+    stochastic = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
 
     def __init__(self, features: int, config: ForecasterConfig) -> None:
         super().__init__()
         self.features = features
         self.config: ForecasterConfig = config
 
-    def prepare(self, windows: Tensor) -> None:
-        """Take what is needed from the training windows (B, T, D) before the first step."""
-        del windows
+    def prepare(self, windows: Tensor, past: int) -> None:
+        """Take what is needed from the training windows (B, T, D), P = `past`, before any step."""
+        del windows, past
 
     @abstractmethod
-    def loss(self, windows: Tensor) -> Tensor:
-        """Mean training loss per step and dimension of whole windows (B, T, D)."""
+    def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Mean training loss per step and dimension of whole windows (B, T, D).
+
+        Args:
+            windows: What is to be explained.
+            seen: What the model is shown of it, (B, T, D); the windows themselves if not given.
+        """
+
+    @property
+    def noise_size(self) -> int:
+        """How many normal values one step of one path consumes."""
+        return 0
 
     @abstractmethod
-    def predict(self, past: Tensor, horizon: int) -> Tensor:
-        """The single best future: (B, P, D) -> (B, F, D)."""
+    def roll_out(self, past: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+        """Turn base noise into futures, each path by its own noise alone.
 
-    @abstractmethod
+        Args:
+            past: Observed part of the windows, (B, P, D).
+            noise: Standard normal, (B, N, F, `noise_size`).
+            temperature: Factor of the noise.
+
+        Returns:
+            Futures, (B, N, F, D).
+        """
+
+    @torch.no_grad()
     def sample(
         self,
         past: Tensor,
@@ -55,7 +79,7 @@ class Forecaster(nn.Module, ABC):
         generator: torch.Generator,
         temperature: float = 1.0,
     ) -> Tensor:
-        """Draw futures: (B, P, D) -> (B, N, F, D).
+        """Draw futures that differ only in the noise: (B, P, D) -> (B, N, F, D).
 
         Args:
             past: Observed part of the windows.
@@ -63,7 +87,31 @@ class Forecaster(nn.Module, ABC):
             samples: N.
             generator: Source of all randomness, on the CPU.
             temperature: Factor of the base noise.
+
+        Raises:
+            ModelError: If the forecaster knows a single future only.
         """
+        if not self.stochastic:
+            raise ModelError(
+                f"forecaster {self.name}: expected one that draws samples, this one knows a single "
+                "future; use predict, or train vae, nf, vrnn or gru_nf"
+            )
+        shape = (len(past), samples, horizon, self.noise_size)
+        noise = torch.randn(shape, generator=generator).to(past)
+        return self.roll_out(past, noise, temperature)
+
+    @torch.no_grad()
+    def predict(self, past: Tensor, horizon: int, temperature: float = 1.0) -> Tensor:
+        """The single best future: (B, P, D) -> (B, F, D).
+
+        Of a stochastic forecaster the median of 100 samples in every frame and dimension, drawn
+        from a fixed seed: the best guess under the absolute error, smoother than any sample.
+        """
+        if not self.stochastic:
+            return self.roll_out(past, past.new_zeros(len(past), 1, horizon, 0))[:, 0]
+        generator = torch.Generator().manual_seed(0)
+        drawn = self.sample(past, horizon, PREDICT_SAMPLES, generator, temperature)
+        return drawn.median(dim=1).values
 
 
 FORECASTERS: Registry[type[Forecaster]] = Registry("forecaster", "generators.forecasters")
@@ -72,8 +120,32 @@ FORECASTERS: Registry[type[Forecaster]] = Registry("forecaster", "generators.for
 def build_forecaster(name: str, features: int, config: dict[str, Any]) -> Forecaster:
     """Make a forecaster for keypoint vectors of length D = `features`.
 
+    Args:
+        name: A registered name.
+        features: D.
+        config: The forecaster's settings; "preset" may name published sizes, which the other
+            keys override.
+
     Raises:
         SettingsError: If the name is unknown or the configuration does not fit.
     """
     kind = FORECASTERS[name]
-    return kind(features, validated(kind.Config, config, f"forecaster {name}"))
+    return kind(features, validated(kind.Config, with_preset(kind, config), f"forecaster {name}"))
+
+
+def with_preset(kind: type[Forecaster], config: dict[str, Any]) -> dict[str, Any]:
+    """Replace the key "preset" by the sizes that it names.
+
+    Raises:
+        SettingsError: If the forecaster has no such preset.
+    """
+    config = dict(config)
+    name = config.pop("preset", None)
+    if name is None:
+        return config
+    if name not in kind.presets:
+        known = ", ".join(sorted(kind.presets)) or "none"
+        raise SettingsError(
+            f"forecaster {kind.name}: preset: expected one of {known}; got {name!r}"
+        )
+    return {**kind.presets[name], **config}

@@ -1,42 +1,46 @@
 """GRU-NF: a recurrent state that conditions a normalising flow over the next step."""
 
-from typing import Literal
+from typing import Any, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from generators.forecasters.base import FORECASTERS, Forecaster, ForecasterConfig
+from generators.forecasters.base import FORECASTERS
 from generators.forecasters.realnvp import ConditionalRealNVP
-
-STEP_FLOOR = 1e-3  # of a dimension's scale: the least that a step's scale may be
-PREDICT_SAMPLES = 100
+from generators.forecasters.stepped import SteppedConfig, SteppedForecaster
 
 
-class GRUNFConfig(ForecasterConfig):
-    """Sizes and coordinates; the defaults fit small data on a CPU.
+class GRUNFConfig(SteppedConfig):
+    """Sizes; the defaults fit small data on a CPU.
 
-    The paper's: hidden 512 to 2048, gru_layers 3, blocks 12, flow_hidden 2048, flow_layers 5.
+    Args:
+        hidden: Units of each recurrent layer.
+        gru_layers: Recurrent layers.
+        condition: Length of what the flow is told of the state.
+        blocks: Coupling layers of the flow.
+        flow_hidden: Units of each layer of the flow's nets.
+        flow_layers: Fully connected layers of each of the flow's nets.
+        batch_norm: Whether batch norm layers follow the couplings.
+        dropout: Share of the state that the flow is not told, while training.
     """
 
-    hidden: int = Field(192, ge=1)
-    gru_layers: int = Field(2, ge=1)
-    condition: int = Field(64, ge=1)
-    blocks: int = Field(6, ge=1)
-    flow_hidden: int = Field(96, ge=1)
+    hidden: int = Field(96, ge=1)
+    gru_layers: int = Field(1, ge=1)
+    condition: int = Field(48, ge=1)
+    blocks: int = Field(4, ge=1)
+    flow_hidden: int = Field(64, ge=1)
     flow_layers: int = Field(3, ge=2)
     batch_norm: bool = True
-    target: Literal["increments", "positions"] = "increments"
-    feedback: Literal["own", "mean"] = "own"
+    dropout: float = Field(0.2, ge=0, lt=1)
 
 
 @FORECASTERS.register("gru_nf")
-class GRUNFForecaster(Forecaster):
+class GRUNFForecaster(SteppedForecaster):
     """GRU whose state conditions a RealNVP flow over the next keypoint vector or its increment.
 
     The flow gives p(x[t+1] | h[t]) exactly: training maximises it, sampling inverts it. The state
     sees positions centred on the last observed frame, and increments; the flow sees increments
-    x[t+1] - x[t].
+    x[t+1] - x[t], whitened.
     `feedback="mean"` feeds all trajectories the mean of the samples, as the paper's public code
     does; the paper's text feeds each its own sample.
 
@@ -47,14 +51,31 @@ class GRUNFForecaster(Forecaster):
 
     Config = GRUNFConfig
     name = "gru_nf"
-    step_scale: Tensor
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {
+            "hidden": 1024,
+            "gru_layers": 3,
+            "condition": 200,
+            "blocks": 12,
+            "flow_hidden": 2048,
+            "flow_layers": 5,
+        },
+        "authors": {
+            "hidden": 512,
+            "gru_layers": 3,
+            "condition": 200,
+            "blocks": 5,
+            "flow_hidden": 512,
+            "flow_layers": 5,
+        },
+    }
 
     def __init__(self, features: int, config: GRUNFConfig) -> None:
         super().__init__(features, config)
         self.config: GRUNFConfig = config
-        inputs = features * (2 if config.target == "increments" else 1)
-        self.gru = nn.GRU(inputs, config.hidden, config.gru_layers, batch_first=True)
+        self.gru = nn.GRU(self.inputs, config.hidden, config.gru_layers, batch_first=True)
         self.condition = nn.Linear(config.hidden, config.condition)
+        self.dropout = nn.Dropout(config.dropout)
         self.flow = ConditionalRealNVP(
             features,
             config.condition,
@@ -63,71 +84,33 @@ class GRUNFForecaster(Forecaster):
             config.blocks,
             config.batch_norm,
         )
-        self.register_buffer("step_scale", torch.ones(features))
 
-    def prepare(self, windows: Tensor) -> None:
-        """Scale increments to unit variance over the training windows (B, T, D)."""
-        if self.config.target == "increments":
-            steps = windows.diff(dim=1).square().mean(dim=(0, 1)).sqrt()
-            self.step_scale.copy_(steps.clamp_min(STEP_FLOOR))
+    def log_prob(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Teacher-forced log-density of every frame but the first: (B, T, D) -> (B, T - 1)."""
+        shown = windows if seen is None else seen
+        states, _ = self.gru(self.seen(shown[:, :-1]))
+        condition = self.condition(self.dropout(states))
+        return self.flow.log_prob(self.modelled(windows), condition) + self.log_volume()
 
-    def log_prob(self, windows: Tensor) -> Tensor:
-        """Teacher-forced log-density of every step but the first: (B, T, D) -> (B, T - 1)."""
-        states, _ = self.gru(self._seen(windows[:, :-1]))
-        steps = windows.diff(dim=1) if self.config.target == "increments" else windows[:, 1:]
-        return self.flow.log_prob(steps / self.step_scale, self.condition(states))
-
-    def loss(self, windows: Tensor) -> Tensor:
+    def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
         """Mean negative log-likelihood per step and dimension of windows (B, T, D)."""
-        return -self.log_prob(windows).mean() / self.features
+        return -self.log_prob(windows, seen).mean() / self.features
 
-    @torch.no_grad()
-    def predict(self, past: Tensor, horizon: int) -> Tensor:
-        """The mean of 100 samples, drawn from a fixed seed: (B, P, D) -> (B, F, D).
+    @property
+    def noise_size(self) -> int:
+        """The base vector of the flow."""
+        return self.features
 
-        The mean is the best single future for the squared error; it is smoother than any sample.
-        """
-        generator = torch.Generator().manual_seed(0)
-        return self.sample(past, horizon, PREDICT_SAMPLES, generator).mean(dim=1)
+    def start(self, past: Tensor) -> Tensor:
+        """State after the observed frames: (B, P, D) -> (layers, B, hidden)."""
+        state: Tensor = self.gru(self.seen(past))[1]
+        return state
 
-    @torch.no_grad()
-    def sample(
-        self,
-        past: Tensor,
-        horizon: int,
-        samples: int,
-        generator: torch.Generator,
-        temperature: float = 1.0,
-    ) -> Tensor:
-        """Draw futures that differ only in the noise: (B, P, D) -> (B, N, F, D)."""
-        shape = (len(past), samples, horizon, self.features)
-        noise = torch.randn(shape, generator=generator).to(past)
-        return self.roll_out(past, temperature * noise)
+    def draw(self, state: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, None]:
+        """Invert the flow: (layers, B, hidden), (B, D) -> (B, D)."""
+        return self.flow.inverse(temperature * noise, self.condition(state[-1])), None
 
-    @torch.no_grad()
-    def roll_out(self, past: Tensor, noise: Tensor) -> Tensor:
-        """Turn base noise into futures: (B, P, D), (B, N, F, D) -> (B, N, F, D)."""
-        batch, samples, horizon, _ = noise.shape
-        _, state = self.gru(self._seen(past))  # (layers, B, hidden)
-        state = state.repeat_interleave(samples, dim=1)
-        before = past[:, -1].repeat_interleave(samples, dim=0)  # (B*N, D)
-        futures = []
-        for step in range(horizon):
-            condition = self.condition(state[-1])
-            drawn = self.flow.inverse(noise[:, :, step].flatten(0, 1), condition) * self.step_scale
-            position = before + drawn if self.config.target == "increments" else drawn
-            futures.append(position)
-            fed = position
-            if self.config.feedback == "mean":
-                mean = position.unflatten(0, (batch, samples)).mean(dim=1)
-                fed = mean.repeat_interleave(samples, dim=0)
-            _, state = self.gru(self._seen(torch.stack([before, fed], dim=1))[:, 1:], state)
-            before = fed
-        return torch.stack(futures, dim=1).unflatten(0, (batch, samples))
-
-    def _seen(self, series: Tensor) -> Tensor:
-        """What the state is fed: positions, and how they got there, (B, T, D or 2 D)."""
-        if self.config.target == "positions":
-            return series
-        steps = series.diff(dim=1, prepend=series[:, :1]) / self.step_scale
-        return torch.cat([series, steps], dim=-1)
+    def advance(self, state: Tensor, seen: Tensor, extra: None) -> Tensor:
+        """Feed one frame, (B, `inputs`), to the state."""
+        following: Tensor = self.gru(seen[:, None], state)[1]
+        return following

@@ -1,10 +1,6 @@
 """Keypoint series in, futures out, all in raw keypoint units: fit, predict, sample, save, load."""
 
-import copy
-import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +9,15 @@ from torch import Tensor
 
 from configs.errors import ClipError, ModelError
 from configs.identity import derive_seed
-from generators.forecasters.base import build_forecaster
-from generators.forecasters.coordinates import Coordinates
+from generators.forecasters.base import FORECASTERS, build_forecaster
+from generators.forecasters.calibration import fitted_reach, fitted_temperature
+from generators.forecasters.coordinates import Coordinates, Kind
+from generators.forecasters.training import Epoch, Progress, Recipe, Training
 from generators.weights import load_into, read_weights, write_weights
 
 FILE = "forecaster.safetensors"
-BATCH = 32
-LEARNING_RATE = 2e-3
-WEIGHT_DECAY = 1e-4
-CLIP_NORM = 1.0
-INPUT_NOISE = 0.01  # of a dimension's scale, added to training windows
-GAINS = (0.7, 1.3)  # motion of a training window is scaled by a random factor of this range
-PATIENCE = 20  # epochs without a better held-out loss
-TEMPERATURES = (0.7, 1.5)  # within which the base noise is scaled so that samples move enough
-CALIBRATION_WINDOWS, CALIBRATION_SAMPLES, BISECTIONS = 64, 32, 8
-
-Progress = Callable[[int, float, float], None]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Mean losses of one epoch, per step and dimension."""
-
-    train: float
-    held_out: float
+# What files that do not say otherwise were written with.
+FIRST_FORMAT: dict[str, dict[str, Any]] = {"gru_nf": {"whiten": False, "dropout": 0.0}}
 
 
 class KeypointPredictor:
@@ -45,19 +26,30 @@ class KeypointPredictor:
     Args:
         name: Of the forecaster.
         features: D, the length of one keypoint vector.
-        config: The forecaster's own settings.
+        config: The forecaster's own settings; "preset" may name published sizes.
+        coordinates: Kind of the coordinates; "centred" unless published weights need others.
+        seed: Of the initial weights, until `fit` draws them again from its own.
 
     Raises:
         SettingsError: If the name is unknown or the settings do not fit.
     """
 
-    def __init__(self, name: str, features: int, config: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        features: int,
+        config: dict[str, Any] | None = None,
+        *,
+        coordinates: Kind = "centred",
+        seed: int = 0,
+    ) -> None:
         self.name, self.features = name, features
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             self.forecaster = build_forecaster(name, features, config or {}).eval()
-        self.coordinates = Coordinates(features)
+        self.coordinates = Coordinates(features, coordinates)
         self.temperature = 1.0
+        self.reach = 1.0
         self.history: list[Epoch] = []
 
     def fit(
@@ -70,7 +62,9 @@ class KeypointPredictor:
         seed: int = 0,
         epochs: int = 60,
         seconds: float | None = None,
+        recipe: Recipe | None = None,
         progress: Progress = lambda epoch, train, held_out: None,
+        checkpoint: Path | None = None,
     ) -> list[Epoch]:
         """Fit to keypoint series; the epoch with the best held-out loss is kept.
 
@@ -79,41 +73,60 @@ class KeypointPredictor:
             past: P.
             future: F.
             validation: Keypoints of held-out clips; without any, the training loss decides.
-            seed: Decides order, noise and gains.
+            seed: Decides initial weights, order, noise, gains and dropout.
             epochs: At most so many passes over the windows.
             seconds: No new epoch begins after so long; None for no limit.
+            recipe: All of it in one: replaces `epochs` and `seconds`.
             progress: Called after every epoch with its number, training and held-out loss.
+            checkpoint: A file to go on from, if it holds the same training; see `Training.run`.
 
         Returns:
             The losses of all epochs.
 
         Raises:
             ClipError: If no series is as long as past + future.
-            ModelError: If the series have another length D, or the loss stops being finite.
+            ModelError: If the series have another length D, or the loss stops being finite or
+                runs away.
         """
-        windows = self._windows(series, past, past + future)
+        windows = self._windows(series, past + future)
         if not windows:
             raise ClipError(
                 f"forecaster: expected a clip of at least past + future = {past + future} frames, "
                 "found none; lower past and future or use longer clips"
             )
+        if not all(window.isfinite().all() for window in windows):
+            raise ModelError(
+                "forecaster: the keypoints are not finite; check the clips for frozen or broken "
+                "parts, or train the motion model again"
+            )
         self.coordinates.fit(windows, past)
         train = self._standardise(windows, past)
-        held_out = self._standardise(self._windows(validation, past, past + future), past)
-        self.forecaster.prepare(train)
+        held_out = self._standardise(self._windows(validation, past + future), past)
+        watched = held_out if len(held_out) else train
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "forecaster weights"))
+            self.forecaster = type(self.forecaster)(self.features, self.forecaster.config).eval()
+        self.forecaster.prepare(train, past)
         if self.forecaster.trains:
-            watched = held_out if len(held_out) else train
-            self._optimise(train, watched, seed, epochs, seconds, progress)
-            self._calibrate(watched, past)
+            plan = recipe or Recipe(epochs=epochs, seconds=seconds)
+            training = Training(self.forecaster, train, watched, past, seed, plan)
+            self.history = training.run(progress, checkpoint)
+        if self.forecaster.stochastic:
+            self.temperature = fitted_temperature(self.forecaster, watched, past)
+        self.reach = fitted_reach(self._best, watched, past) if len(held_out) else 1.0
         return self.history
 
     @torch.no_grad()
     def predict(self, past: Tensor, horizon: int) -> Tensor:
-        """The single best future: (P, D) -> (F, D), raw units."""
+        """The single best future: (P, D) -> (F, D), raw units.
+
+        The forecaster's own best future (of a stochastic one, the median of 100 samples), followed
+        for that share of the way from the last frame that was best on held-out clips.
+        """
         self._check(past)
-        origin = past[-1]
-        future = self.forecaster.predict(self.coordinates(past, origin)[None], horizon)[0]
-        return self.coordinates.inverse(future, origin)
+        frame = self.coordinates.frame(past)
+        future = self._best(frame.standardise(past)[None], horizon)[0]
+        return past[-1] + self.reach * (frame.restore(future) - past[-1])
 
     @torch.no_grad()
     def sample(
@@ -134,14 +147,39 @@ class KeypointPredictor:
             temperature: Factor of the base noise; 1 is what the fit was calibrated to.
 
         Raises:
-            ModelError: If D is another than the forecaster's.
+            ModelError: If D is another than the forecaster's, or it draws no samples.
         """
         self._check(past)
-        origin = past[-1]
-        seen = self.coordinates(past, origin)[None]
+        frame = self.coordinates.frame(past)
+        seen = frame.standardise(past)[None]
         scale = temperature * self.temperature
         drawn = self.forecaster.sample(seen, horizon, samples, generator, scale)[0]
-        return self.coordinates.inverse(drawn, origin)
+        return frame.restore(drawn)
+
+    def varied(self, name: str | None = None, **settings: Any) -> "KeypointPredictor":
+        """The same weights, used otherwise: nothing is trained.
+
+        Args:
+            name: Of the forecaster, if another: "gru_snf" refines the samples of a "gru_nf".
+            settings: Of inference ("feedback", "metropolis_steps").
+
+        Raises:
+            ModelError: If the weights do not fit the other forecaster or setting.
+            SettingsError: If the name or a setting is unknown.
+        """
+        name = name or self.name
+        known = FORECASTERS[name].Config.model_fields
+        config = {
+            key: value for key, value in self.forecaster.config.model_dump().items() if key in known
+        }
+        predictor = KeypointPredictor(
+            name, self.features, {**config, **settings}, coordinates=self.coordinates.kind
+        )
+        for part in ("forecaster", "coordinates"):
+            load_into(getattr(predictor, part), self._state(part), f"{part} of {name}")
+        predictor.temperature, predictor.reach = self.temperature, self.reach
+        predictor.history = self.history
+        return predictor
 
     def save(self, folder: Path) -> None:
         """Write `forecaster.safetensors`: weights, scales, and the settings in its header."""
@@ -153,7 +191,9 @@ class KeypointPredictor:
             "forecaster": self.name,
             "features": self.features,
             "config": self.forecaster.config.model_dump(mode="json"),
+            "coordinates": self.coordinates.kind,
             "temperature": self.temperature,
+            "reach": self.reach,
         }
         write_weights(folder / FILE, tensors, header)
 
@@ -174,8 +214,12 @@ class KeypointPredictor:
                 f"model: expected a forecaster in {folder / FILE}, its header lacks {missing}; "
                 "train it again"
             ) from None
-        predictor = KeypointPredictor(name, features, config)
+        if "coordinates" not in header:
+            config = {**FIRST_FORMAT.get(name, {}), **config}
+        kind = header.get("coordinates", "centred")
+        predictor = KeypointPredictor(name, features, config, coordinates=kind)
         predictor.temperature = float(temperature)
+        predictor.reach = float(header.get("reach", 1.0))
         for part in ("forecaster", "coordinates"):
             own = {
                 key.removeprefix(f"{part}."): value
@@ -198,7 +242,11 @@ class KeypointPredictor:
                 f"{self.features}, got {past.shape[-1]}; use the backbone of the same model"
             )
 
-    def _windows(self, series: Sequence[Tensor], past: int, length: int) -> list[Tensor]:
+    def _best(self, past: Tensor, horizon: int) -> Tensor:
+        """The forecaster's single future, standardised: (B, P, D) -> (B, F, D)."""
+        return self.forecaster.predict(past, horizon, self.temperature)
+
+    def _windows(self, series: Sequence[Tensor], length: int) -> list[Tensor]:
         """All windows of a length, one frame apart."""
         for track in series:
             self._check(track)
@@ -209,100 +257,8 @@ class KeypointPredictor:
         ]
 
     def _standardise(self, windows: Sequence[Tensor], past: int) -> Tensor:
-        """Windows around their last observed frames: (B, T, D)."""
+        """Windows in the forecaster's coordinates: (B, T, D)."""
         if not windows:
             return torch.empty(0, 0, self.features)
         stacked = torch.stack(list(windows))
-        standard: Tensor = self.coordinates(stacked, stacked[:, past - 1])
-        return standard
-
-    def _optimise(
-        self,
-        train: Tensor,
-        watched: Tensor,
-        seed: int,
-        epochs: int,
-        seconds: float | None,
-        progress: Progress,
-    ) -> None:
-        """Stochastic gradient descent with early stopping; ends with the best epoch's weights."""
-        generator = torch.Generator().manual_seed(derive_seed(seed, "forecaster"))
-        optimiser = torch.optim.AdamW(
-            self.forecaster.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
-        )
-        best, best_state = math.inf, copy.deepcopy(self.forecaster.state_dict())
-        since, began = 0, time.monotonic()
-        for number in range(1, epochs + 1):
-            epoch = Epoch(
-                self._one_epoch(train, optimiser, generator), self._held_out_loss(watched)
-            )
-            self.history.append(epoch)
-            progress(number, epoch.train, epoch.held_out)
-            since += 1
-            if epoch.held_out < best:
-                best, since = epoch.held_out, 0
-                best_state = copy.deepcopy(self.forecaster.state_dict())
-            if since >= PATIENCE or (seconds is not None and time.monotonic() - began > seconds):
-                break
-        if not math.isfinite(best):
-            raise ModelError(
-                "forecaster: no epoch had a finite held-out loss; check the held-out clips for "
-                "frozen or broken parts, or use a smaller flow (forecaster.config.blocks)"
-            )
-        self.forecaster.load_state_dict(best_state)
-
-    def _one_epoch(
-        self, train: Tensor, optimiser: torch.optim.Optimizer, generator: torch.Generator
-    ) -> float:
-        """Pass over all windows once, in random order, augmented; returns the mean loss."""
-        self.forecaster.train()
-        losses = []
-        for rows in torch.randperm(len(train), generator=generator).split(BATCH):
-            batch = train[rows]
-            gain = torch.empty(len(batch), 1, 1).uniform_(*GAINS, generator=generator)
-            noise = torch.randn(batch.shape, generator=generator)
-            loss = self.forecaster.loss(gain * batch + INPUT_NOISE * noise)
-            if not torch.isfinite(loss):
-                raise ModelError(
-                    "forecaster: the loss is not finite; check the clips for frozen or broken "
-                    "parts, or use a smaller flow (forecaster.config.blocks)"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.forecaster.parameters(), CLIP_NORM)
-            optimiser.step()
-            losses.append(loss.item())
-        self.forecaster.eval()
-        return sum(losses) / len(losses)
-
-    @torch.no_grad()
-    def _calibrate(self, watched: Tensor, past: int) -> None:
-        """Scale the base noise so that samples move as much as held-out clips do.
-
-        Fitted by likelihood, a small model on little data draws futures that are too calm; the
-        temperature at which their mean displacement from frame to frame equals the truth's also
-        scores better (energy score) than 1 does.
-        """
-        rows = torch.linspace(0, len(watched) - 1, min(CALIBRATION_WINDOWS, len(watched))).long()
-        windows = watched[rows]
-        truth = windows[:, past - 1 :].diff(dim=1).abs().mean()
-        low, high = TEMPERATURES
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            generator = torch.Generator().manual_seed(0)
-            drawn = self.forecaster.sample(
-                windows[:, :past],
-                windows.shape[1] - past,
-                CALIBRATION_SAMPLES,
-                generator,
-                middle,
-            )
-            calm = drawn.diff(dim=2).abs().mean() < truth
-            low, high = (middle, high) if calm else (low, middle)
-        self.temperature = round((low + high) / 2, 3)
-
-    @torch.no_grad()
-    def _held_out_loss(self, watched: Tensor) -> float:
-        """Mean loss of windows that are not trained on."""
-        losses = [self.forecaster.loss(batch).item() * len(batch) for batch in watched.split(256)]
-        return sum(losses) / len(watched)
+        return self.coordinates.frame(stacked[:, :past]).standardise(stacked)

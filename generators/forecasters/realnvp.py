@@ -149,10 +149,14 @@ class ConditionalRealNVP(nn.Module):
     def inverse(self, latent: Tensor, condition: Tensor) -> Tensor:
         """Latent to data: (..., D), (..., C) -> (..., D)."""
         for index in reversed(range(len(self.coupling))):
-            if self.batchnorm:
-                latent = _inverse(self.batchnorm[index])(latent)
-            latent = _inverse(self.coupling[index])(latent, condition)
+            latent = self.inverse_block(index, latent, condition)
         return latent
+
+    def inverse_block(self, index: int, latent: Tensor, condition: Tensor) -> Tensor:
+        """Undo one coupling and its batch norm layer: (..., D), (..., C) -> (..., D)."""
+        if self.batchnorm:
+            latent = _inverse(self.batchnorm[index])(latent)
+        return _inverse(self.coupling[index])(latent, condition)
 
     def log_prob(self, values: Tensor, condition: Tensor) -> Tensor:
         """Exact log-density under a standard normal base: (..., D), (..., C) -> (...)."""

@@ -7,6 +7,13 @@ from selection.metrics.apd import (
 )
 from selection.metrics.base import METRICS, Metric
 from selection.metrics.coherence import sample_coherence, temporal_coherence
+from selection.metrics.jedi import (
+    JEDI_FEATURES,
+    FeatureDistance,
+    feature_distance,
+    jedi,
+    polynomial_mmd,
+)
 from selection.metrics.mae import mae
 from selection.metrics.ratio import (
     RatioBounds,
@@ -17,13 +24,18 @@ from selection.metrics.ratio import (
 from selection.metrics.ssim import ssim
 
 __all__ = [
+    "JEDI_FEATURES",
     "METRICS",
+    "FeatureDistance",
     "Metric",
     "RatioBounds",
     "StandardisedRatio",
     "average_pairwise_displacement",
+    "feature_distance",
+    "jedi",
     "mae",
     "pairwise_displacements",
+    "polynomial_mmd",
     "ratio_bounds",
     "sample_coherence",
     "sample_diversity",

@@ -1,0 +1,13 @@
+"""Features of whole videos, for distances between sets of them."""
+
+from generators.video_features.pixel_features import FILTERED, filtered_features
+from generators.video_features.vjepa import VJEPA, AttentiveProbe, VJEPAEncoder, VJEPASizes
+
+__all__ = [
+    "FILTERED",
+    "VJEPA",
+    "AttentiveProbe",
+    "VJEPAEncoder",
+    "VJEPASizes",
+    "filtered_features",
+]
