@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from storage import SampleSet
 
@@ -70,8 +72,16 @@ class _Inbox:
 
 @contextmanager
 def inbox(name: str) -> Iterator["Inbox"]:
-    """Open the inbox of a run, in the process that shows its progress."""
-    actor: Any = ray.remote(_Inbox).options(name=name, namespace=NAMESPACE, num_cpus=0).remote()
+    """Open the inbox of a run, in the process that shows its progress.
+
+    Its actor lives on that process's own node: another one may be lost.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor: Any = (
+        ray.remote(_Inbox)
+        .options(name=name, namespace=NAMESPACE, num_cpus=0, scheduling_strategy=here)
+        .remote()
+    )
     try:
         yield Inbox(actor)
     finally:
@@ -86,8 +96,14 @@ class Inbox:
         self._actor = actor
 
     def drain(self) -> list[Event]:
-        """Fetch what has arrived since the last call."""
-        return list(ray.get(self._actor.drain.remote()))
+        """Fetch what has arrived since the last call; nothing where the actor is lost.
+
+        Progress is a courtesy: the store knows what was made.
+        """
+        try:
+            return list(ray.get(self._actor.drain.remote()))
+        except RayActorError:
+            return []
 
 
 class Outbox:

@@ -16,7 +16,8 @@ from storage import SampleStore
 
 FLAWCAST = Path(sys.executable).with_name("flawcast")
 RAY = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
-NODE = ("--num-cpus", "1", "--object-store-memory", str(80 * 2**20))
+HOST = "127.0.0.2"  # for 127.0.0.1 Ray takes the machine's outer address
+NODE = ("--num-cpus", "1", "--object-store-memory", str(80 * 2**20), "--node-ip-address", HOST)
 
 
 @contextmanager
@@ -40,25 +41,25 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Address of a head, and a second node; one core each."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # the same for nodes and drivers
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+        free.bind((HOST, 0))
+        address = f"{HOST}:{free.getsockname()[1]}"
     with (
         run_folder() as folder,
         node(
             "--head",
             "--port",
             address.split(":")[1],
-            "--node-ip-address=127.0.0.1",
             "--include-dashboard=false",
             "--temp-dir",
             str(folder / "ray"),
         ),
     ):
         wait_for_nodes(address, 1)
-        with node("--address", address, "--node-ip-address=127.0.0.1") as second:
+        with node("--address", address) as second:
             wait_for_nodes(address, 2)
             yield address, second
 
