@@ -129,6 +129,7 @@ def _named(catalogue: Catalogue, manifest: Manifest, prefix: str) -> dict[str, s
     named: dict[str, str] = {}
     for part in manifest.parts:
         try:
+            catalogue.parts.trust(part)
             for batch in catalogue.parts.batches(part, "sets", ["set_id", "arrays"]):
                 chosen = batch.filter(pc.starts_with(batch["set_id"], prefix)).to_pydict()
                 named |= dict(zip(chosen["set_id"], chosen["arrays"], strict=True))

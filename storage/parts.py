@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from configs.errors import StoreError
 from storage.manifest import Part
-from storage.place import LocalPlace, Place
+from storage.place import LocalPlace, Place, file_sha256
 from storage.schema import COMMITS, SAMPLES
 
 SETS_PER_GROUP, SAMPLES_PER_GROUP = 1000, 10_000  # read at once to find one set
@@ -29,10 +29,11 @@ class PartReader:
         self.place = place
         self._files: dict[str, pq.ParquetFile] = {}
         self._ids: dict[str, pa.ChunkedArray] = {}
+        self._trusted: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Each process opens the files itself."""
-        return {"place": self.place, "_files": {}, "_ids": {}}
+        return {"place": self.place, "_files": {}, "_ids": {}, "_trusted": set()}
 
     def forget(self, *named: Part) -> None:
         """Close all files but those of the named parts."""
@@ -40,6 +41,20 @@ class PartReader:
         for kept in (self._files, self._ids):
             for name in [name for name in kept if name not in wanted]:
                 kept.pop(name, None)
+
+    def trust(self, part: Part) -> None:
+        """Compare the file of the sets' rows with its checksum, once.
+
+        Raises:
+            StoreError: If it is damaged or missing.
+        """
+        if part.name in self._trusted:
+            return
+        with _readable(part.sets):
+            sound = file_sha256(self.place, part.sets) == part.sets_sha256
+        if not sound:
+            raise StoreError(f"{part.sets}: the bytes are not those that were written")
+        self._trusted.add(part.name)
 
     def ids(self, part: Part) -> pa.ChunkedArray:
         """Ids of a part's sets, in its order."""
@@ -110,7 +125,7 @@ class PartReader:
         """An open file, which must have exactly these columns."""
         if name not in self._files:
             with _readable(name):
-                file = pq.ParquetFile(self.place.open(name))
+                file = pq.ParquetFile(self.place.open(name), page_checksum_verification=True)
                 if not file.schema_arrow.equals(schema):
                     raise StoreError(f"{name}: expected the columns of a flawcast store")
             self._files[name] = file

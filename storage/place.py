@@ -1,5 +1,6 @@
 """Where a store's files are: the few steps that a local folder and an object store both have."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -16,6 +17,8 @@ import pyarrow as pa
 
 from configs.errors import StoreError
 from storage import files
+
+BLOCK = 1 << 20  # bytes of a file that are hashed at once
 
 
 class UnsettledError(OSError):
@@ -191,6 +194,19 @@ class LocalPlace(Place):
         for path in absent:
             path.mkdir(parents=True, exist_ok=True)
             files.sync(path.parent)
+
+
+def file_sha256(place: Place, name: str) -> str:
+    """SHA-256 of a file's bytes (64 hexadecimal digits).
+
+    Raises:
+        OSError: If it is absent or cannot be read.
+    """
+    digest = hashlib.sha256()
+    with place.open(name) as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def open_place(url: str | Path) -> Place:

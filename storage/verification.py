@@ -1,6 +1,5 @@
 """Reading everything that is committed and naming what is damaged, one set after the other."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +15,11 @@ from storage.arrays import open_array, read_array
 from storage.catalogue import Catalogue
 from storage.layout import SETS, array_folder
 from storage.manifest import Part
-from storage.place import Place
+from storage.place import Place, file_sha256
 from storage.rows import check_row, check_samples
 from storage.schema import ARRAYS, SET_ID
 
 PORTION = 1000  # sets whose names are in memory at once
-BLOCK = 1 << 20  # bytes of a file that are hashed at once
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _of_part(catalogue: Catalogue, part: Part, ids: bool) -> Iterator[StoreProbl
     """Problems of a part's files and of the sets in it, whose rows and samples are in one order."""
     for name, wanted in ((part.sets, part.sets_sha256), (part.samples, part.samples_sha256)):
         try:
-            sound = _file_sha256(catalogue.place, name) == wanted
+            sound = file_sha256(catalogue.place, name) == wanted
         except OSError as error:
             if part not in catalogue.manifest().parts:  # merged into another in the meantime
                 return
@@ -160,12 +158,3 @@ def _rows(catalogue: Catalogue, part: Part, kind: str) -> Iterator[dict[str, Any
     for table in catalogue.parts.batches(part, kind):
         for batch in table.to_batches(max_chunksize=PORTION):
             yield from pa.Table.from_batches([batch]).to_pylist()
-
-
-def _file_sha256(place: Place, name: str) -> str:
-    """SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with place.open(name) as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
