@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from configs.errors import ModelError
+from configs.feature_names import JEDI_FEATURES
 from generators.video_features.transformer import AttentiveProbe, VJEPAEncoder, VJEPASizes
 from generators.weights import load_into
 
@@ -37,6 +38,7 @@ class VJEPA(nn.Module):
         projected: bool = True,
     ) -> None:
         super().__init__()
+        self.projected = projected
         with torch.device("meta"):  # 632 M parameters need no initial values
             self.encoder = VJEPAEncoder(sizes)
             self.probe = AttentiveProbe(sizes, projected=projected)
@@ -49,6 +51,15 @@ class VJEPA(nn.Module):
             module.to_empty(device="cpu")
             load_into(module, state, f"V-JEPA {part} {path}")
         self.eval().requires_grad_(False)
+
+    @property
+    def described_as(self) -> str:
+        """What the features are, for tables: only the published model's are JEDi's."""
+        if self.encoder.sizes == PUBLISHED and self.projected:
+            return JEDI_FEATURES
+        sizes = self.encoder.sizes
+        pooling = "projected" if self.projected else "unprojected"
+        return f"v-jepa of width {sizes.width} and depth {sizes.depth}, {pooling} probe"
 
     @torch.no_grad()
     def forward(self, clips: Tensor) -> Tensor:
