@@ -10,6 +10,7 @@ from generators.forecasters.base import Forecaster, ForecasterConfig
 
 STEP_FLOOR = 1e-3  # of a dimension's scale: the least that a step's scale may be
 SHRINKAGE = 0.05  # of the steps' covariance towards its diagonal
+LIMIT = 1.5  # of the largest step in training: the most that a sampled one may move
 LEAST_VARIANCE = 1e-4  # of a scaled step, in any direction
 
 
@@ -20,12 +21,15 @@ class SteppedConfig(ForecasterConfig):
         target: Model increments x[t+1] - x[t], or positions (as published).
         whiten: Rotate and scale increments so that over the training windows their covariance is
             the identity: neighbouring keypoints move together, which a small model need not learn.
+        compress: Show the state large motions on a logarithmic scale: a jump of one keypoint must
+            not look like a fast head.
         feedback: Feed every path its own samples (the paper's text), or all of them their mean
             (its authors' code).
     """
 
     target: Literal["increments", "positions"] = "increments"
     whiten: bool = True
+    compress: bool = True
     feedback: Literal["own", "mean"] = "own"
 
 
@@ -35,6 +39,7 @@ class SteppedForecaster(Forecaster):
     step_scale: Tensor
     step_basis: Tensor
     step_inverse: Tensor
+    step_limit: Tensor
 
     def __init__(self, features: int, config: SteppedConfig) -> None:
         super().__init__(features, config)
@@ -46,6 +51,7 @@ class SteppedForecaster(Forecaster):
         if self.whitens:
             self.register_buffer("step_basis", torch.eye(features))
             self.register_buffer("step_inverse", torch.eye(features))
+            self.register_buffer("step_limit", torch.full((features,), torch.finfo().max))
 
     def prepare(self, windows: Tensor, past: int) -> None:
         """Scale, and if asked whiten, increments over the training windows (B, T, D)."""
@@ -58,6 +64,8 @@ class SteppedForecaster(Forecaster):
             basis, inverse = whitening((steps / scale).flatten(0, 1))
             self.step_basis.copy_(basis)
             self.step_inverse.copy_(inverse)
+            largest = self.modelled(windows).abs().amax(dim=(0, 1))
+            self.step_limit.copy_(LIMIT * largest.clamp_min(1.0))
 
     def modelled(self, series: Tensor) -> Tensor:
         """What is modelled of every frame but the first: (..., T, D) -> (..., T - 1, D)."""
@@ -75,14 +83,17 @@ class SteppedForecaster(Forecaster):
         """The frame that follows `before`, from what was drawn for it: (..., D) each."""
         if not self.increments:
             return drawn
-        return before + (drawn @ self.step_inverse if self.whitens else drawn) * self.step_scale
+        if self.whitens:
+            drawn = drawn.clamp(-self.step_limit, self.step_limit) @ self.step_inverse
+        return before + drawn * self.step_scale
 
     def seen(self, series: Tensor) -> Tensor:
         """What the state is fed: positions, and how they got there, (..., T, D or 2 D)."""
         if not self.increments:
             return series
         steps = series.diff(dim=-2, prepend=series[..., :1, :]) / self.step_scale
-        return torch.cat([series, steps], dim=-1)
+        shown = torch.cat([series, steps], dim=-1)
+        return shown.asinh() if self.config.compress else shown
 
     @abstractmethod
     def start(self, past: Tensor) -> Tensor:

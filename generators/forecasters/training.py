@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from configs.errors import ModelError
 from configs.identity import content_id, derive_seed
 from generators.forecasters.base import Forecaster
-from generators.weights import load_into, read_weights, write_weights
+from generators.forecasters.training_state import restore_parts, save_parts
+from generators.weights import load_into
 
 CLIP_NORM = 1.0
 SEEN_NOISE = 0.1  # of a typical step, added to what the state is shown: samples are noisy too
@@ -44,6 +45,10 @@ class Recipe:
             are much alike, and a model of few clips is at its best early.
         gains: A training window's motion is scaled by a random factor of this range.
         reversals: Share of the training windows that run backwards.
+        dimension_gains: Deviation of the logarithm of a further random factor of every dimension.
+        noise_spread: Deviation of the logarithm of the noise that every dimension is shown with:
+            clips differ in how steady their keypoints are, and the state must not take the jitter
+            of one for motion.
         mirrors: Share of the training windows whose motion changes its sign.
     """
 
@@ -55,6 +60,8 @@ class Recipe:
     batch: int = 32
     epoch_windows: int = 1024
     gains: tuple[float, float] = (0.4, 1.4)
+    dimension_gains: float = 0.4
+    noise_spread: float = 1.5
     reversals: float = 0.5
     mirrors: float = 0.5
 
@@ -147,7 +154,7 @@ class Training:
         drawn = torch.randperm(len(self.train))[: self.recipe.epoch_windows]
         for rows in drawn.split(self.recipe.batch):
             batch = self._augmented(self.train[rows])
-            seen = batch + SEEN_NOISE * self.typical_step * torch.randn_like(batch)
+            seen = batch + self._unsteadiness(batch)
             batch = batch + TARGET_NOISE * self.typical_step * torch.randn_like(batch)
             loss = self.forecaster.loss(batch, seen)
             if not torch.isfinite(loss):
@@ -162,8 +169,10 @@ class Training:
         return sum(losses) / len(losses)
 
     def _augmented(self, batch: Tensor) -> Tensor:
-        """Windows whose motion is made larger or smaller, some of them run backwards."""
+        """Windows whose motion is made larger or smaller, mirrored or run backwards."""
         batch = batch * torch.empty(len(batch), 1, 1).uniform_(*self.recipe.gains)
+        spread = torch.randn(len(batch), 1, batch.shape[2])
+        batch = batch * (self.recipe.dimension_gains * spread).exp()
         if self.recipe.reversals:
             turned = batch.flip(1)
             turned = turned - turned[:, self.past - 1 : self.past]
@@ -173,6 +182,12 @@ class Training:
             mirrored = torch.rand(len(batch), 1, 1) < self.recipe.mirrors
             batch = torch.where(mirrored, -batch, batch)
         return batch
+
+    def _unsteadiness(self, batch: Tensor) -> Tensor:
+        """Noise for what the state is shown, of another size in every window and dimension."""
+        spread = torch.randn(len(batch), 1, batch.shape[2])
+        sizes = SEEN_NOISE * self.typical_step * (self.recipe.noise_spread * spread).exp()
+        return sizes * torch.randn_like(batch)
 
     @torch.no_grad()
     def _remember(self) -> None:
@@ -221,53 +236,28 @@ class Training:
 
     def _save(self, path: Path) -> None:
         """Replace the checkpoint in one step."""
-        tensors = {
-            f"{part}.{name}": value
-            for part, state in self._states().items()
-            for name, value in state.items()
-        }
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
-        header = {
-            "key": self._key(),
-            "history": [[epoch.train, epoch.held_out] for epoch in self.history],
-            "best": json.dumps(self.best_loss),
-            "since": self.since,
-            "steps": self.steps,
-        }
-        draft = path.with_suffix(".part")
-        write_weights(draft, tensors, header)
-        draft.replace(path)
-
-    def _restore(self, path: Path) -> None:
-        """Go on from a checkpoint of the same training, if there is one."""
-        try:
-            tensors, header = read_weights(path)
-        except ModelError:
-            return  # none yet, or damaged: begin again
-        if header.get("key") != self._key():
-            return
-        parts: dict[str, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            part, name = key.split(".", 1)
-            parts.setdefault(part, {})[name] = value
-        load_into(self.forecaster, parts["model"], "checkpoint")
-        load_into(self.average, parts["average"], "checkpoint")
-        self.best = parts["best"]
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts.get("optimiser", {}).items():
-            index, kind = name.split(".")
-            moments.setdefault(int(index), {})[kind] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        self.history = [Epoch(*losses) for losses in header["history"]]
-        self.best_loss = json.loads(header["best"])
-        self.since, self.steps = int(header["since"]), int(header["steps"])
-
-    def _states(self) -> dict[str, dict[str, Tensor]]:
-        """The weights that a checkpoint holds."""
-        return {
+        parts = {
             "model": self.forecaster.state_dict(),
             "average": self.average.state_dict(),
             "best": self.best,
         }
+        progress = {
+            "history": [[epoch.train, epoch.held_out] for epoch in self.history],
+            "best": json.dumps(self.best_loss),  # may be infinite
+            "since": self.since,
+            "steps": self.steps,
+        }
+        save_parts(path, self._key(), parts, self.optimiser, progress)
+
+    def _restore(self, path: Path) -> None:
+        """Go on from a checkpoint of the same training, if there is one."""
+        found = restore_parts(path, self._key(), self.optimiser)
+        if found is None:
+            return
+        parts, progress = found
+        load_into(self.forecaster, parts["model"], "checkpoint")
+        load_into(self.average, parts["average"], "checkpoint")
+        self.best = parts["best"]
+        self.history = [Epoch(*losses) for losses in progress["history"]]
+        self.best_loss = json.loads(progress["best"])
+        self.since, self.steps = int(progress["since"]), int(progress["steps"])

@@ -1,10 +1,10 @@
 """Features of whole videos, for distances between sets of them."""
 
-from generators.video_features.pixel_features import FILTERED, filtered_features
-from generators.video_features.vjepa import VJEPA, AttentiveProbe, VJEPAEncoder, VJEPASizes
+from generators.video_features.pixel_features import filtered_features
+from generators.video_features.transformer import AttentiveProbe, VJEPAEncoder, VJEPASizes
+from generators.video_features.vjepa import VJEPA
 
 __all__ = [
-    "FILTERED",
     "VJEPA",
     "AttentiveProbe",
     "VJEPAEncoder",

@@ -5,15 +5,13 @@ from torch import Tensor
 
 from generators.perceptual import RandomFeatures
 
-FILTERED = "fixed random filters (frames and changes)"
-
 
 @torch.no_grad()
 def filtered_features(clips: Tensor) -> Tensor:
     """Means and deviations of fixed filter responses, of the frames and of their changes.
 
-    A stand-in where V-JEPA's weights are absent. A distance on these tells gross differences of
-    look and of motion; it is no JEDi, and its scale is another.
+    A stand-in where V-JEPA's weights are absent, `FILTERED_FEATURES` by name. A distance on these
+    tells gross differences of look and of motion; it is no JEDi, and its scale is another.
 
     Args:
         clips: RGB in [0, 1], (B, T, 3, H, W), at least two frames.

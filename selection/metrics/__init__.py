@@ -8,7 +8,6 @@ from selection.metrics.apd import (
 from selection.metrics.base import METRICS, Metric
 from selection.metrics.coherence import sample_coherence, temporal_coherence
 from selection.metrics.jedi import (
-    JEDI_FEATURES,
     FeatureDistance,
     feature_distance,
     jedi,
@@ -24,7 +23,6 @@ from selection.metrics.ratio import (
 from selection.metrics.ssim import ssim
 
 __all__ = [
-    "JEDI_FEATURES",
     "METRICS",
     "FeatureDistance",
     "Metric",

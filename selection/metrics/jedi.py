@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import SettingsError, ShapeError
+from configs.feature_names import JEDI_FEATURES
 from configs.shapes import expect_shape
 
-JEDI_FEATURES = "v-jepa vit-h/16, attentive probe"  # what makes the distance JEDi
 SCALE = 100.0
 
 

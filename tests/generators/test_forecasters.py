@@ -222,6 +222,25 @@ def test_whitening_keeps_the_density_a_density() -> None:
     torch.testing.assert_close(model.log_volume(), torch.linalg.slogdet(jacobian).logabsdet)
 
 
+def test_no_sampled_step_is_much_larger_than_those_of_training(past: torch.Tensor) -> None:
+    """A wild draw must not send a path away for good."""
+    model = make("gru_nf")
+    assert isinstance(model, GRUNFForecaster)
+    wild = model.roll_out(past, 1e3 * noise_for(model))
+    before = past[:, None, -1:].expand(-1, SAMPLES, -1, -1)
+    steps = torch.cat([before, wild], dim=2)
+    largest = model.modelled(windows()).abs().amax(dim=(0, 1))
+    assert (model.modelled(steps).abs() <= 1.5 * largest.clamp_min(1) + 1e-3).all()
+
+
+def test_the_state_is_shown_large_motions_on_a_logarithmic_scale() -> None:
+    plain, squeezed = make("gru_nf", compress=False), make("gru_nf")
+    series = windows(3)
+    assert isinstance(plain, GRUNFForecaster)
+    assert isinstance(squeezed, GRUNFForecaster)
+    torch.testing.assert_close(squeezed.seen(series), plain.seen(series).asinh())
+
+
 def test_a_refinement_of_no_steps_is_gru_nf(past: torch.Tensor) -> None:
     plain, refined = make("gru_nf"), make("gru_snf", metropolis_steps=0)
     refined.load_state_dict(plain.state_dict())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from configs.errors import ModelError, ShapeError
+from configs.feature_names import JEDI_FEATURES
 from generators.video_features import (
     VJEPA,
     AttentiveProbe,
@@ -18,6 +19,7 @@ from generators.video_features import (
     VJEPASizes,
     filtered_features,
 )
+from generators.video_features.vjepa import PUBLISHED
 
 TINY = VJEPASizes(width=16, depth=1, heads=2, patch=8, frames=4, side=16, classes=3)
 
@@ -114,6 +116,14 @@ def test_clips_of_any_size_and_length_give_features(shared: Path, tmp_path: Path
     sizes, weights, _ = fixture(shared, "t1")
     model = VJEPA(*published(tmp_path, sizes, weights), sizes)
     assert model(torch.rand(2, 7, 3, 50, 70)).shape == (2, sizes.width)
+
+
+def test_a_model_of_other_sizes_is_not_called_that_of_jedi(shared: Path, tmp_path: Path) -> None:
+    sizes, weights, _ = fixture(shared, "t1")
+    model = VJEPA(*published(tmp_path, sizes, weights), sizes)
+    assert model.described_as == "v-jepa of width 48 and depth 3, projected probe"
+    model.encoder.sizes = PUBLISHED  # as it would be with the published files
+    assert model.described_as == JEDI_FEATURES
 
 
 def test_the_default_sizes_are_the_published_ones(shared: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from configs.errors import SettingsError, ShapeError
-from selection.metrics import JEDI_FEATURES, feature_distance, jedi, polynomial_mmd
+from configs.feature_names import JEDI_FEATURES
+from selection.metrics import feature_distance, jedi, polynomial_mmd
 
 
 def slow_mmd(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
