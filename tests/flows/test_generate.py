@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from configs.errors import SettingsError
+from configs.errors import ClipError, ModelError, SettingsError, StoreError
 from configs.settings import GenerateSettings
 from flows.generate import generate
+from flows.regenerate import regenerate
 from flows.request import GenerateRequest
 from flows.summary import RunSummary
 from generators.clips import list_clips, read_entry
+from generators.demo import draw_line, write_line
 from generators.model import load_model
 from generators.scene import Scene
 from storage import SampleSet, SampleStore
@@ -65,6 +67,29 @@ def test_every_clip_has_a_set_in_each_mode(run: RunSummary) -> None:
     assert run.written == 6
     assert run.kept == 30
     assert {group.label for group in run.groups} == {"normal", "jam", "slip"}
+
+
+@pytest.mark.parametrize("mode", ["reconstruction", "transfer"])
+def test_a_sample_is_made_again_from_its_row(run: RunSummary, mode: str, tmp_path: Path) -> None:
+    rows = SampleStore.open(run.store).query(f"mode = '{mode}'", rows="samples").to_pylist()
+    out = tmp_path / "again.mkv"
+    again = regenerate(run.store, rows[-1]["sample_id"], out=out)
+    assert again.equal
+    assert again.largest == 0
+    assert out.is_file()
+
+
+def test_a_sample_is_made_again_of_its_own_clip_and_model_alone(
+    run: RunSummary, tmp_path: Path
+) -> None:
+    (row, *_) = SampleStore.open(run.store).query(rows="samples").to_pylist()
+    with pytest.raises(StoreError, match="has no 'set-0'; see `flawcast query --rows samples`"):
+        regenerate(run.store, "set-0")
+    with pytest.raises(ModelError, match="name the folder of that model with --model"):
+        regenerate(run.store, row["sample_id"], model="demo")
+    other = write_line(tmp_path / "other", draw_line(1, seed=6, frames=8, states=("normal",)))
+    with pytest.raises(ClipError, match="has no clip of its bytes"):
+        regenerate(run.store, row["sample_id"], clips=other)
 
 
 def test_kept_videos_are_the_closest(run: RunSummary, line_folder: Path, tiny_model: Path) -> None:
