@@ -18,8 +18,9 @@ from typing import Any
 import torch
 
 from configs.clip_settings import ClipSettings
-from configs.errors import ModelError
+from configs.errors import ModelError, SettingsError
 from configs.identity import hash_files
+from configs.settings import TrainSettings, validated
 from generators.backbones import MotionBackbone, load_backbone, save_backbone
 from generators.backbones.base import BACKBONE_FILE as BACKBONE
 from generators.forecasters import KeypointPredictor
@@ -211,4 +212,8 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"model: expected card version {CARD_VERSION}, found {card.get('version')} in {path}; "
             "use the flawcast that wrote it or train it again"
         )
+    try:
+        validated(TrainSettings, card.get("settings"), f"model: {path}: settings")
+    except SettingsError as error:
+        raise ModelError(str(error)) from None
     return card
