@@ -2,12 +2,15 @@
 
 from typing import Any, ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from generators.forecasters.base import FORECASTERS
 from generators.forecasters.realnvp import ConditionalRealNVP
 from generators.forecasters.stepped import SteppedConfig, SteppedForecaster
+
+LOG_SPREAD = 3.0  # the most that the state says of a step's spread, as a logarithm
 
 
 class GRUNFConfig(SteppedConfig):
@@ -21,6 +24,8 @@ class GRUNFConfig(SteppedConfig):
         flow_hidden: Units of each layer of the flow's nets.
         flow_layers: Fully connected layers of each of the flow's nets.
         batch_norm: Whether batch norm layers follow the couplings.
+        affine: Whether the state also says outright where the next step lies and how widely it
+            spreads, so that the flow need only shape what is left.
         dropout: Share of the state that the flow is not told, while training.
     """
 
@@ -31,6 +36,7 @@ class GRUNFConfig(SteppedConfig):
     flow_hidden: int = Field(64, ge=1)
     flow_layers: int = Field(3, ge=2)
     batch_norm: bool = True
+    affine: bool = True
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
@@ -85,12 +91,22 @@ class GRUNFForecaster(SteppedForecaster):
             config.batch_norm,
         )
 
+        if config.affine:
+            self.affine = nn.Linear(config.condition, 2 * features)
+            nn.init.zeros_(self.affine.weight)  # begin as no change
+            nn.init.zeros_(self.affine.bias)
+
     def log_prob(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
         """Teacher-forced log-density of every frame but the first: (B, T, D) -> (B, T - 1)."""
         shown = windows if seen is None else seen
         states, _ = self.gru(self.seen(shown[:, :-1]))
         condition = self.condition(self.dropout(states))
-        return self.flow.log_prob(self.modelled(windows), condition) + self.log_volume()
+        steps, volume = self.modelled(windows), self.log_volume()
+        if self.config.affine:
+            centre, log_spread = self._affine(condition)
+            steps = (steps - centre) * (-log_spread).exp()
+            volume = volume - log_spread.sum(-1)
+        return self.flow.log_prob(steps, condition) + volume
 
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
         """Mean negative log-likelihood per step and dimension of windows (B, T, D)."""
@@ -108,9 +124,22 @@ class GRUNFForecaster(SteppedForecaster):
 
     def draw(self, state: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, None]:
         """Invert the flow: (layers, B, hidden), (B, D) -> (B, D)."""
-        return self.flow.inverse(temperature * noise, self.condition(state[-1])), None
+        condition = self.condition(state[-1])
+        return self.placed(self.flow.inverse(temperature * noise, condition), condition), None
+
+    def placed(self, shaped: Tensor, condition: Tensor) -> Tensor:
+        """What left the flow, put where the state says: (B, D), (B, C) -> (B, D)."""
+        if not self.config.affine:
+            return shaped
+        centre, log_spread = self._affine(condition)
+        return shaped * log_spread.exp() + centre
 
     def advance(self, state: Tensor, seen: Tensor, extra: None) -> Tensor:
         """Feed one frame, (B, `inputs`), to the state."""
         following: Tensor = self.gru(seen[:, None], state)[1]
         return following
+
+    def _affine(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre and bounded logarithm of the spread of the next step."""
+        centre, log_spread = self.affine(condition).chunk(2, dim=-1)
+        return centre, LOG_SPREAD * torch.tanh(log_spread / LOG_SPREAD)

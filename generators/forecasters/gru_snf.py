@@ -61,7 +61,7 @@ class GRUSNFForecaster(GRUNFForecaster):
             share = done / max(1, self.config.blocks - 1)
             for step in walks[:, done].unbind(dim=1):
                 values = self._metropolis(values, condition, step, share, temperature)
-        return values, None
+        return self.placed(values, condition), None
 
     def _metropolis(
         self, values: Tensor, condition: Tensor, noise: Tensor, share: float, temperature: float

@@ -18,7 +18,7 @@ from generators.weights import load_into, read_weights, write_weights
 FILE = "forecaster.safetensors"
 # What files that do not say otherwise were written with.
 FIRST_FORMAT: dict[str, dict[str, Any]] = {
-    "gru_nf": {"whiten": False, "compress": False, "dropout": 0.0}
+    "gru_nf": {"whiten": False, "compress": False, "affine": False, "dropout": 0.0}
 }
 
 

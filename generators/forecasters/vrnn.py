@@ -25,8 +25,8 @@ class VRNNConfig(SteppedConfig):
         latent: Latent values of one step.
         mlp: Units of the prior, posterior and decoder nets.
         output: What ends the decoder; "tanh" keeps frames in [-1, 1] (the authors' code).
-        output_noise: Model what the decoder leaves open as Gaussian, with learned deviations, and
-            draw it too; off is the published squared error with a decoder that adds no noise.
+        output_noise: Model what the decoder leaves open as Gaussian, with deviations that it says
+            itself, and draw it; off is the published squared error, and nothing is added.
         kl_weight: Of the divergence of posterior and prior in the loss; 1 is the exact bound.
         dropout: Share of the state that the nets are not told, while training.
     """
@@ -80,16 +80,18 @@ class VRNNForecaster(SteppedForecaster):
         self.decoder_out = nn.Linear(mlp, features)
         self.dropout = nn.Dropout(config.dropout)
         if config.output_noise:
-            self.log_deviation = nn.Parameter(torch.zeros(features))
+            self.decoder_deviation = nn.Linear(mlp, features)
+            nn.init.zeros_(self.decoder_deviation.weight)  # begin with one deviation for all
+            nn.init.zeros_(self.decoder_deviation.bias)
 
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
         """Negative evidence lower bound per step and dimension of windows (B, T, D)."""
         frames = self._frames(windows)
         noise = torch.randn(*frames.shape[:2], self.config.latent, device=frames.device)
-        decoded, divergence, _ = self.encode(windows, noise, seen)
+        decoded, log_deviation, divergence, _ = self._follow(windows, noise, seen)
         error = (decoded - frames)[:, 1:].square()
         if self.config.output_noise:
-            deviation = self._log_deviation()
+            deviation = log_deviation[:, 1:]
             fit = 0.5 * (error * (-2 * deviation).exp() + log(2 * pi)) + deviation
             fit = fit - self.log_volume() / self.features
         else:
@@ -111,18 +113,8 @@ class VRNNForecaster(SteppedForecaster):
             What the decoder makes of every frame, (B, T, D); the divergence of posterior and
             prior, (B, T); the state after the last frame, (1, B, hidden).
         """
-        frames = self._frames(windows)
-        inputs = self.seen(windows if seen is None else seen)
-        state = windows.new_zeros(len(windows), self.config.hidden)
-        decoded, divergences = [], []
-        for step in range(windows.shape[1]):
-            told = self.dropout(state)
-            mean, deviation = self._posterior(told, frames[:, step])
-            latent = mean if noise is None else mean + deviation * noise[:, step]
-            divergences.append(_divergence((mean, deviation), self._prior(told)))
-            decoded.append(self._decode(told, latent))
-            state = self.cell(torch.cat([inputs[:, step], latent], dim=-1), state)
-        return torch.stack(decoded, dim=1), torch.stack(divergences, dim=1), state[None]
+        decoded, _, divergence, state = self._follow(windows, noise, seen)
+        return decoded, divergence, state
 
     @property
     def noise_size(self) -> int:
@@ -138,9 +130,9 @@ class VRNNForecaster(SteppedForecaster):
         mean, deviation = self._prior(state[0])
         inner, outer = noise.split([self.config.latent, self.noise_size - self.config.latent], -1)
         latent = mean + deviation * temperature * inner
-        drawn = self._decode(state[0], latent)
+        drawn, log_deviation = self._decode(state[0], latent)
         if self.config.output_noise:
-            drawn = drawn + self._log_deviation().exp() * temperature * outer
+            drawn = drawn + log_deviation.exp() * temperature * outer
         return drawn, latent
 
     def advance(self, state: Tensor, seen: Tensor, extra: Tensor) -> Tensor:
@@ -164,15 +156,34 @@ class VRNNForecaster(SteppedForecaster):
         inner = torch.relu(self.posterior_hidden(torch.cat([state, frame], dim=-1)))
         return self.posterior_mean(inner), softplus(self.posterior_std(inner)) + LEAST_DEVIATION
 
-    def _decode(self, state: Tensor, latent: Tensor) -> Tensor:
-        """The frame that state and latent values stand for."""
+    def _decode(self, state: Tensor, latent: Tensor) -> Gaussian:
+        """The frame that state and latent values stand for, and the log of what they leave open."""
         inner = torch.relu(self.decoder_hidden(torch.cat([state, latent], dim=-1)))
         frame: Tensor = self.decoder_out(inner)
-        return torch.tanh(frame) if self.config.output == "tanh" else frame
+        frame = torch.tanh(frame) if self.config.output == "tanh" else frame
+        if not self.config.output_noise:
+            return frame, torch.zeros_like(frame)
+        return frame, self.decoder_deviation(inner).clamp(*LOG_DEVIATIONS)
 
-    def _log_deviation(self) -> Tensor:
-        """Log of what the decoder leaves open, bounded."""
-        return self.log_deviation.clamp(*LOG_DEVIATIONS)
+    def _follow(
+        self, windows: Tensor, noise: Tensor | None, seen: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`encode`, with the log of what the decoder leaves open, (B, T, D), in second place."""
+        frames = self._frames(windows)
+        inputs = self.seen(windows if seen is None else seen)
+        state = windows.new_zeros(len(windows), self.config.hidden)
+        decoded, deviations, divergences = [], [], []
+        for step in range(windows.shape[1]):
+            told = self.dropout(state)
+            mean, deviation = self._posterior(told, frames[:, step])
+            latent = mean if noise is None else mean + deviation * noise[:, step]
+            divergences.append(_divergence((mean, deviation), self._prior(told)))
+            frame, open_yet = self._decode(told, latent)
+            decoded.append(frame)
+            deviations.append(open_yet)
+            state = self.cell(torch.cat([inputs[:, step], latent], dim=-1), state)
+        stacked = [torch.stack(parts, dim=1) for parts in (decoded, deviations, divergences)]
+        return stacked[0], stacked[1], stacked[2], state[None]
 
 
 def _divergence(one: Gaussian, other: Gaussian) -> Tensor:

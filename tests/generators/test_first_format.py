@@ -27,11 +27,11 @@ def test_the_shipped_forecaster_draws_what_it_always_drew() -> None:
 def test_a_header_without_the_new_settings_means_the_old_ones(tmp_path: Path) -> None:
     sizes = {"hidden": 8, "gru_layers": 1, "condition": 4, "blocks": 2, "flow_hidden": 8}
     ours = KeypointPredictor(
-        "gru_nf", 4, {**sizes, "whiten": False, "compress": False, "dropout": 0.0}
+        "gru_nf", 4, {**sizes, "whiten": False, "compress": False, "affine": False, "dropout": 0.0}
     )
     ours.save(tmp_path)
     tensors, header = read_weights(tmp_path / "forecaster.safetensors")
-    for key in ("whiten", "compress", "dropout"):
+    for key in ("whiten", "compress", "affine", "dropout"):
         del header["config"][key]
     for key in ("coordinates", "reach"):
         del header[key]

@@ -89,6 +89,7 @@ def test_gru_nf_reproduces_the_reference(shared: Path, name: str) -> None:
         flow_hidden=sizes["hidden"],
         flow_layers=sizes["n_hidden"] + 2,
         batch_norm=sizes["bn"],
+        affine=False,
         target="positions",
     )
     model = GRUNFForecaster(facts["dim"], config).double()

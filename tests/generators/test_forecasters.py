@@ -249,7 +249,10 @@ def test_a_refinement_of_no_steps_is_gru_nf(past: torch.Tensor) -> None:
 
 
 def test_refinement_moves_samples_to_where_the_model_holds_them_likely() -> None:
-    plain, refined = make("gru_nf"), make("gru_snf", metropolis_steps=20, metropolis_size=0.2)
+    plain, refined = (
+        make("gru_nf", affine=False),
+        make("gru_snf", metropolis_steps=20, metropolis_size=0.2, affine=False),
+    )
     assert isinstance(plain, GRUNFForecaster)
     assert isinstance(refined, GRUSNFForecaster)
     refined.load_state_dict(plain.state_dict())
