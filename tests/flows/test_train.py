@@ -162,6 +162,6 @@ def test_a_short_training_beats_copying_the_first_frame(
     preset: str, steps: int, tmp_path: Path
 ) -> None:
     folder = write_line(tmp_path / "clips", draw_line(20, seed=1, frames=24))
-    changes = {"motion.steps": 300, "forecast.epochs": 2}
+    changes = {"motion.steps": steps, "forecast.epochs": 2}
     summary = train(folder, load_preset(preset).overridden(changes), tmp_path / "model")
     assert summary.metrics["reconstruction_mae"] < 0.9 * summary.metrics["copy_first_frame_mae"]
