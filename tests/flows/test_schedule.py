@@ -165,3 +165,27 @@ def test_a_schedule_fires_twice(server: str, config: Path) -> None:
     assert [run.state_name for run in done[:2]] == ["Completed", "Completed"]
     rows = SampleStore.open(config.parent / "store").query(rows="runs", order_by="started")
     assert rows["made"].to_pylist()[:2] == [3, 0]
+
+
+@pytest.mark.slow
+def test_prefect_yaml_deploys_and_a_worker_runs_it(
+    server: str, line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """`prefect deploy` registers the nightly run; a worker makes the sets in FLAWCAST_HOME."""
+    prefect = FLAWCAST.with_name("prefect")
+    folder = Path(__file__).parents[2]
+    (tmp_path / "clips").symlink_to(line_folder)
+    (tmp_path / "model").symlink_to(tiny_model)
+    environment = {**os.environ, "PREFECT_API_URL": server, "FLAWCAST_HOME": str(tmp_path)}
+
+    def call(*words: str) -> None:
+        command = [str(prefect), "--no-prompt", *words]
+        subprocess.run(command, cwd=folder, env=environment, check=True, timeout=120)
+
+    call("work-pool", "create", "flawcast", "--type", "process")
+    call("deploy", "--name", "nightly")
+    request = {"clips": "clips", "model": "model", "store": "store", **TINY}
+    call("deployment", "run", "flawcast/nightly", "--param", f"request={json.dumps(request)}")
+    call("worker", "start", "--pool", "flawcast", "--type", "process", "--run-once")
+    assert len(SampleStore.open(str(tmp_path / "store")).set_ids()) == 3
+    assert [run.state_name for run in runs_of("nightly")][:1] == ["Completed"]
