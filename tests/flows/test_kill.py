@@ -1,11 +1,8 @@
 """Killed at any moment and started again, a run ends with what an uninterrupted one makes."""
 
 import multiprocessing
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -18,7 +15,6 @@ from flows.plan import plan_sets
 from generators.model import worker_model
 from storage import SampleStore
 
-FLAWCAST = Path(sys.executable).with_name("flawcast")
 SETTINGS = GenerateSettings(past=2, future=2, samples=8, keep=3)
 MODES = ("reconstruction", "transfer")
 
@@ -120,28 +116,3 @@ def servant_run(
     worker.join()
     assert worker.exitcode in (0, -signal.SIGKILL)
     return worker.exitcode != 0
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_whole_run_killed_at_random_moments(
-    line_folder: Path, tiny_model: Path, tmp_path: Path
-) -> None:
-    """The command itself, with its server and workers, killed five times and started again."""
-    draw = random.Random(0)  # noqa: S311 - moments, no secrets
-    store, whole = tmp_path / "store", tmp_path / "whole"
-    options = ["--mode", "both", "--past", "2", "--future", "2", "--samples", "30", "--keep", "3"]
-    command = [FLAWCAST, "generate", line_folder, "--model", tiny_model, *options, "--quiet"]
-    began = time.monotonic()
-    subprocess.run([*map(str, command), "--store", str(whole)], check=True)
-    once = time.monotonic() - began
-    for _ in range(5):
-        process = subprocess.Popen(
-            [*map(str, command), "--store", str(store)], start_new_session=True
-        )
-        time.sleep(draw.uniform(0.3, 1.0) * once)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run([*map(str, command), "--store", str(store)], check=True)
-    check_equal(store, whole)

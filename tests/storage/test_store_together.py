@@ -1,12 +1,8 @@
 """Writers, readers, compaction and gc at the same time, and disks that are full for real."""
 
 import multiprocessing
-import os
 import resource
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +10,7 @@ import pytest
 
 from configs.errors import StoreError
 from storage import SampleStore
+from tests.places import fill
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import (
     assert_equal,
@@ -100,22 +97,6 @@ def test_a_writer_killed_200_times_ends_with_every_set(
         assert_equal(store.load(set_id(seed)), sample_set(seed))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs the right to mount a tmpfs; the test with a file size limit runs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_disk_that_fills_up_keeps_what_was_committed(small_disk: Path) -> None:
     """At every step at which it can be full: a filler leaves a little more each time."""
     store = SampleStore.open(small_disk / "store", "a")
@@ -136,14 +117,6 @@ def test_a_disk_that_fills_up_keeps_what_was_committed(small_disk: Path) -> None
     assert answers[-1] == "written"
     assert store.verify() == []
     assert_equal(store.load(set_id(1)), sample_set(1))
-
-
-def fill(path: Path, spare: int = 0) -> None:
-    """Take all the space that is left but for some bytes."""
-    with path.open("wb", buffering=0) as stream, suppress(OSError):
-        while True:
-            stream.write(b"x" * 4096)
-    os.truncate(path, max(0, path.stat().st_size - spare))
 
 
 def outcome(store: SampleStore) -> str:

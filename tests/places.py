@@ -1,13 +1,16 @@
-"""A real S3 server on loopback, for tests of stores in buckets."""
+"""Places for stores in tests: a real S3 server on loopback, and a disk that can be filled."""
 
 import http.client
 import importlib.util
+import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +73,27 @@ def store_url(request: pytest.FixtureRequest) -> str:
     if request.param == "disk":
         return str(request.getfixturevalue("tmp_path") / "store")
     return str(request.getfixturevalue("bucket_url"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the right to mount a tmpfs; the test with a file size limit runs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(path: Path, spare: int = 0) -> None:
+    """Take all the space that is left but for some bytes."""
+    with path.open("wb", buffering=0) as stream, suppress(OSError):
+        while True:
+            stream.write(b"x" * 4096)
+    os.truncate(path, max(0, path.stat().st_size - spare))
