@@ -5,6 +5,7 @@ without `PREFECT_API_URL` has a server of its own, on loopback, in a folder that
 """
 
 import ctypes
+import logging
 import os
 import shutil
 import signal
@@ -25,7 +26,8 @@ from configs.errors import FlawcastError
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # Logs go to the Prefect server; on the terminal our own lines say it, without tracebacks.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_COLORS": "false",
     "DO_NOT_TRACK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -42,6 +44,13 @@ def silence_telemetry() -> None:
     """Switch telemetry off in this process and all it starts; the user's own choice stands."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    # Of the local cluster's token, which is Ray's own affair.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+
+
+def log_to_terminal() -> None:
+    """Let Prefect print its logs, for a process that serves runs; call it before Prefect's import."""
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
 
 
 @contextmanager

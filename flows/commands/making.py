@@ -168,6 +168,9 @@ def schedule(
     ] = None,
 ) -> None:
     """Serve a Prefect deployment that generates on a schedule, until interrupted."""
+    from flows.services import log_to_terminal
+
+    log_to_terminal()
     from flows.schedule import read_schedule, serve_schedule
 
     chosen = read_schedule(config)
