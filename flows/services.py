@@ -49,7 +49,7 @@ def silence_telemetry() -> None:
 
 
 def log_to_terminal() -> None:
-    """Let Prefect print its logs, for a process that serves runs; call it before Prefect's import."""
+    """Let Prefect print its logs, in a process that serves runs; call before importing Prefect."""
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
 
 
