@@ -17,19 +17,24 @@ from flows.commands.base import (
 
 @app.command()
 def benchmark(
-    subject: Annotated[str, typer.Argument(help="What to measure: masks.")],
+    subject: Annotated[str, typer.Argument(help="What to measure: masks or kept-masks.")],
     model: Annotated[str, typer.Option(help="Model folder, or a shipped model.")] = "line-128",
     clips_per_state: Annotated[
         int, typer.Option(min=1, help="Clips of the built-in line, of each state.")
     ] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Decides the clips.")] = 77,
+    samples: Annotated[
+        int, typer.Option(min=10, help="Futures drawn per clip; a fifth of them is kept.")
+    ] = 100,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a model or this machine, and print a table."""
     from flows.benchmarks import BENCHMARKS, BenchmarkRequest
 
-    request = BenchmarkRequest(model=model, clips_per_state=clips_per_state, seed=seed)
+    request = BenchmarkRequest(
+        model=model, clips_per_state=clips_per_state, seed=seed, samples=samples
+    )
     measure = BENCHMARKS[subject]
     with (
         interruptible("nothing was written"),
