@@ -4,8 +4,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from configs.clip_settings import ClipSettings
+from configs.errors import StoreError
 from configs.settings import GenerateSettings
 from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flows.pipeline import SetRequest, make_set
@@ -63,13 +65,14 @@ def kept_masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
 
 
 def _measure(
-    masks: np.ndarray | None,
-    valid: np.ndarray | None,
-    truth: np.ndarray,
-    source: np.ndarray,
+    masks: NDArray[np.uint8] | None,
+    valid: NDArray[np.bool_] | None,
+    truth: NDArray[np.bool_],
+    source: NDArray[np.bool_],
 ) -> dict[str, float]:
     """Figures of one set: means over its kept futures."""
-    assert masks is not None and valid is not None
+    if masks is None or valid is None:
+        raise StoreError("masks: expected some in a set that was planned with masks, got none")
     still = np.broadcast_to(source, truth.shape)
     pairs = list(zip(masks > 0, valid, strict=True))
     everywhere = np.ones_like(valid[0])
