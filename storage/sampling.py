@@ -154,7 +154,7 @@ def _weights(dataset: Any, weights: str) -> NDArray[np.float64]:
         labels = dataset.labels
         counts = Counter(labels)
         return np.array([1 / counts[label] for label in labels])
-    parts = dataset.datasets if isinstance(dataset, MixedDataset) else [dataset]
+    parts: list[Any] = dataset.datasets if isinstance(dataset, MixedDataset) else [dataset]
     found = [
         [row["diversity"] for row in part.rows] if hasattr(part, "rows") else [1.0] * len(part)
         for part in parts

@@ -17,7 +17,7 @@ from flows.commands.base import (
 
 @app.command()
 def benchmark(
-    subject: Annotated[str, typer.Argument(help="What to measure: masks or kept-masks.")],
+    subject: Annotated[str, typer.Argument(help="What to measure: masks, kept-masks or budget.")],
     model: Annotated[str, typer.Option(help="Model folder, or a shipped model.")] = "line-128",
     clips_per_state: Annotated[
         int, typer.Option(min=1, help="Clips of the built-in line, of each state.")
