@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from configs.errors import StoreError
@@ -48,11 +49,9 @@ def diverse(
         SettingsError: If fewer than k samples are left.
         StoreError: If samples differ in length, or one is damaged.
     """
-    bound = None if max_mae is None else f"mae <= {float(max_mae)!r}"
-    asked = [f"({text}\n)" for text in (where, bound) if text]
-    if where is not None:
-        store.query(where, limit=0, rows="samples")  # by itself, so that it cannot reach beyond
-    table = store.query(" AND ".join(asked) or None, rows="samples")
+    table = store.query(where, rows="samples")
+    if max_mae is not None:
+        table = table.filter(pc.field("mae") <= max_mae)
     rows = table.to_pylist()
     lengths = {row["future"] for row in rows}
     if len(lengths) > 1:

@@ -39,8 +39,13 @@ def test_chosen_samples_keep_the_bound_and_the_condition(store: SampleStore) -> 
 def test_what_cannot_be_met_is_said(store: SampleStore) -> None:
     with pytest.raises(SettingsError, match="expected 1 to 0 samples"):
         diverse(store, 3, 0.0)
-    with pytest.raises(QueryError):
-        diverse(store, 3, 0.5, "1 = 1) OR (1 = 1")
+    with pytest.raises(QueryError, match="lable"):
+        diverse(store, 3, 0.5, "lable = 'jam'")
+
+
+def test_no_condition_reaches_beyond_the_bound(store: SampleStore) -> None:
+    found = diverse(store, 2, 0.3, "1 = 1) OR (1 = 1").rows.to_pylist()
+    assert all(row["mae"] <= 0.3 for row in found)
 
 
 def test_the_command_line_offers_it(store: SampleStore) -> None:
