@@ -71,5 +71,9 @@ def budget(request: BenchmarkRequest, on_done: OnDone) -> Report:
             }
             for k in budgets
         ),
+        curves={
+            name: [(k, float(means[k, name][0])) for k in budgets] for name in ("closest", *BOUNDS)
+        },
+        axes=("kept futures k", "APD"),
         note="closest: lowest MAE; others: most diverse under the MAE of that share of the futures",
     )

@@ -1,6 +1,7 @@
 """Commands that measure: benchmark."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,9 @@ def benchmark(
     samples: Annotated[
         int, typer.Option(min=10, help="Futures drawn per clip; a fifth of them is kept.")
     ] = 100,
+    plot: Annotated[
+        Path | None, typer.Option(help="SVG file to draw curves into; budget has some.")
+    ] = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -41,6 +45,8 @@ def benchmark(
         display(quiet or as_json).counting(subject) as on_done,
     ):
         report = measure(request, on_done)
+    if plot is not None:
+        report.plot(plot)
     if as_json:
         typer.echo(json.dumps(report.to_json()))
     else:
