@@ -1,4 +1,4 @@
-"""Commands that measure: benchmark."""
+"""Commands that measure: benchmark, uplift."""
 
 import json
 from pathlib import Path
@@ -51,3 +51,38 @@ def benchmark(
         typer.echo(json.dumps(report.to_json()))
     else:
         report.show(console())
+
+
+@app.command()
+def uplift(
+    clips: Annotated[Path, typer.Argument(help="Real clips with train and test in labels.csv.")],
+    store: Annotated[str, typer.Option(help="Samples of those clips.")],
+    out: Annotated[Path, typer.Option(help="Folder for results; a run goes on where it stopped.")],
+    k: Annotated[
+        list[int] | None, typer.Option("--k", min=1, help="Real defect clips of each label.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of those clips.")] = 5,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 300,
+    normal: Annotated[str, typer.Option(help="Label of good clips.")] = "normal",
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare detectors trained with and without samples on real test clips."""
+    from flows.uplift import UpliftRequest
+    from flows.uplift import uplift as run
+
+    request = UpliftRequest(
+        clips=clips,
+        store=store,
+        out=out,
+        k=tuple(k or (1, 3, 5, 10)),
+        seeds=seeds,
+        steps=steps,
+        normal=normal,
+    )
+    with (
+        interruptible("finished cells are in the folder, the same command goes on"),
+        display(quiet or as_json).counting("cells") as on_cell,
+    ):
+        values = run(request, on_cell)
+    typer.echo(json.dumps(values) if as_json else (out / "report.md").read_text())
