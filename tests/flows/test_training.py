@@ -35,7 +35,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
     clips = folder / "demo" / "clips"
     write_line(clips, draw_line(2, seed=3, states=("normal", "jam")))
-    settings = GenerateSettings(samples=4, keep=2)
+    settings = GenerateSettings(samples=4, keep=3)
     model, store = load_model(shipped_model()), SampleStore.open(folder / "demo" / "store", "a")
     asked = (clips, None, ("reconstruction",), settings, READ, model.weights_id)
     for plan in plan_sets(*asked, masks=True).sets:
