@@ -9,6 +9,7 @@ import torch
 
 from configs.clip_settings import ClipSettings
 from configs.settings import GenerateSettings
+from flows.benchmarks import BENCHMARKS, BenchmarkRequest
 from flows.masking import make_masks
 from flows.pipeline import SetRequest, draw, make_set
 from flows.plan import plan_sets
@@ -144,3 +145,17 @@ def test_a_still_rendering_leaves_levels_where_they_are(line_folder: Path, model
 def test_provenance_is_of_the_source(line_folder: Path, model: Model) -> None:
     (made, *_) = made_sets(line_folder, model)
     assert '"source_split": "train"' in made.provenance.settings
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_masks_of_kept_futures_agree_with_what_happened() -> None:
+    """Intersection over union with the line's true part masks, on clips that no model has seen."""
+    found = []
+    for seed in (77, 78):
+        request = BenchmarkRequest(model="demo", clips_per_state=2, seed=seed, samples=50)
+        *_, everything = BENCHMARKS["kept-masks"](request, lambda done, total: None).rows
+        found.append((everything["kept futures"], everything["left where it was"]))
+    carried, still = np.mean(np.array(found, float), axis=0)
+    assert carried >= 0.75
+    assert carried > still + 0.3
