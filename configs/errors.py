@@ -27,3 +27,7 @@ class StoreError(FlawcastError, ValueError):
 
 class QueryError(FlawcastError, ValueError):
     """A query expression is not valid SQL for the store's columns."""
+
+
+class LeakError(FlawcastError):
+    """Samples that come from clips of the test split were about to be trained with."""

@@ -61,6 +61,7 @@ def sample_set_id(
     mode: str,
     weights: str,
     settings: Mapping[str, Any],
+    masks: str | None = None,
 ) -> str:
     """Name a sample set by all that decides its content.
 
@@ -71,7 +72,9 @@ def sample_set_id(
         mode: "reconstruction" or "transfer".
         weights: Id of the model's weights.
         settings: The settings of generation as plain values.
+        masks: Which masks go with its videos, as a plan names them; None for none.
     """
+    more = {} if masks is None else {"masks": masks}  # ids of sets without stay what they were
     return content_id(
         "set",
         clip=clip,
@@ -80,4 +83,5 @@ def sample_set_id(
         mode=mode,
         weights=weights,
         settings=settings,
+        **more,
     )

@@ -20,6 +20,7 @@ SMALLEST, LARGEST = 64, 128  # longer side of a frame as shown, in pixels
 MARGIN, GROUP_GAP, FRAME_GAP = 24, 14, 2
 HEADER, ROW_TEXT, ROW_GAP = 150, 38, 18
 PAPER, INK, FADED, LINE = "#ffffff", "#1c1f24", "#676d75", "#dfe2e6"
+OUTLINE = (255, 60, 200)  # of masks, RGB
 PAST, REFERENCE, FUTURE = "#8a919a", "#2f8f5b", "#3a6fc4"
 
 
@@ -33,6 +34,7 @@ class SheetRow:
         past: The observed frames, RGB uint8, (P, H, W, 3).
         reference: The real future, RGB uint8, (F, H, W, 3).
         kept: The kept futures, best first, RGB uint8, (K, F, H, W, 3).
+        masks: What is outlined on them, (K, F, H, W); None for nothing.
     """
 
     title: str
@@ -40,6 +42,7 @@ class SheetRow:
     past: NDArray[np.uint8]
     reference: NDArray[np.uint8]
     kept: NDArray[np.uint8]
+    masks: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -212,8 +215,10 @@ def _draw_row(page: Image.Image, layout: _Layout, row: SheetRow, top: int) -> No
     videos = [row.past, row.reference, *(row.kept[index] for index in chosen)]
     for group, video in enumerate(videos):
         for position, frame in enumerate(layout.groups[group].frames):
-            shown = Image.fromarray(_fit(video[frame], layout.cell))
-            page.paste(shown, (layout.column(group, position), top + ROW_TEXT))
+            shown = _fit(video[frame], layout.cell)
+            if row.masks is not None and group >= 2:
+                shown = _outlined(shown, row.masks[chosen[group - 2], frame])
+            page.paste(Image.fromarray(shown), (layout.column(group, position), top + ROW_TEXT))
 
 
 def _fit(frame: NDArray[np.uint8], cell: tuple[int, int]) -> NDArray[np.uint8]:
@@ -221,6 +226,15 @@ def _fit(frame: NDArray[np.uint8], cell: tuple[int, int]) -> NDArray[np.uint8]:
     shrinks = cell[1] < frame.shape[0]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(frame, cell, interpolation=how), np.uint8)
+
+
+def _outlined(shown: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Draw a mask's outline on a frame as shown."""
+    size = (shown.shape[1], shown.shape[0])
+    fitted = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    lines, _ = cv2.findContours(fitted, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    drawn = cv2.drawContours(shown.copy(), lines, -1, OUTLINE, 1)
+    return np.asarray(drawn, np.uint8)
 
 
 def _write(

@@ -76,6 +76,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
             model.weights_id,
             request.windows,
             on_clip,
+            request.masks,
         )
     store = SampleStore.open(request.store, "a")
     run_id, settings = _run_id(), request.model_dump(mode="json")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from configs.clip_settings import ClipSettings
 from configs.identity import content_id, derive_seed
 from configs.settings import GenerateSettings
+from flows.masking import make_masks, read_levels
 from flows.plan import SetPlan
 from generators.clips import Clip, read_entry
 from generators.frames import to_tensor
@@ -60,6 +61,11 @@ def make_set(
     errors = mae(videos, reference)
     indices = SELECTORS[settings.selector](Candidates(videos, errors), settings.keep)
     kept = videos[indices]
+    masks = None
+    if plan.masks is not None:
+        levels = read_levels(plan.source.entry, request.clips, drawn.source_clip_length)
+        on_source = None if levels is None else levels[plan.source.frame]
+        masks = make_masks(plan.masks.kind, scene, drawn.futures, indices.tolist(), on_source)
     diversity = sample_diversity(kept)
     return SampleSet(
         id=plan.set_id,
@@ -76,6 +82,8 @@ def make_set(
         apd=float(diversity.mean()),
         coherence=temporal_coherence(kept, reference),
         provenance=_provenance(plan, drawn.clip, model, request),
+        masks=None if masks is None else masks.maps,
+        valid=None if masks is None else masks.valid,
     )
 
 
@@ -91,6 +99,7 @@ class Drawn:
         keypoints: Of past and truth, (P + F, D).
         futures: Sampled, (N, F, D).
         scene: The source, ready to be rendered.
+        source_clip_length: Frames of the clip that the source is from.
     """
 
     clip: Clip
@@ -100,6 +109,7 @@ class Drawn:
     keypoints: Tensor
     futures: Tensor
     scene: Scene
+    source_clip_length: int
 
 
 def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
@@ -116,7 +126,8 @@ def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
         futures = sample_futures(plan, model, keypoints[: settings.past], settings)
         foreign = keypoints[0] if transfer else None
         scene = Scene.of(model.backbone, source, foreign, settings.transfer)
-    return Drawn(clip, past, truth, source, keypoints, futures, scene)
+    length = len(source_clip.frames)
+    return Drawn(clip, past, truth, source, keypoints, futures, scene, length)
 
 
 def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: GenerateSettings) -> Tensor:
@@ -136,6 +147,13 @@ def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: Generate
 
 def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) -> SetProvenance:
     """All that traces a set back to real clips and forward to being made again."""
+    about = {
+        "generate": request.settings.model_dump(mode="json"),
+        "clips": request.clips.model_dump(mode="json"),
+        "source_split": plan.source.entry.split,
+    }
+    if plan.masks is not None:
+        about["masks"] = asdict(plan.masks)
     return SetProvenance(
         clip_id=plan.clip_id,
         clip_name=clip.name,
@@ -154,13 +172,7 @@ def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) ->
         forecaster=model.predictor.name,
         weights_id=model.weights_id,
         settings_id=content_id("settings", **request.settings.model_dump(mode="json")),
-        settings=json.dumps(
-            {
-                "generate": request.settings.model_dump(mode="json"),
-                "clips": request.clips.model_dump(mode="json"),
-            },
-            sort_keys=True,
-        ),
+        settings=json.dumps(about, sort_keys=True),
         seed=request.settings.seed,
         samples=request.settings.samples,
         keep=request.settings.keep,

@@ -11,6 +11,7 @@ from configs.clip_settings import ClipSettings
 from configs.errors import ClipError, SettingsError
 from configs.identity import derive_seed, sample_set_id
 from configs.settings import GenerateSettings
+from flows.masking import MaskPlan, plan_masks
 from generators.clips import (
     ClipEntry,
     Reject,
@@ -49,6 +50,7 @@ class SetPlan:
         window: Which of its frames are past and future.
         source: The frame that is animated.
         mode: "reconstruction" or "transfer".
+        masks: Which masks its videos get; None for none.
     """
 
     set_id: str
@@ -57,6 +59,7 @@ class SetPlan:
     window: Window
     source: SourceFrame
     mode: str
+    masks: MaskPlan | None = None
 
     @property
     def title(self) -> str:
@@ -79,6 +82,7 @@ class _Seen:
     entry: ClipEntry
     clip_id: str
     length: int
+    masks: dict[int, MaskPlan] = field(default_factory=dict)  # by frame that may be animated
 
 
 def plan_sets(
@@ -90,6 +94,7 @@ def plan_sets(
     weights_id: str,
     windows: int | None = None,
     on_clip: Callable[[str], None] = lambda name: None,
+    masks: bool = False,
 ) -> Plan:
     """List every set: each window of each readable clip, in each mode.
 
@@ -105,6 +110,7 @@ def plan_sets(
         weights_id: Which model.
         windows: At most so many windows of each clip, evenly spread; None for all.
         on_clip: Called with the name of each clip that was read.
+        masks: Whether videos get masks; a clip whose masks cannot be read is left out.
 
     Raises:
         ClipError: If no clip can be used, or transfer mode finds no other clip.
@@ -117,10 +123,10 @@ def plan_sets(
         )
     rejects: list[Reject] = []
     minimum = settings.past + settings.future
-    seen = _read_all(clips, clip_settings, minimum, rejects, on_clip)
+    seen = _read_all(clips, clip_settings, minimum, rejects, on_clip, masks)
     others = seen
     if "transfer" in modes and sources is not None:
-        others = _read_all(sources, clip_settings, 1, rejects, on_clip)
+        others = _read_all(sources, clip_settings, 1, rejects, on_clip, masks)
     sets = [
         _plan_set(mode, clip, window, others, settings, weights_id)
         for clip in seen
@@ -147,13 +153,25 @@ def _read_all(
     minimum: int,
     rejects: list[Reject],
     on_clip: Callable[[str], None],
+    masks: bool,
 ) -> list[_Seen]:
     """Read every clip once: it must decode, and its id is a hash of its bytes."""
     entries = {entry.name: entry for entry in list_clips(folder)}
     seen = []
     for clip in iter_clips(folder, settings, minimum, rejects.append):
-        seen.append(_Seen(entries[clip.name], clip.id, len(clip.frames)))
+        entry, length = entries[clip.name], len(clip.frames)
+        try:
+            drawn = plan_masks(entry, settings, length, range(length)) if masks else {}
+        except ClipError as error:
+            rejects.append(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
+            continue
+        seen.append(_Seen(entry, clip.id, length, drawn))
         on_clip(clip.name)
+    if not seen:
+        raise ClipError(
+            f"clips: expected a clip of {folder} whose masks can be read, the first cannot: "
+            f"{rejects[-1].name}: {rejects[-1].reason}; mend them or leave out --masks"
+        )
     return seen
 
 
@@ -170,7 +188,9 @@ def _plan_set(
         other = _draw_source(clip, window, others, settings.seed)
         source = SourceFrame(other.entry, other.clip_id, 0)
     else:
+        other = clip
         source = SourceFrame(clip.entry, clip.clip_id, window.start)
+    masks = other.masks.get(source.frame)
     set_id = sample_set_id(
         clip.clip_id,
         (window.start, window.past, window.future),
@@ -178,8 +198,9 @@ def _plan_set(
         mode,
         weights_id,
         settings.model_dump(mode="json"),
+        masks.id if masks else None,
     )
-    return SetPlan(set_id, clip.entry, clip.clip_id, window, source, mode)
+    return SetPlan(set_id, clip.entry, clip.clip_id, window, source, mode, masks)
 
 
 def _draw_source(clip: _Seen, window: Window, others: Sequence[_Seen], seed: int) -> _Seen:

@@ -30,6 +30,7 @@ class GenerateRequest(Settings):
         settings: What a set holds.
         size: Frame size; None for the size that the model was trained at.
         windows: At most so many windows of each clip, evenly spread; None for all.
+        masks: Whether every kept video gets masks and their validity.
         workers: Ray worker processes, where Ray is started by the run.
         ray_address: A running Ray cluster; None starts one on this machine.
         task_cpus: Cores that Ray keeps for each worker; a fraction lets workers share one.
@@ -46,6 +47,7 @@ class GenerateRequest(Settings):
     settings: GenerateSettings = GenerateSettings()
     size: int | None = Field(None, ge=16, le=1024)
     windows: int | None = Field(None, ge=1)
+    masks: bool = False
     workers: int = Field(default_factory=usable_cores, ge=1)
     ray_address: str | None = None
     task_cpus: float = Field(1, ge=0)
@@ -64,6 +66,7 @@ def request_from_options(
     sources: Path | None = None,
     forecaster: str | None = None,
     windows: int | None = None,
+    masks: bool = False,
     workers: int | None = None,
     ray_address: str | None = None,
 ) -> GenerateRequest:
@@ -78,6 +81,7 @@ def request_from_options(
         sources: As in `GenerateRequest`.
         forecaster: Refuse a model whose forecaster has another name.
         windows: As in `GenerateRequest`.
+        masks: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
         ray_address: As in `GenerateRequest`.
 
@@ -102,6 +106,7 @@ def request_from_options(
         "modes": ("reconstruction", "transfer") if mode == "both" else (mode,),
         "settings": settings,
         "windows": windows,
+        "masks": masks,
         "ray_address": ray_address,
     }
     if workers is not None:

@@ -124,6 +124,7 @@ def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
         past=made.past,
         reference=made.reference,
         kept=made.videos,
+        masks=made.masks > 0 if made.masks is not None and made.mask_kind == "drawn" else None,
     )
 
 

@@ -11,7 +11,7 @@ from zarr.codecs import ZstdCodec
 
 from configs.errors import StoreError
 from storage.place import Place
-from storage.schema import ARRAYS
+from storage.schema import BY_VIDEO, STORED
 
 
 def array_sha256(array: NDArray[Any]) -> str:
@@ -33,7 +33,7 @@ def write_arrays(place: Place, folder: str, arrays: Mapping[str, NDArray[Any]]) 
     def write(store: Any) -> None:
         group = zarr.create_group(store=store, zarr_format=3)
         for name, values in arrays.items():
-            videos = name == "videos"
+            videos = name in BY_VIDEO
             stored = group.create_array(
                 name,
                 shape=values.shape,
@@ -63,7 +63,7 @@ def open_array(place: Place, folder: str, name: str, row: Mapping[str, Any]) -> 
     Raises:
         StoreError: If the array is absent or not of the type and shape that the row says.
     """
-    wanted = (ARRAYS[name].dtype, ARRAYS[name].shape(row))
+    wanted = (STORED[name].dtype, STORED[name].shape(row))
     try:
         store, path = place.arrays(f"{folder}/{name}")
         array = zarr.open_array(store=store, path=path, mode="r", zarr_format=3)

@@ -1,6 +1,7 @@
 """Kept samples as a torch dataset, for training detectors."""
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,64 @@ from torch.utils.data import Dataset
 
 from configs.errors import StoreError
 from storage.arrays import read_array
+from storage.leaks import OnTest, guarded
+from storage.schema import MASK_ARRAYS
 from storage.store import SampleStore
 
 SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
+FIELDS = ("video", *SCALARS)
+MASKED = ("mask", "valid")
+PROVENANCE = (  # of a sample; none of them is ever null, so that batches can hold them
+    "sample_id",
+    "set_id",
+    "clip_id",
+    "clip_name",
+    "source_clip_id",
+    "source_clip_name",
+    "source_frame",
+    "window_start",
+    "index",
+    "mode",
+    "backbone",
+    "forecaster",
+    "weights_id",
+    "settings_id",
+    "seed",
+    "run_id",
+    "version",
+)
+OPEN_ARRAYS = 512  # their metadata is kept; files are open only while they are read
 
 
 class SampleSetDataset(Dataset[dict[str, Any]]):
     """One item per kept video of the sets that are in the store, or snapshot, when it is made.
 
-    Items are dicts: "video" float32 (F, 3, H, W) in [0, 1], "label", "sample_id", "set_id",
-    "clip_id" (split by it, and no clip leaks), "mae" and "diversity". Everything else that the
-    store knows of item i is in `rows[i]`.
+    Items are dicts of what `fields` names, which `torch.utils.data.DataLoader` makes batches of:
+
+    - "video": float32 (F, 3, H, W) in [0, 1], after `transform`;
+    - "mask": uint8 (F, H, W) and "valid": bool (F, H, W), of sets made with masks: `SampleSet`;
+    - "provenance": a dict of plain values that trace the sample to its clips, model and run;
+    - any column of samples that has a value in all rows: "label", "sample_id", "clip_id", "mae".
+
+    Everything that the store knows of item i is in `rows[i]`. It may be pickled, and each worker
+    opens what it reads itself. No sample of a clip of the test split gets in unnoticed.
 
     Args:
         store: The store or its URL; a snapshot, so that several datasets see the same sets.
         where: SQL condition over the columns of samples; None for all.
-        transform: Applied to each video.
+        transform: Applied to each video. A random one that moves pixels does not move masks: give
+            it as `augment`.
+        fields: What items hold.
+        augment: Applied to each whole item, for what must change video and mask alike.
+        on_test: What to do with samples of test clips: "refuse" (an error that names them),
+            "leave_out", or "allow".
+        test_clips: Ids or names of more clips that are for testing.
 
     Raises:
         QueryError: If the condition is not valid.
-        StoreError: If there is no store or, for an item, its video is damaged.
+        LeakError: If samples come from clips of the test split and `on_test` is "refuse".
+        StoreError: If there is no store, a field is unknown or has no value in some rows, masks are
+            asked of sets without, or, for an item, its arrays are damaged.
     """
 
     def __init__(
@@ -38,30 +77,102 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         store: str | Path | SampleStore,
         where: str | None = None,
         transform: Callable[[Tensor], Tensor] | None = None,
+        *,
+        fields: Sequence[str] = FIELDS,
+        augment: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        on_test: OnTest = "refuse",
+        test_clips: Collection[str] = (),
     ) -> None:
         self._store = store if isinstance(store, SampleStore) else SampleStore.open(store)
-        self._transform = transform
-        self.rows: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()
-        self._videos: dict[str, zarr.Array[Any]] = {}
+        self._transform, self._augment = transform, augment
+        self.fields = tuple(fields)
+        found: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()
+        sets = self._store.query().select(["clip_id", "split", "source_clip_id", "settings"])
+        self.rows = guarded(found, sets.to_pylist(), on_test, test_clips)
+        self.left_out = len(found) - len(self.rows)
+        self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any]] = OrderedDict()
+        self._checksums: dict[str, dict[str, Any]] = {}
+        self._check_fields()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = self.rows[index]
-        set_id = row["set_id"]
-        if set_id not in self._videos:
-            self._videos[set_id] = self._store.open_array(set_id, "videos")
-        try:
-            frames = read_array(
-                self._videos[set_id], "video", row["rank"], row["video_sha256"]
-            )  # (F, H, W, 3)
-        except StoreError as error:
-            raise StoreError(f"{row['sample_id']}: {error}; see `flawcast verify`") from error
-        video = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255  # (F, 3, H, W)
-        video = self._transform(video) if self._transform else video
-        return {"video": video, **{name: row[name] for name in SCALARS}}
+        item = {field: self._field(field, row) for field in self.fields}
+        return self._augment(item) if self._augment else item
 
     def __getstate__(self) -> dict[str, Any]:
         """Each worker opens the arrays itself."""
-        return self.__dict__ | {"_videos": {}}
+        return self.__dict__ | {"_arrays": OrderedDict(), "_checksums": {}}
+
+    @property
+    def labels(self) -> list[str]:
+        """Each item's label."""
+        return [row["label"] for row in self.rows]
+
+    def _field(self, field: str, row: dict[str, Any]) -> Any:
+        """One value of an item."""
+        if field == "video":
+            frames = self._read(row, "videos", row["video_sha256"])  # (F, H, W, 3)
+            video = frames.permute(0, 3, 1, 2).float() / 255  # (F, 3, H, W)
+            return self._transform(video) if self._transform else video
+        if field in MASKED:
+            name = "masks" if field == "mask" else field
+            by_rank = self._checksums_of(row["set_id"])[f"{name} by rank"]
+            return self._read(row, name, by_rank[row["rank"]])
+        if field == "provenance":
+            return {name: row[name] for name in PROVENANCE}
+        return row[field]
+
+    def _read(self, row: dict[str, Any], name: str, sha256: str) -> Tensor:
+        """A sample's part of an array, compared with its checksum."""
+        what = "video" if name == "videos" else name
+        try:
+            array = self._open(row["set_id"], name)
+            return torch.from_numpy(read_array(array, what, row["rank"], sha256))
+        except StoreError as error:
+            raise StoreError(f"{row['sample_id']}: {error}; see `flawcast verify`") from error
+
+    def _open(self, set_id: str, name: str) -> "zarr.Array[Any]":
+        """An array whose metadata was read before, if it was lately."""
+        key = (set_id, name)
+        if key not in self._arrays:
+            self._arrays[key] = self._store.open_array(set_id, name)
+        self._arrays.move_to_end(key)
+        if len(self._arrays) > OPEN_ARRAYS:
+            self._arrays.popitem(last=False)
+        return self._arrays[key]
+
+    def _checksums_of(self, set_id: str) -> dict[str, Any]:
+        """Checksums of a set's masks, by rank."""
+        if set_id not in self._checksums:
+            known = self._store.row(set_id)["checksums"]
+            self._checksums[set_id] = {name: known[name] for name in map(_by_rank, MASK_ARRAYS)}
+        return self._checksums[set_id]
+
+    def _check_fields(self) -> None:
+        """Refuse what items cannot hold before a worker finds out."""
+        for field in set(self.fields) - {"video", "provenance", *MASKED}:
+            if self.rows and field not in self.rows[0]:
+                raise StoreError(
+                    f"fields: expected video, mask, valid, provenance or a column, got {field!r}; "
+                    "columns are listed in storage/schema.py"
+                )
+            empty = sum(row[field] is None for row in self.rows)
+            if empty:
+                raise StoreError(
+                    f"fields: {field} has no value in {empty} of {len(self.rows)} samples, and "
+                    f'batches hold none; read it from `rows`, or ask where="{field} is not null"'
+                )
+        without = sum(row["masks"] is None for row in self.rows)
+        if without and set(self.fields) & set(MASKED):
+            raise StoreError(
+                f"fields: {without} of {len(self.rows)} samples have no masks; make them with "
+                '`flawcast generate --masks`, or ask where="masks is not null"'
+            )
+
+
+def _by_rank(name: str) -> str:
+    """Where a row has the checksums of an array's videos."""
+    return f"{name} by rank"

@@ -15,7 +15,7 @@ import json
 from configs.errors import StoreError
 from storage.place import Place
 
-FORMAT, VERSION = "flawcast-store", 2
+FORMAT, VERSION = "flawcast-store", 3
 MARKER = "store.json"
 ARRAYS, SAMPLES, SETS = "arrays", "samples", "sets"
 PARTS, MANIFESTS, LEDGER = "parts", "manifests", "ledger"
@@ -103,10 +103,11 @@ def _head() -> bytes:
 
 
 def _migrate(place: Place) -> None:
-    """Bring a store of version 1 to version 2.
+    """Bring a store of version 1 or 2 to version 3.
 
-    Version 2 adds compacted parts, which version 1 would not see, and the ledger; rows of version 1
-    are read as they are, and get the checksum that they lack when they are compacted. So only the
+    Version 2 added compacted parts, which version 1 would not see, and the ledger; rows of version
+    1 are read as they are, and get the checksum that they lack when they are compacted. Version 3
+    added masks to sets that are made with them, which version 2 would not verify. So only the
     marker changes, in one step: a crash leaves a store of the one version or the other.
     """
     place.replace(MARKER, _head())

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from configs.errors import QueryError
-from storage.schema import REJECTS, RUNS, SAMPLES, SETS
+from storage.schema import REJECTS, RUNS, SAMPLES, SETS, with_masks
 
 SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,  # no files, no network, no other databases
@@ -21,11 +21,16 @@ SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "temp_directory": "",  # nothing is written, not even what does not fit memory
 }
-SCHEMAS = {"sets": SETS, "samples": SAMPLES, "runs": RUNS, "rejects": REJECTS}
+SCHEMAS = {
+    "sets": with_masks(SETS),
+    "samples": with_masks(SAMPLES),
+    "runs": RUNS,
+    "rejects": REJECTS,
+}
 IDS = {"sets": "set_id", "samples": "sample_id", "runs": "run_id", "rejects": "run_id, clip"}
 STATEMENTS = {
-    "sets": "SELECT * FROM sets",
-    "samples": "SELECT * FROM samples",
+    "sets": "SELECT *, json_extract_string(settings, '$.masks.kind') AS masks FROM sets",
+    "samples": "SELECT *, json_extract_string(settings, '$.masks.kind') AS masks FROM samples",
     "runs": "SELECT * FROM runs",
     "rejects": "SELECT * FROM rejects",
 }

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from configs.errors import StoreError
 from storage.arrays import array_sha256
 from storage.sample_set import SampleSet
-from storage.schema import ATTEMPT, COMMITS, SAMPLES
+from storage.schema import ATTEMPT, COMMITS, MASK_ARRAYS, SAMPLES
 
 
 def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
@@ -33,7 +33,10 @@ def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
     about = _about(sample_set)
     samples = encode_rows(_sample_rows(sample_set, about), SAMPLES)
     kept = sample_set.mae[sample_set.indices].astype(np.float64)
-    checksums = {name: array_sha256(array) for name, array in sample_set.arrays().items()}
+    arrays = sample_set.arrays()
+    checksums: dict[str, Any] = {name: array_sha256(array) for name, array in arrays.items()}
+    for name in MASK_ARRAYS.keys() & arrays.keys():  # those of videos are in the samples' rows
+        checksums[f"{name} by rank"] = [array_sha256(array) for array in arrays[name]]
     row = {
         "set_id": sample_set.id,
         "mae": float(kept.mean()),

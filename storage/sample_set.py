@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from configs.errors import StoreError
 from configs.shapes import expect_shape
-from storage.schema import ARRAYS, SET_ID
+from storage.schema import ARRAYS, MASK_ARRAYS, SET_ID, STORED
 
 MODES = ("reconstruction", "transfer")
+MASK_KINDS = ("drawn", "motion")
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ class SampleSet:
         apd: Average pairwise displacement of the kept videos.
         coherence: Their frame-to-frame displacement over the reference's; nan where that is 0.
         provenance: Where the set comes from.
+        masks: A map for each frame of the kept videos, (K, F, H, W); None without. Of kind
+            "drawn": 255 where the defect is that was drawn on the source, 128 where the part is.
+            Of kind "motion": how far the motion is from the usual one, 255 for a quarter of the
+            width and more.
+        valid: Where the masks can be relied on, (K, F, H, W).
     """
 
     id: str
@@ -108,6 +114,13 @@ class SampleSet:
     apd: float
     coherence: float
     provenance: SetProvenance
+    masks: NDArray[np.uint8] | None = None
+    valid: NDArray[np.bool_] | None = None
+
+    @property
+    def mask_kind(self) -> str | None:
+        """What the masks are: "drawn", "motion", or None without."""
+        return mask_kind(self.provenance.settings)
 
     def sample_id(self, index: int) -> str:
         """Id of one of the N futures."""
@@ -115,7 +128,15 @@ class SampleSet:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What goes into the array folder, by name."""
-        return {name: getattr(self, name) for name in ARRAYS}
+        found = {name: getattr(self, name) for name in STORED}
+        return {name: array for name, array in found.items() if array is not None}
+
+
+def mask_kind(settings: str) -> str | None:
+    """What a row's settings say of its masks: "drawn", "motion", or None without."""
+    about = json.loads(settings)
+    masks = about.get("masks") if isinstance(about, dict) else None
+    return masks["kind"] if masks else None
 
 
 def check_set_id(set_id: str) -> None:
@@ -144,11 +165,13 @@ def check_sample_set(sample_set: SampleSet) -> None:
     _check_indices(sample_set.indices, sizes["N"])
     _check_values(sample_set)
     _check_provenance(sample_set.provenance, sizes)
+    _check_masks(sample_set)
 
 
 def _check_types(sample_set: SampleSet) -> None:
     """Every array has the type it is stored as."""
-    wanted = {name: stored.dtype for name, stored in ARRAYS.items()}
+    given = ARRAYS if sample_set.masks is None and sample_set.valid is None else STORED
+    wanted = {name: stored.dtype for name, stored in given.items()}
     for name, dtype in {**wanted, "ssim": "float32", "diversity": "float32"}.items():
         found = getattr(sample_set, name)
         if not isinstance(found, np.ndarray) or found.dtype != dtype:
@@ -170,6 +193,8 @@ def _check_axes(sample_set: SampleSet) -> dict[str, int]:
         "ssim": "K",
         "diversity": "K",
     }
+    if sample_set.masks is not None:
+        axes |= dict.fromkeys(MASK_ARRAYS, "K F H W")
     for name, pattern in axes.items():
         filled = " ".join(str(known.get(axis, axis)) for axis in pattern.split())
         known |= expect_shape(name, getattr(sample_set, name), filled)
@@ -206,6 +231,16 @@ def _check_values(sample_set: SampleSet) -> None:
         raise StoreError(
             f"coherence: expected 0 or more, or nan for a reference that stands still, "
             f"got {sample_set.coherence}; not written"
+        )
+
+
+def _check_masks(sample_set: SampleSet) -> None:
+    """Masks are there if the settings say what they are, and only then."""
+    kind = sample_set.mask_kind
+    if (kind is None) != (sample_set.masks is None) or kind not in (None, *MASK_KINDS):
+        raise StoreError(
+            f"masks: expected provenance.settings to say which of {MASK_KINDS} they are, and "
+            f"nothing without masks, got {kind!r}; give both or none"
         )
 
 

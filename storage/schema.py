@@ -77,6 +77,11 @@ COMMITS = pa.schema(  # a set's row as it is written; queries see the columns of
 )
 
 
+def with_masks(schema: pa.Schema) -> pa.Schema:
+    """Columns as queries see them: the kind of a set's masks, which its settings say, is one."""
+    return schema.append(pa.field("masks", pa.string()))
+
+
 RUNS = pa.schema(
     [
         ("run_id", pa.string()),
@@ -127,3 +132,11 @@ ARRAYS = {
     "reference": StoredArray("uint8", ("future", "height", "width", 3)),
     "source": StoredArray("uint8", ("height", "width", 3)),
 }
+
+_MAPS = ("keep", "future", "height", "width")
+MASK_ARRAYS = {  # of sets that were made with masks: both or none
+    "masks": StoredArray("uint8", _MAPS),
+    "valid": StoredArray("bool", _MAPS),
+}
+STORED = {**ARRAYS, **MASK_ARRAYS}
+BY_VIDEO = ("videos", *MASK_ARRAYS)  # read one video at a time: each of them is a chunk

@@ -25,7 +25,7 @@ from storage.ledger import Ledger
 from storage.place import LocalPlace, Place, UnsettledError, open_place
 from storage.rows import write_rows
 from storage.sample_set import PROVENANCE, SampleSet, SetProvenance, check_sample_set, check_set_id
-from storage.schema import ARRAYS
+from storage.schema import MASK_ARRAYS, STORED
 from storage.verification import StoreProblem, find_problems
 
 GRACE_HOURS = 1.0  # what is younger may be a running writer's
@@ -151,7 +151,8 @@ class SampleStore:
         try:
             arrays = {
                 name: read_array(self._open(row, name), name, ..., row["checksums"][name])
-                for name in ARRAYS
+                for name in STORED
+                if name in row["checksums"]
             }
             samples = self._catalogue.samples(row)
         except StoreError as error:
@@ -190,14 +191,20 @@ class SampleStore:
 
         Args:
             set_id: A committed set.
-            name: "videos", "keypoints", "mae", "past", "reference" or "source".
+            name: "videos", "keypoints", "mae", "past", "reference" or "source"; "masks" or "valid"
+                of a set that was made with masks.
 
         Raises:
             StoreError: If there is no such set or array, or it is damaged.
         """
-        if name not in ARRAYS:
-            raise StoreError(f"array: expected one of {', '.join(ARRAYS)}; got {name!r}")
+        if name not in STORED:
+            raise StoreError(f"array: expected one of {', '.join(STORED)}; got {name!r}")
         row = self.row(set_id)
+        if name in MASK_ARRAYS and name not in row["checksums"]:
+            raise StoreError(
+                f"{set_id}: expected {name}, the set was made without masks; "
+                "make it with `flawcast generate --masks`"
+            )
         try:
             return self._open(row, name)
         except StoreError as error:

@@ -17,7 +17,7 @@ from storage.layout import SETS, array_folder
 from storage.manifest import Part
 from storage.place import Place, file_sha256
 from storage.rows import check_row, check_samples
-from storage.schema import ARRAYS, SET_ID
+from storage.schema import SET_ID, STORED
 
 PORTION = 1000  # sets whose names are in memory at once
 
@@ -129,13 +129,15 @@ def _of_part_row(
 def _of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
     """Whether a set's id is the hash of what its row says that decided it."""
     try:
+        about = json.loads(row["settings"])
         found = sample_set_id(
             row["clip_id"],
             (row["window_start"], row["past"], row["future"]),
             (row["source_clip_id"], row["source_frame"]),
             row["mode"],
             row["weights_id"],
-            json.loads(row["settings"])["generate"],
+            about["generate"],
+            about["masks"]["id"] if "masks" in about else None,
         )
     except (ValueError, KeyError, TypeError):
         found = "another, its settings are not those of `flawcast generate`"
@@ -145,7 +147,7 @@ def _of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
 
 def _of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
     """Problems of a set's arrays."""
-    for name in ARRAYS:
+    for name in [name for name in STORED if name in row["checksums"]]:
         try:
             array = open_array(place, array_folder(row["arrays"]), name, row)
             read_array(array, name, ..., row["checksums"][name])

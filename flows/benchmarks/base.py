@@ -1,13 +1,15 @@
 """What every benchmark is asked and answers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from configs.registry import Registry
+from flows.curves import Points, draw_curves
 
 OnDone = Callable[[int, int], None]
 Row = Mapping[str, str | float | int]
@@ -21,11 +23,13 @@ class BenchmarkRequest:
         model: Model folder, or name of a shipped model.
         clips_per_state: Clips of the built-in line, of each state.
         seed: Decides the clips; none of them is one that the shipped models have seen.
+        samples: Futures drawn per clip, where a benchmark draws any; a fifth of them is kept.
     """
 
     model: str = "line-128"
     clips_per_state: int = 4
     seed: int = 77
+    samples: int = 100
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,23 @@ class Report:
         title: What was measured, on what.
         rows: Figures by column; the first column says what a row is of.
         note: How to read them.
+        curves: Points (x, y) by name, for a plot; empty where there is nothing to plot.
+        axes: What x and y are.
     """
 
     title: str
     rows: tuple[Row, ...]
     note: str = ""
+    curves: Mapping[str, Points] = field(default_factory=dict)
+    axes: tuple[str, str] = ("", "")
+
+    def plot(self, path: Path) -> Path:
+        """Draw the curves as SVG.
+
+        Raises:
+            SettingsError: If the benchmark has none.
+        """
+        return draw_curves(path, self.curves, self.title, *self.axes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""

@@ -83,6 +83,9 @@ def generate(
         int | None,
         typer.Option(min=1, help="At most so many windows of each clip; all if not given."),
     ] = None,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Store masks and their validity beside the videos.")
+    ] = False,
     seed: SeedOption = 0,
     workers: WorkersOption = None,
     ray_address: Annotated[
@@ -104,6 +107,7 @@ def generate(
         sources=sources,
         forecaster=forecaster,
         windows=windows,
+        masks=masks,
         workers=workers,
         ray_address=ray_address,
         settings={

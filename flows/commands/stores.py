@@ -9,6 +9,7 @@ import typer
 from rich import box
 from rich.table import Table
 
+from configs.errors import SettingsError
 from flows.commands.base import Format, JsonFlag, Rows, app, console
 
 StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
@@ -28,6 +29,13 @@ def query(
     rows: Annotated[
         Rows, typer.Option(help="One row per sample set, kept sample, run, or rejected clip.")
     ] = Rows.sets,
+    diverse: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of the samples asked for, so many that differ most."),
+    ] = None,
+    max_mae: Annotated[
+        float | None, typer.Option(min=0, help="With --diverse: no sample with a larger MAE.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
     as_json: JsonFlag = False,
@@ -36,7 +44,17 @@ def query(
     from flows.answers import write_answer
     from storage import SampleStore
 
-    table = SampleStore.open(store).query(where, order_by, limit, rows.value)
+    opened = SampleStore.open(store)
+    if diverse is None:
+        if max_mae is not None:
+            raise SettingsError('max-mae: goes with --diverse; else use --where "mae <= ..."')
+        table = opened.query(where, order_by, limit, rows.value)
+    else:
+        from flows.diverse import diverse as choose
+
+        if order_by is not None or limit is not None:
+            raise SettingsError("diverse: gives samples by MAE, without --order-by and --limit")
+        table = choose(opened, diverse, max_mae, where).rows
     write_answer(table, Format.json.value if as_json else format.value, out, console())
 
 

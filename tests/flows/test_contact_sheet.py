@@ -1,5 +1,6 @@
 """The contact sheet: every frame in its place, nothing cut off, the futures spread out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from configs.errors import SettingsError, ShapeError
-from flows.contact_sheet import MOST_ROWS, PAGE_WIDTH, SheetRow, contact_sheet, spread_futures
+from flows.contact_sheet import (
+    MOST_ROWS,
+    OUTLINE,
+    PAGE_WIDTH,
+    SheetRow,
+    contact_sheet,
+    spread_futures,
+)
 
 PAST_LEVEL, REFERENCE_LEVEL = 20, 60
 
@@ -119,3 +127,19 @@ def test_a_sheet_of_nothing_is_refused(tmp_path: Path) -> None:
 def test_sets_of_different_lengths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match=r"same \(P, F, H, W\) for all sets"):
         contact_sheet([row(), row(frames=6)], tmp_path / "sheet.png")
+
+
+def test_masks_are_outlined_on_the_futures_alone(tmp_path: Path) -> None:
+    plain = row()
+    masks = np.zeros(plain.kept.shape[:-1], bool)
+    masks[..., 4:12, 4:12] = True
+    masked = replace(plain, masks=masks)
+    sheets = [
+        pixels(contact_sheet([item], tmp_path / f"{number}.png"))
+        for number, item in enumerate((plain, masked))
+    ]
+    outlined = (sheets[1] == OUTLINE).all(axis=-1)
+    assert outlined.any()
+    assert np.array_equal(sheets[0][~outlined], sheets[1][~outlined])
+    _, columns = np.nonzero(outlined)
+    assert columns.min() > sheets[0].shape[1] // 4  # past and reference come first

@@ -1,0 +1,154 @@
+"""What every export gets: samples one after the other, and a folder to fill."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import SettingsError
+from configs.registry import Registry
+from configs.settings import Settings
+from generators.carried_masks import DEFECT
+from generators.video_files import write_video
+
+COLUMNS = (  # of samples.csv
+    "sample_id",
+    "file",
+    "label",
+    "mae",
+    "ssim",
+    "diversity",
+    "mode",
+    "clip_name",
+    "clip_id",
+    "source_clip_name",
+    "source_clip_id",
+    "forecaster",
+    "weights_id",
+)
+
+
+class ExportSettings(Settings):
+    """How samples are written.
+
+    Args:
+        lossless: Videos keep every bit (FFV1 in .mkv); else H.264 in .mp4, for the eye the same.
+        normal: The label of videos without a defect.
+        licence: What the data may be used for, for the card; the clips' licence counts.
+        per_shard: Samples in a WebDataset shard.
+    """
+
+    lossless: bool = False
+    normal: str = "normal"
+    licence: str = "not stated"
+    per_shard: int = 100
+
+
+@dataclass(frozen=True)
+class ExportSample:
+    """One sample.
+
+    Args:
+        row: All that the store knows of it.
+        video: RGB, (F, H, W, 3).
+        maps: Its masks as in `SampleSet`, (F, H, W); None without.
+        valid: Where they can be relied on, (F, H, W); None without.
+    """
+
+    row: dict[str, Any]
+    video: NDArray[np.uint8]
+    maps: NDArray[np.uint8] | None = None
+    valid: NDArray[np.bool_] | None = None
+
+    @property
+    def id(self) -> str:
+        """Its id, which files are named after."""
+        return str(self.row["sample_id"])
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Pixels of the drawn defect, or of the part where no defect is drawn; None without."""
+        if self.maps is None or self.row["masks"] != "drawn":
+            return None
+        defect = self.maps >= DEFECT
+        return defect if defect.any() else self.maps > 0
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export is made of.
+
+    Args:
+        rows: Of all samples, in order.
+        samples: Reads them one after the other; may be called again.
+        settings: How they are written.
+        name: Of the data set.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    samples: Callable[[], Iterator[ExportSample]]
+    settings: ExportSettings
+    name: str
+
+
+Exporter = Callable[[Export, Path], None]
+"""Takes the samples and an empty folder, and fills it."""
+
+EXPORTS: Registry[Exporter] = Registry("format", "flows.exports")
+
+
+def write_samples_csv(
+    path: Path, rows: Sequence[dict[str, Any]], file: Callable[[dict[str, Any]], str]
+) -> None:
+    """Write a table of the samples.
+
+    Args:
+        path: The file.
+        rows: Of the samples.
+        file: Names a sample's file or folder.
+    """
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            values = {**row, "file": file(row)}
+            writer.writerow([values[name] for name in COLUMNS])
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a PNG: RGB (H, W, 3) or grey (H, W).
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    shown = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+    coded, data = cv2.imencode(".png", shown)
+    if not coded:
+        raise OSError(f"{path.name}: cannot be encoded as PNG")
+    path.write_bytes(data.tobytes())
+
+
+def video_name(sample_id: str, settings: ExportSettings) -> str:
+    """File name of a sample's video."""
+    return f"{sample_id}{'.mkv' if settings.lossless else '.mp4'}"
+
+
+def write_sample_video(folder: Path, sample: ExportSample, settings: ExportSettings) -> Path:
+    """Write a sample's video.
+
+    Raises:
+        SettingsError: If H.264 cannot hold its frames whole.
+    """
+    height, width = sample.video.shape[1:3]
+    if not settings.lossless and (height % 2 or width % 2):
+        raise SettingsError(
+            f"{sample.id}: expected even sizes for H.264, got {width}x{height}; use --lossless"
+        )
+    path = folder / video_name(sample.id, settings)
+    write_video(path, sample.video, sample.row["fps"] or 25.0)
+    return path

@@ -1,0 +1,117 @@
+"""`flawcast export`: samples of a store into a folder, which appears whole or not at all."""
+
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.errors import SettingsError, StoreError
+from flows.exports.base import EXPORTS, Export, ExportSample, ExportSettings
+from flows.exports.card import write_card
+from storage import SampleStore
+from storage.arrays import array_sha256
+from storage.schema import MASK_ARRAYS
+
+LABEL = re.compile(r"[\w][\w .-]*")  # what may be the name of a folder
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Args:
+        out: The folder.
+        format: Its format.
+        samples: How many videos.
+        bytes: Size of all files.
+    """
+
+    out: str
+    format: str
+    samples: int
+    bytes: int
+
+
+def export(
+    store: str,
+    kind: str,
+    out: Path,
+    where: str | None = None,
+    settings: ExportSettings | None = None,
+    on_sample: Callable[[int, int], None] = lambda done, total: None,
+) -> Exported:
+    """Write samples in a format that detectors read.
+
+    Args:
+        store: The store.
+        kind: Name of the format.
+        out: Folder that does not exist yet.
+        where: SQL condition over the columns of samples; None for all.
+        settings: How they are written.
+        on_sample: Called with the number of samples read and of all.
+
+    Raises:
+        SettingsError: If the format is unknown, the folder exists, or cannot be written.
+        QueryError: If the condition is not valid.
+        StoreError: If no sample meets it, or one is damaged.
+    """
+    write, chosen = EXPORTS[kind], settings or ExportSettings()
+    if out.exists():
+        raise SettingsError(f"out: expected a folder that does not exist yet, {out} does; name one")
+    opened = SampleStore.open(store, snapshot=True)
+    rows = opened.query(where, rows="samples").to_pylist()
+    if not rows:
+        raise StoreError("export: no sample meets the condition; see `flawcast query`")
+    for label in sorted({row["label"] for row in rows}):
+        if not LABEL.fullmatch(label):
+            raise SettingsError(f"label: {label!r} cannot be the name of a folder; rename it")
+
+    def samples() -> Iterator[ExportSample]:
+        for done, row in enumerate(rows, start=1):
+            yield read_sample(opened, row)
+            on_sample(done, len(rows))
+
+    made = Export(rows, samples, chosen, re.sub(r"[^\w-]+", "-", out.name).strip("-") or "samples")
+    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir()
+        write(made, draft)
+        write_card(made, store, where, kind, draft / "README.md")
+        size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
+        draft.rename(out)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(f"out: cannot write {out}: {reason}; nothing was left") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Exported(str(out), kind, len(rows), size)
+
+
+def read_sample(store: SampleStore, row: dict[str, Any]) -> ExportSample:
+    """Read a sample's video and masks, compared with their checksums.
+
+    Raises:
+        StoreError: If they are damaged.
+    """
+    set_id, rank = row["set_id"], row["rank"]
+    video = np.asarray(store.open_array(set_id, "videos")[rank], np.uint8)
+    wanted = {"video": row["video_sha256"]}
+    found: dict[str, Any] = {"video": video}
+    if row["masks"] is not None:
+        checksums = store.row(set_id)["checksums"]
+        for name in MASK_ARRAYS:
+            found[name] = np.asarray(store.open_array(set_id, name)[rank])
+            wanted[name] = checksums[f"{name} by rank"][rank]
+    for name, sha256 in wanted.items():
+        if array_sha256(found[name]) != sha256:
+            raise StoreError(
+                f"{row['sample_id']}: {name}: the bytes are not those that were written; "
+                f"see `flawcast verify {store.url}`"
+            )
+    return ExportSample(row, video, found.get("masks"), found.get("valid"))

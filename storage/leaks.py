@@ -1,0 +1,81 @@
+"""The leak guard: no sample that comes from a clip of the test split gets into training.
+
+A sample comes from two clips: the one whose future was sampled (it gave the motion) and the one
+whose frame was animated (it gave the looks). Both count.
+"""
+
+import json
+from collections.abc import Collection, Iterable
+from typing import Any, Literal
+
+from configs.errors import LeakError
+
+TEST = "test"
+NAMED = 3  # samples that an error names one by one
+
+OnTest = Literal["refuse", "leave_out", "allow"]
+
+
+def guarded(
+    rows: list[dict[str, Any]],
+    all_sets: Iterable[dict[str, Any]],
+    on_test: OnTest,
+    test_clips: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """Let only those samples pass that come from no clip of the test split.
+
+    Which clips those are, the store's rows say (the split of each clip whose future was sampled,
+    and of each source), and the caller, who may split by other rules than the store knows.
+
+    Args:
+        rows: Of samples.
+        all_sets: Rows of all sets of the store, with clip_id, split and settings.
+        on_test: "refuse" raises, "leave_out" drops samples of test clips, "allow" lets all pass.
+        test_clips: Ids or names of more clips that are for testing.
+
+    Raises:
+        LeakError: If samples of test clips are there and are to be refused; it names them.
+    """
+    if on_test == "allow":
+        return rows
+    held_out = set(test_clips)
+    for row in all_sets:
+        if row["split"] == TEST:
+            held_out.add(row["clip_id"])
+        if _source_split(row) == TEST:
+            held_out.add(row["source_clip_id"])
+    leaks = [row for row in rows if _is_held_out(row, held_out)]
+    if leaks and on_test == "refuse":
+        names = ", ".join(f"{row['sample_id']} ({_clips(row, held_out)})" for row in leaks[:NAMED])
+        more = f" and {len(leaks) - NAMED} more" if len(leaks) > NAMED else ""
+        raise LeakError(
+            f"samples: expected none from clips of the test split, got {len(leaks)} of {len(rows)}:"
+            f" {names}{more}; leave them out with on_test='leave_out'"
+        )
+    return [row for row in rows if not _is_held_out(row, held_out)]
+
+
+def _source_split(row: dict[str, Any]) -> str:
+    """The split of the clip whose frame was animated; empty if the row does not say."""
+    about = json.loads(row["settings"])
+    return str(about.get("source_split", "")) if isinstance(about, dict) else ""
+
+
+def _is_held_out(row: dict[str, Any], held_out: set[str]) -> bool:
+    """Whether one of a sample's clips is for testing."""
+    return row["split"] == TEST or bool(held_out & set(_origins(row)))
+
+
+def _origins(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Ids and names of a sample's clips."""
+    return row["clip_id"], row["clip_name"], row["source_clip_id"], row["source_clip_name"]
+
+
+def _clips(row: dict[str, Any], held_out: set[str]) -> str:
+    """Which of a sample's clips are for testing, and what they gave."""
+    found = []
+    if row["split"] == TEST or {row["clip_id"], row["clip_name"]} & held_out:
+        found.append(f"motion of {row['clip_name']}")
+    if {row["source_clip_id"], row["source_clip_name"]} & held_out:
+        found.append(f"looks of {row['source_clip_name']}")
+    return ", ".join(found)

@@ -1,0 +1,76 @@
+"""Batches in a seeded order that a later process can go on with."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from configs.errors import SettingsError
+from storage.sampling import sampler_for
+
+
+class SampleLoader(DataLoader[dict[str, Any]]):
+    """A `torch.utils.data.DataLoader` whose order a seed decides and whose place can be kept.
+
+    Workers read ahead, so the place is counted in batches that were handed out: what
+    `state_dict` says after batch 7 leads to batch 8, whatever was read ahead. Every pass over it is
+    an epoch with an order of its own.
+
+    Args:
+        dataset: A `SampleSetDataset`, `MixedDataset` or another one with `labels`.
+        batch_size: Items of a batch.
+        weights: "class", "diversity" or None; see `storage.sampling.sampler_for`.
+        seed: Decides the order.
+        count: Items of an epoch; None for as many as there are.
+        options: As of `DataLoader`, for instance num_workers and pin_memory.
+
+    Raises:
+        SettingsError: If the dataset is empty or there is no such weight.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 8,
+        *,
+        weights: str | None = None,
+        seed: int = 0,
+        count: int | None = None,
+        **options: Any,
+    ) -> None:
+        self.order = sampler_for(dataset, weights, seed, count)
+        self._batches = 0
+        if options.get("num_workers") and "multiprocessing_context" not in options:
+            # Not forked: threads of this process (Ray's, DuckDB's) do not survive a fork.
+            options["multiprocessing_context"] = "forkserver"
+        options.setdefault("generator", torch.Generator().manual_seed(seed))
+        super().__init__(dataset, batch_size, sampler=self.order, **options)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self._batches = 0
+        for batch in super().__iter__():
+            self._batches += 1
+            yield batch
+        self.order.epoch, self.order.position, self._batches = self.order.epoch + 1, 0, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """The place: seed, epoch, items handed out in it."""
+        items = self.order.position + self._batches * (self.batch_size or 1)
+        return {"seed": self.order.seed, "epoch": self.order.epoch, "items": items}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a place; the next pass is the rest of its epoch.
+
+        Raises:
+            SettingsError: If it is of another seed, whose order is another one.
+        """
+        if state["seed"] != self.order.seed:
+            raise SettingsError(
+                f"loader: expected a state of seed {self.order.seed}, got one of {state['seed']}; "
+                "make the loader with that seed"
+            )
+        self.order.epoch, self.order.position = state["epoch"], state["items"]
+        if self.order.position >= len(self.order.order()):  # it was kept after the last batch
+            self.order.epoch, self.order.position = state["epoch"] + 1, 0
+        self._batches = 0

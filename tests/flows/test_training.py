@@ -1,0 +1,81 @@
+"""The training script of docs/training.md: short, and it runs as it stands."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.clip_settings import ClipSettings
+from configs.errors import ClipError
+from configs.settings import GenerateSettings
+from flows.pipeline import SetRequest, make_set
+from flows.plan import plan_sets
+from generators.clip_dataset import ClipDataset
+from generators.demo import draw_line, write_line
+from generators.model import load_model, shipped_model
+from storage import SampleSetDataset, SampleStore
+from storage.dataset import PROVENANCE
+
+ROOT = Path(__file__).parents[2]
+FLAWCAST = Path(sys.executable).with_name("flawcast")
+READ = ClipSettings(size=64)
+
+
+def blocks(language: str) -> list[str]:
+    text = (ROOT / "docs" / "training.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with demo/clips and demo/store, smaller than `flawcast demo` makes them."""
+    folder = tmp_path_factory.mktemp("training")
+    clips = folder / "demo" / "clips"
+    write_line(clips, draw_line(2, seed=3, states=("normal", "jam")))
+    settings = GenerateSettings(samples=4, keep=3)
+    model, store = load_model(shipped_model()), SampleStore.open(folder / "demo" / "store", "a")
+    asked = (clips, None, ("reconstruction",), settings, READ, model.weights_id)
+    for plan in plan_sets(*asked, masks=True).sets:
+        store.commit(make_set(plan, model, SetRequest(settings, READ, "run-0", "0")))
+    return folder
+
+
+def test_the_script_is_short_and_runs(demo: Path) -> None:
+    (script,) = blocks("python")
+    assert len(script.splitlines()) <= 25
+    asked = [sys.executable, "-c", script]
+    done = subprocess.run(asked, cwd=demo, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"[012] of 2 held-out clips right\n", done.stdout)
+
+
+def test_real_clips_have_the_fields_of_samples(demo: Path) -> None:
+    fields = ("video", "label", "mask", "valid", "provenance")
+    real = ClipDataset(demo / "demo" / "clips", READ, 12, "train", fields)
+    made = SampleSetDataset(demo / "demo" / "store", fields=fields, on_test="leave_out")
+    one, other = real[0], made[0]
+    assert set(one) == set(other)
+    assert set(one["provenance"]) == set(PROVENANCE)
+    for name in ("video", "mask", "valid"):
+        assert (one[name].dtype, one[name].shape) == (other[name].dtype, other[name].shape)
+    assert {type(value) for value in one["provenance"].values()} == {str, int}
+    assert one["mask"].any()
+
+
+def test_clips_of_no_split_are_missed(demo: Path) -> None:
+    with pytest.raises(ClipError, match="some of split 'validation'"):
+        ClipDataset(demo / "demo" / "clips", READ, 12, "validation")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_commands_run_as_written(demo: Path) -> None:
+    for line in (line for block in blocks("sh") for line in block.splitlines()):
+        command = shlex.split(line)
+        assert command[0] == "flawcast"
+        full = [str(FLAWCAST), *command[1:]]
+        done = subprocess.run(full, cwd=demo, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
