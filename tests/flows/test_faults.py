@@ -68,11 +68,12 @@ def test_a_run_killed_at_random_moments(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("small_disk", [16], indirect=True)
 def test_a_full_disk_ends_a_run_with_a_line_and_keeps_what_was_committed(
     small_disk: Path, command: tuple[str, ...], whole: Path
 ) -> None:
     run = [*command, "--store", str(small_disk / "store")]
-    fill(small_disk / "filler", spare=100 * 1024)
+    fill(small_disk / "filler", spare=800 * 1024)
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "No space left on device" in done.stderr
