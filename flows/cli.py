@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
@@ -12,15 +13,23 @@ from configs.errors import FlawcastError
 from flows.commands.base import app, fail
 from flows.services import silence_telemetry
 
+VERBOSE = "FLAWCAST_VERBOSE"
+
 
 @app.callback(invoke_without_command=True)
 def flawcast(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", envvar=VERBOSE, help="Show the traceback of an error as well."),
+    ] = False,
 ) -> None:
     """Many plausible, labelled, traceable defect videos from a few real clips."""
     if version:
         typer.echo(installed_version("flawcast"))
         raise typer.Exit
+    if verbose:
+        os.environ[VERBOSE] = "1"
 
 
 def main() -> None:
@@ -29,6 +38,8 @@ def main() -> None:
     try:
         app()
     except FlawcastError as error:
+        if os.environ.get(VERBOSE):
+            traceback.print_exc()
         fail(str(error), 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left

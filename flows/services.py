@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from configs.errors import FlawcastError
 
@@ -142,7 +143,7 @@ def prefect_api(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[dict[str, object]]:
+def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[dict[str, Any]]:
     """Arguments for Ray: a local one of `workers` processes, or a running cluster.
 
     Yields:

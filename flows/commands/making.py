@@ -1,5 +1,7 @@
 """Commands that make videos: demo, generate, animate, schedule."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -142,13 +144,17 @@ def animate(
     ] = False,
     device: DeviceOption = "auto",
     quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Make one video: a source picture that moves as a driving clip does."""
     from configs.settings import Transfer
     from flows.animate import animate as run
 
     how = Transfer(mode=motion.value, adapt_movement_scale=adapt_scale)
-    with interruptible("nothing was written"), display(quiet).counting("frames") as on_frames:
+    with (
+        interruptible("nothing was written"),
+        display(quiet or as_json).counting("frames") as on_frames,
+    ):
         made = run(
             source,
             driving,
@@ -159,6 +165,9 @@ def animate(
             device=device,
             on_frames=on_frames,
         )
+    if as_json:
+        typer.echo(json.dumps({**asdict(made), "out": str(made.out)}))
+        return
     started = f", from frame {made.start}" if best_frame else ""
     typer.echo(f"{made.out}: {made.frames} frames{started}")
 

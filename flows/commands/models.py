@@ -73,13 +73,18 @@ def import_(
         str, typer.Option(help="Name of a published configuration, or its YAML file.")
     ],
     out: Annotated[Path, typer.Option(help="Model folder to write; new or empty.")],
+    as_json: JsonFlag = False,
 ) -> None:
     """Turn published weights of a motion model into a model folder; runs no code from the file."""
     from flows.import_model import import_model
 
     model = import_model(checkpoint, backbone, config, out)
-    size = sum(value.numel() for value in model.parameters()) / 1e6
-    typer.echo(f"{out}: {backbone}, {size:.1f} million weights, D = {model.layout.length}")
+    weights = sum(value.numel() for value in model.parameters())
+    if as_json:
+        about = {"backbone": backbone, "weights": weights, "features": model.layout.length}
+        typer.echo(json.dumps({"model": str(out), **about}))
+        return
+    typer.echo(f"{out}: {backbone}, {weights / 1e6:.1f} million weights, D = {model.layout.length}")
     typer.echo(f"next: flawcast fit CLIPS --model {out}   (or: flawcast animate)")
 
 

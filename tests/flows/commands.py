@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 from unittest import mock
@@ -13,6 +14,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, whose imports are done, as the installed script would."""
     output, errors, code = _Output(), _Output(), 0
     with (
+        mock.patch.dict(os.environ),  # as a process of its own, it leaves ours alone
         mock.patch.object(sys, "argv", ["flawcast", *map(str, arguments)]),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(errors),

@@ -51,6 +51,10 @@ COMMANDS = (
     "compact",
     "runs",
     "benchmark",
+    "uplift",
+    "export",
+    "regenerate",
+    "doctor",
 )
 
 
@@ -187,3 +191,18 @@ def test_a_wrong_value_in_a_preset_names_its_place(line_folder: Path, tmp_path: 
     preset.write_text("motion: {learning_rte: 0.1}\n")
     line = mistake("train", line_folder, "--preset", preset, "--out", tmp_path / "m")
     assert "motion.learning_rte" in line
+
+
+def test_verbose_shows_the_traceback_and_the_line(tmp_path: Path) -> None:
+    done = run("--verbose", "query", tmp_path / "none")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("flawcast: store ")
+
+
+def test_shells_can_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_FLAWCAST_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "flawcast doc")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    done = subprocess.run([FLAWCAST], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["doctor"]
