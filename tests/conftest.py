@@ -12,6 +12,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from tests.browser import chromium, page  # noqa: E402, F401
 from tests.places import bucket_url, s3_server, small_disk, store_url  # noqa: E402, F401
 
 torch.set_num_threads(1)
