@@ -217,7 +217,7 @@ def _draw_row(page: Image.Image, layout: _Layout, row: SheetRow, top: int) -> No
         for position, frame in enumerate(layout.groups[group].frames):
             shown = _fit(video[frame], layout.cell)
             if row.masks is not None and group >= 2:
-                shown = _outlined(shown, row.masks[chosen[group - 2], frame])
+                shown = outlined(shown, row.masks[chosen[group - 2], frame])
             page.paste(Image.fromarray(shown), (layout.column(group, position), top + ROW_TEXT))
 
 
@@ -228,7 +228,7 @@ def _fit(frame: NDArray[np.uint8], cell: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(frame, cell, interpolation=how), np.uint8)
 
 
-def _outlined(shown: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def outlined(shown: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Draw a mask's outline on a frame as shown."""
     size = (shown.shape[1], shown.shape[0])
     fitted = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)

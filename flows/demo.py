@@ -1,5 +1,6 @@
-"""The whole job on the built-in line: draw clips, then generate with the shipped model."""
+"""The whole job on the built-in line: draw clips, generate with the shipped model, report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from configs.settings import Settings
 from flows.display import Display
 from flows.generate import generate
+from flows.report import write_report
 from flows.request import request_from_options
 from flows.summary import RunSummary
 from generators.demo import draw_line, write_line
@@ -27,12 +29,12 @@ class DemoRequest(Settings):
 
 
 def run_demo(request: DemoRequest, display: Display | None = None) -> RunSummary:
-    """Draw clips that the shipped model has not seen, and make their sets in both modes.
+    """Draw clips that the shipped model has not seen, make their sets in both modes, and report.
 
-    A second run finds the clips and the sets and has nothing to do.
+    A second run finds the clips and the sets and only writes the report again.
 
     Args:
-        request: How much, and where to: `out`/clips and `out`/store.
+        request: How much, and where to: `out`/clips, `out`/store and `out`/report.html.
         display: Shows progress; None shows nothing.
     """
     display = display or Display.silent()
@@ -41,14 +43,18 @@ def run_demo(request: DemoRequest, display: Display | None = None) -> RunSummary
         line = draw_line(request.clips_per_state, LINE_SEED + request.seed)
         drawn = [on_clip(clip.name) or clip for clip in line]
     write_line(clips, drawn)
-    return generate(
+    store, page = str(request.out / "store"), request.out / "report.html"
+    summary = generate(
         request_from_options(
             clips=clips,
             model=shipped_model(),
-            store=str(request.out / "store"),
+            store=store,
             mode="both",
             workers=request.workers,
             settings={"samples": request.samples, "keep": request.keep, "seed": request.seed},
         ),
         display,
     )
+    with display.counting("report: sets") as on_set:
+        write_report(store, page, on_set=on_set)
+    return replace(summary, page=page)

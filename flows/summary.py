@@ -45,6 +45,8 @@ class RunSummary:
         rejects: Clips that were left out.
         seconds: Duration.
         sheet: The contact sheet, if anything was written.
+        fresh: The sets written.
+        page: The report, where one was written.
     """
 
     run_id: str
@@ -57,11 +59,13 @@ class RunSummary:
     seconds: float
     sheet: Path | None
     fresh: tuple[str, ...]
+    page: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
         values = asdict(self)
-        return {**values, "sheet": str(self.sheet) if self.sheet else None}
+        paths = {name: getattr(self, name) for name in ("sheet", "page")}
+        return {**values, **{name: str(path) if path else None for name, path in paths.items()}}
 
 
 def summarise(
@@ -76,7 +80,7 @@ def summarise(
         written=len(fresh),
         present=len(rows) - len(fresh),
         kept=sum(row["keep"] for row in rows),
-        groups=tuple(_groups(rows)),
+        groups=tuple(groups_of(rows)),
         rejects=plan.rejects,
         seconds=seconds,
         sheet=None,
@@ -84,7 +88,7 @@ def summarise(
     )
 
 
-def _groups(rows: Sequence[dict[str, Any]]) -> list[Group]:
+def groups_of(rows: Sequence[dict[str, Any]]) -> list[Group]:
     """Mean scores by label and mode."""
     groups = []
     for label, mode in sorted({(row["label"], row["mode"]) for row in rows}):
@@ -163,3 +167,5 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     )
     if summary.sheet:
         console.print(f"contact sheet: {summary.sheet}", highlight=False, soft_wrap=True)
+    if summary.page:
+        console.print(f"report: {summary.page}", highlight=False, soft_wrap=True)

@@ -24,7 +24,7 @@ from flows.commands.base import (
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for clips and store.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for clips, store and report.")] = Path("demo"),
     clips_per_state: Annotated[int, typer.Option(min=1, help="Clips of each state.")] = 2,
     samples: Annotated[int, typer.Option(min=2, help="Futures drawn per set.")] = 100,
     keep: Annotated[int, typer.Option(min=2, help="Futures kept per set.")] = 20,
