@@ -146,5 +146,10 @@ class Display:
             yield on_done
 
     def _bars(self, *columns: object) -> Progress:
-        """Bars that vanish when done and leave the lines."""
-        return Progress(*columns, console=self.console, transient=True)  # type: ignore[arg-type]
+        """Bars that vanish when done and leave the lines; a pipe gets the lines alone."""
+        return Progress(
+            *columns,  # type: ignore[arg-type]
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )

@@ -177,6 +177,7 @@ def _svg(figure: Figure, label: str, titles: dict[str, str]) -> Markup:
         if target is None:
             continue
         element.set("href", target)
+        element.attrib.pop("target", None)  # it would open a window
         if target in titles:
             element.set("aria-label", titles[target])
             ElementTree.SubElement(element, f"{{{SVG}}}title").text = titles[target]

@@ -55,6 +55,7 @@ COMMANDS = (
     "export",
     "regenerate",
     "doctor",
+    "report",
 )
 
 
