@@ -1,7 +1,7 @@
 """One sample set from end to end: clip, keypoints, futures, videos, scores, kept."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,12 +14,14 @@ from configs.identity import content_id, derive_seed
 from configs.settings import GenerateSettings
 from flows.masking import make_masks, read_levels
 from flows.plan import SetPlan
+from generators.backbones import MotionBackbone
 from generators.clips import Clip, read_entry
 from generators.frames import to_tensor
 from generators.model import Model
 from generators.scene import Scene
 from selection.metrics import mae, sample_diversity, ssim, temporal_coherence
-from selection.selectors import SELECTORS, Candidates
+from selection.pruning import Closest, keep_closest
+from selection.selectors import SELECTORS, Candidates, lowest_mae
 from storage import SampleSet, SetProvenance
 
 OnFutures = Callable[[int], None]
@@ -36,7 +38,11 @@ class SetRequest:
 
 
 def make_set(
-    plan: SetPlan, model: Model, request: SetRequest, on_futures: OnFutures = lambda done: None
+    plan: SetPlan,
+    model: Model,
+    request: SetRequest,
+    on_futures: OnFutures = lambda done: None,
+    on_frames: OnFutures = lambda drawn: None,
 ) -> SampleSet:
     """Draw, render, score and keep the futures of one window of one clip.
 
@@ -44,7 +50,8 @@ def make_set(
         plan: Which window, which source frame, which mode.
         model: Backbone and forecaster.
         request: Settings, and what the set's provenance says of the run.
-        on_futures: Called with the number of futures rendered so far.
+        on_futures: Called with the number of futures that are rendered or ruled out so far.
+        on_frames: Called once, with the number of frames that were rendered, of N * F.
 
     Returns:
         The kept videos, the keypoints of all futures, and the scores.
@@ -53,26 +60,23 @@ def make_set(
     drawn = draw(plan, model, request)
     truth, scene = drawn.truth, drawn.scene
     transfer = plan.mode == "transfer"
-    with torch.no_grad():
-        videos = scene.render_all(drawn.futures, on_futures)  # (N, F, H, W, 3)
-        still = scene.render(drawn.keypoints[settings.past - 1 : settings.past])
-        reference = scene.render(drawn.keypoints[settings.past :]) if transfer else truth
-
-    errors = mae(videos, reference)
-    indices = SELECTORS[settings.selector](Candidates(videos, errors), settings.keep)
-    kept = videos[indices]
+    still = scene.render(drawn.keypoints[settings.past - 1 : settings.past])
+    reference = scene.render(drawn.keypoints[settings.past :]) if transfer else truth
+    chosen = choose(drawn, reference, settings, on_futures)
+    on_frames(chosen.drawn)
+    kept, indices = chosen.videos, chosen.indices.tolist()
     masks = None
     if plan.masks is not None:
         levels = read_levels(plan.source.entry, request.clips, drawn.source_clip_length)
         on_source = None if levels is None else levels[plan.source.frame]
-        masks = make_masks(plan.masks.kind, scene, drawn.futures, indices.tolist(), on_source)
+        masks = make_masks(plan.masks.kind, scene, drawn.futures, indices, on_source)
     diversity = sample_diversity(kept)
     return SampleSet(
         id=plan.set_id,
         videos=kept,
-        indices=[int(index) for index in indices],
+        indices=indices,
         keypoints=drawn.futures.numpy(),
-        mae=errors.astype(np.float32),
+        mae=chosen.mae.astype(np.float32),
         hold_mae=float(mae(np.repeat(still, settings.future, axis=0)[None], reference)[0]),
         past=drawn.past,
         reference=reference,
@@ -128,6 +132,41 @@ def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
         scene = Scene.of(model.backbone, source, foreign, settings.transfer)
     length = len(source_clip.frames)
     return Drawn(clip, past, truth, source, keypoints, futures, scene, length)
+
+
+def choose(
+    drawn: Drawn,
+    reference: NDArray[np.uint8],
+    settings: GenerateSettings,
+    on_futures: OnFutures = lambda done: None,
+) -> Closest:
+    """Render a set's futures as far as the selector needs them, and keep those it chooses.
+
+    For the closest ones, a future is rendered until it cannot be among them any more. Any other
+    selector sees all videos.
+    """
+    futures, scene = drawn.futures, drawn.scene
+    selector = SELECTORS[settings.selector]
+    if selector is not lowest_mae:
+        videos = scene.render_all(futures, on_futures)  # (N, F, H, W, 3)
+        errors = mae(videos, reference)
+        indices = selector(Candidates(videos, errors), settings.keep)
+        return Closest(indices, videos[indices], errors, videos.shape[0] * videos.shape[1])
+    placed = torch.stack([scene.place(future) for future in futures])
+
+    def draw_frames(pairs: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
+        return scene.draw(torch.stack([placed[future, frame] for future, frame in pairs]))
+
+    guess = _distances(scene.backbone, futures, drawn.keypoints[settings.past :])
+    return keep_closest(draw_frames, reference, guess, settings.keep, scene.batch, on_futures)
+
+
+def _distances(backbone: MotionBackbone, futures: Tensor, truth: Tensor) -> NDArray[np.float32]:
+    """How far the keypoints of futures (N, F, D) are from the true ones (F, D): (N,)."""
+    flat = backbone.positions(futures.flatten(0, 1).to(backbone.device))
+    true = backbone.positions(truth.to(backbone.device))
+    apart = (flat.unflatten(0, futures.shape[:2]) - true).abs().flatten(1).mean(dim=1)
+    return apart.cpu().numpy()
 
 
 def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: GenerateSettings) -> Tensor:

@@ -18,7 +18,7 @@ MESSAGES_PER_SET = 10
 
 @dataclass(frozen=True)
 class FuturesDone:
-    """A shard has rendered some more futures of the set it is at."""
+    """A shard has rendered or ruled out some more futures of the set it is at."""
 
     shard: int
     futures: int
@@ -41,12 +41,15 @@ class SetDone:
     fresh: bool
 
     @staticmethod
-    def of(shard: int, title: str, made: SampleSet, fresh: bool, seconds: float) -> "SetDone":
-        """Describe a set that was just made."""
+    def of(
+        shard: int, title: str, made: SampleSet, fresh: bool, seconds: float, drawn: int
+    ) -> "SetDone":
+        """Describe a set that was just made, for which so many frames were rendered."""
         kept = made.mae[made.indices].mean()
         line = (
             f"{made.id}  {title}  MAE {kept:.4f} (hold {made.hold_mae:.4f})  "
-            f"APD {made.apd:.4f}  SSIM {made.ssim.mean():.3f}  {seconds:.1f} s"
+            f"APD {made.apd:.4f}  SSIM {made.ssim.mean():.3f}  {seconds:.1f} s, "
+            f"{drawn / (made.keypoints.shape[0] * made.keypoints.shape[1]):.0%} rendered"
         )
         return SetDone(shard, made.id, line, fresh)
 
@@ -126,8 +129,8 @@ class Outbox:
             self._actor = ray.get_actor(name, namespace=NAMESPACE)
 
     def futures(self, done: int) -> None:
-        """Report that `done` futures of the current set are rendered; sends every tenth part."""
-        if done % self._every == 0:
+        """Report that `done` futures of the current set are behind us; sends every tenth part."""
+        if done - self._sent >= self._every:
             self._send(FuturesDone(self._shard, done - self._sent))
             self._sent = done
 

@@ -168,9 +168,11 @@ def _make_one(
             deadline.check()
             outbox.futures(done)
 
-        made = make_set(plan, model, shard.request, on_futures)
+        frames: list[int] = []
+        made = make_set(plan, model, shard.request, on_futures, frames.append)
         fresh = store.commit(made)
-    return SetDone.of(shard.number, plan.title, made, fresh, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return SetDone.of(shard.number, plan.title, made, fresh, seconds, sum(frames))
 
 
 def _failure(plan: SetPlan, error: Exception) -> Failure:

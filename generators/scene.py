@@ -12,7 +12,9 @@ from configs.settings import Transfer
 from generators.backbones import Appearance, MotionBackbone, Rendering
 from generators.frames import to_tensor, to_video
 
-PIXELS_PER_BATCH = 2**17  # 32 frames at 64x64, 2 at 256x256: features stay in the CPU's cache
+PIXELS_PER_BATCH = 2**17  # 2 frames at 256x256: features stay in the CPU's cache
+PIXELS_PER_GPU_BATCH = 2**22  # 64 frames at 256x256
+MOST_PER_BATCH = 16  # on a CPU; more are no faster, and the last batch of a video is seldom full
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,28 @@ class Scene:
             lambda keypoints: backbone.transfer(keypoints, start, own, chosen),
         )
 
+    @property
+    def batch(self) -> int:
+        """Frames that are drawn at once.
+
+        Always so many, filled up where there are fewer: convolutions round differently for another
+        number of frames, and a frame must be the same in whatever company it is drawn.
+        """
+        if self.backbone.device.type == "cuda":
+            return max(1, PIXELS_PER_GPU_BATCH // self.pixels)
+        return min(MOST_PER_BATCH, max(1, PIXELS_PER_BATCH // self.pixels))
+
     @torch.no_grad()
+    def place(self, keypoints: Tensor) -> Tensor:
+        """Keypoints (F, D) on the model's device, carried over to the source."""
+        keypoints = keypoints.to(self.backbone.device)
+        return keypoints if self.carry is None else self.carry(keypoints)
+
+    @torch.no_grad()
+    def draw(self, placed: Tensor) -> NDArray[np.uint8]:
+        """Draw at most a batch of placed keypoints (n, D): uint8 (n, H, W, 3)."""
+        return to_video(self._rendering(placed).frames)
+
     def render(self, keypoints: Tensor) -> NDArray[np.uint8]:
         """Render keypoints (F, D) in batches that fit the cache: uint8 (F, H, W, 3)."""
         return np.concatenate(list(self.rendered(keypoints)))
@@ -72,19 +95,24 @@ class Scene:
         for drawn in self.renderings(keypoints):
             yield to_video(drawn.frames)
 
-    @torch.no_grad()
     def renderings(self, keypoints: Tensor) -> Iterator[Rendering]:
         """Render keypoints (F, D) batch by batch, with dense motion and occlusion map."""
-        keypoints = keypoints.to(self.backbone.device)
-        if self.carry is not None:
-            keypoints = self.carry(keypoints)
-        for batch in keypoints.split(max(1, PIXELS_PER_BATCH // self.pixels)):
-            yield self.backbone.rendering(self.appearance, batch)
+        for batch in self.place(keypoints).split(self.batch):
+            yield self._rendering(batch)
+
+    @torch.no_grad()
+    def _rendering(self, placed: Tensor) -> Rendering:
+        """Draw keypoints in a batch that is filled up with the last of them."""
+        count = len(placed)
+        filler = placed[-1:].expand(self.batch - count, -1)
+        drawn = self.backbone.rendering(self.appearance, torch.cat([placed, filler]))
+        occlusion = None if drawn.occlusion is None else drawn.occlusion[:count]
+        return Rendering(drawn.frames[:count], drawn.deformation[:count], occlusion)
 
     def render_all(
         self, futures: Tensor, on_futures: Callable[[int], None] = lambda done: None
     ) -> NDArray[np.uint8]:
-        """Render futures (N, F, D) one after the other: uint8 (N, F, H, W, 3)."""
+        """Render futures (N, F, D) in full: uint8 (N, F, H, W, 3)."""
         videos = []
         for index, future in enumerate(futures, start=1):
             videos.append(self.render(future))

@@ -83,7 +83,8 @@ class SampleSet:
         videos: Kept videos, best first, RGB, (K, F, H, W, 3).
         indices: Which of the N futures each kept video is.
         keypoints: Of all futures, (N, F, D).
-        mae: Of all futures, on the [0, 1] pixel scale, (N,).
+        mae: Of all futures, on the [0, 1] pixel scale, (N,). For one that was not kept it may be
+            a lower bound, where rendering stopped once it could not be kept any more.
         hold_mae: The same error for repeating the last observed frame.
         past: Observed frames, RGB, (P, H, W, 3).
         reference: What the futures are compared with, RGB, (F, H, W, 3).

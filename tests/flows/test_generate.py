@@ -99,13 +99,14 @@ def test_kept_videos_are_the_closest(run: RunSummary, line_folder: Path, tiny_mo
         if made.provenance.mode == "transfer":
             continue
         scene = Scene.of(backbone, made.source, None)
-        errors = []
-        for future in torch.from_numpy(made.keypoints):
-            video = scene.render(future).astype(np.float64)
-            errors.append(np.abs(video - made.reference).mean() / 255)
+        videos = [scene.render(future) for future in torch.from_numpy(made.keypoints)]
+        errors = [np.abs(video - made.reference.astype(float)).mean() / 255 for video in videos]
         lowest = np.argsort(errors, kind="stable")[: SETTINGS.keep]
-        assert set(made.indices) == set(lowest.tolist())
-        np.testing.assert_allclose(made.mae, errors, atol=1e-6)
+        assert made.indices == lowest.tolist()
+        assert np.array_equal(made.videos, np.stack(videos)[lowest])
+        np.testing.assert_allclose(made.mae[lowest], np.array(errors)[lowest], atol=1e-6)
+        assert (made.mae <= np.array(errors) + 1e-6).all()  # exact, or a lower bound of the others
+        assert made.mae.argsort(kind="stable")[: SETTINGS.keep].tolist() == made.indices
 
 
 def test_reference_of_reconstruction_is_what_really_happened(
