@@ -1,0 +1,47 @@
+"""One set, made in this process: pruned rendering keeps what rendering everything would keep."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.settings import GenerateSettings
+from flows.pipeline import SetRequest, draw, make_set
+from flows.plan import plan_sets
+from flows.regenerate import regenerate
+from generators.model import load_model
+from selection.metrics import mae
+from storage import SampleStore
+
+SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
+
+
+@pytest.mark.parametrize("mode", ["reconstruction", "transfer"])
+def test_a_set_is_that_of_rendering_everything(
+    mode: str, line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    model = load_model(tiny_model)
+    clips = model.clip_settings()
+    request = SetRequest(SETTINGS, clips, "run-0", "0")
+    plan = plan_sets(line_folder, None, (mode,), SETTINGS, clips, model.weights_id, 1)
+    store = SampleStore.open(tmp_path / "store", "a")
+    frames: list[int] = []
+    futures: list[int] = []
+    for item in plan.sets:
+        made = make_set(item, model, request, futures.append, frames.append)
+        everything = draw(item, model, request)
+        videos = everything.scene.render_all(everything.futures)
+        errors = mae(videos, made.reference)
+        kept = np.argsort(errors, kind="stable")[: SETTINGS.keep]
+        assert made.indices == kept.tolist()
+        assert np.array_equal(made.videos, videos[kept])
+        assert np.array_equal(made.mae[kept], errors[kept].astype(np.float32))
+        assert (made.mae <= errors.astype(np.float32)).all()
+        assert store.commit(made)
+        again = regenerate(
+            store.url, made.sample_id(made.indices[-1]), str(tiny_model), line_folder
+        )
+        assert again.equal
+    assert futures[-1] == SETTINGS.samples
+    assert len(frames) == len(plan.sets)
+    assert all(5 * 4 <= drawn <= 12 * 4 for drawn in frames)
