@@ -8,6 +8,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore
 
 from configs.errors import StoreError
 from storage.place import Place
@@ -24,28 +26,29 @@ def array_sha256(array: NDArray[Any]) -> str:
 def write_arrays(place: Place, folder: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a new group; one video is one chunk, all videos are one shard.
 
+    Zarr writes to memory: its own threads go on after an error, and would bring files back that
+    were just removed; in a bucket it would also write the groups above, which all writers share.
+
     Args:
         place: The store's files.
         folder: A folder that does not exist yet: two writers in one shard would lose data.
         arrays: By name, as in `SampleSet.arrays`.
     """
-
-    def write(store: Any) -> None:
-        group = zarr.create_group(store=store, zarr_format=3)
-        for name, values in arrays.items():
-            videos = name in BY_VIDEO
-            stored = group.create_array(
-                name,
-                shape=values.shape,
-                dtype=values.dtype,
-                chunks=(1, *values.shape[1:]) if videos else values.shape,
-                shards=values.shape if videos else None,
-                compressors=ZstdCodec(level=3),
-                chunk_key_encoding={"name": "default", "separator": "."},  # fewer folders to sync
-            )
-            stored[...] = values
-
-    place.write_arrays(folder, write)
+    objects: dict[str, Buffer] = {}
+    group = zarr.create_group(store=MemoryStore(objects), zarr_format=3)
+    for name, values in arrays.items():
+        videos = name in BY_VIDEO
+        stored = group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(1, *values.shape[1:]) if videos else values.shape,
+            shards=values.shape if videos else None,
+            compressors=ZstdCodec(level=3),
+            chunk_key_encoding={"name": "default", "separator": "."},  # fewer folders to sync
+        )
+        stored[...] = values
+    place.put_folder(folder, {name: data.to_bytes() for name, data in objects.items()})
 
 
 def open_array(place: Place, folder: str, name: str, row: Mapping[str, Any]) -> zarr.Array[Any]:

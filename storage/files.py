@@ -26,11 +26,9 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def sync_tree(folder: Path) -> None:
-    """Bring a folder and everything below it through to the disk."""
-    for place, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            sync(Path(place, name))
+def sync_folders(folder: Path) -> None:
+    """Bring the names in a folder and in all folders below it through to the disk."""
+    for place, _, _ in os.walk(folder, topdown=False):
         sync(Path(place))
 
 

@@ -6,7 +6,7 @@ import shutil
 import stat
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,12 +82,12 @@ class Place(ABC):
         """Remove a file, or a folder with all in it; what is absent or cannot go is no error."""
 
     @abstractmethod
-    def write_arrays(self, folder: str, write: Callable[[Any], None]) -> None:
-        """Let a new folder be written, durable when this returns.
+    def put_folder(self, folder: str, contents: Mapping[str, bytes]) -> None:
+        """Write all files of a new folder, durable when this returns.
 
         Args:
             folder: A folder that does not exist yet.
-            write: Writes to a Zarr store that begins at the folder.
+            contents: Bytes by name in the folder, with "/" for folders in it.
         """
 
     @abstractmethod
@@ -177,11 +177,13 @@ class LocalPlace(Place):
         else:
             path.unlink(missing_ok=True)
 
-    def write_arrays(self, folder: str, write: Callable[[Any], None]) -> None:
-        """Write, and sync every file, every folder, and the name in the parent folder."""
+    def put_folder(self, folder: str, contents: Mapping[str, bytes]) -> None:
+        """Write and sync every file, then every folder, and the name in the parent folder."""
         path = self.root / folder
-        write(path)
-        files.sync_tree(path)
+        for name, data in contents.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            files.write_new(path / name, data)
+        files.sync_folders(path)
         files.sync(path.parent)
 
     def arrays(self, folder: str) -> tuple[Any, str]:

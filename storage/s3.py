@@ -6,7 +6,7 @@ S3, MinIO, Ceph, Cloudflare R2 and others do).
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -16,8 +16,7 @@ import obstore
 import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import S3Store
-from zarr.core.buffer import Buffer
-from zarr.storage import MemoryStore, ObjectStore
+from zarr.storage import ObjectStore
 
 from configs.errors import StoreError
 from storage.place import Item, Place, UnsettledError
@@ -154,17 +153,12 @@ class S3Place(Place):
             if paths:
                 obstore.delete(self._store, paths)
 
-    def write_arrays(self, folder: str, write: Callable[[Any], None]) -> None:
-        """Write to memory, then send the objects, several at a time.
-
-        Zarr, given the whole bucket, would also write the groups above, which all writers share.
-        """
-        objects: dict[str, Buffer] = {}
-        write(MemoryStore(objects))
+    def put_folder(self, folder: str, contents: Mapping[str, bytes]) -> None:
+        """Send the objects, several at a time."""
         with ThreadPoolExecutor(SENT_AT_ONCE) as pool:
             sent = [
-                pool.submit(self.replace, f"{folder}/{name}", data.to_bytes())
-                for name, data in objects.items()
+                pool.submit(self.replace, f"{folder}/{name}", data)
+                for name, data in contents.items()
             ]
         for done in sent:
             done.result()

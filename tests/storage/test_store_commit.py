@@ -105,8 +105,8 @@ def test_what_is_wrong_is_refused_before_anything_is_written(
     ("call", "folder", "count", "after", "there"),
     [
         ("mkdir", "/arrays/", 1, False, False),
-        ("replace", "/arrays/", 3, True, False),
-        ("replace", "/arrays/", 9, False, False),
+        ("mkdir", "/arrays/", 5, False, False),
+        ("mkdir", "/arrays/", 9, False, False),
         ("fsync", "", 1, False, False),
         ("fsync", "", 10, False, False),
         ("fsync", "", 20, True, False),
