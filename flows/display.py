@@ -10,12 +10,14 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 from flows.progress import FuturesDone, SetDone
+from generators.clips import Reject
 
 
 class ShardLike(Protocol):
@@ -130,6 +132,12 @@ class Display:
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
         """Show how much of one long thing is done; yields a function of (done, total)."""
+        with self.stages() as on_done:
+            yield lambda done, total: on_done(what, done, total)
+
+    @contextmanager
+    def stages(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Show a bar for each stage of a job; yields a function of (stage, done, total)."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -138,12 +146,19 @@ class Display:
             TimeRemainingColumn(),
         )
         with self._bars(*columns) as bars:
-            task = bars.add_task(what, total=None)
+            tasks: dict[str, TaskID] = {}
 
-            def on_done(done: int, total: int) -> None:
-                bars.update(task, completed=done, total=total)
+            def on_done(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bars.add_task(stage, total=total)
+                bars.update(tasks[stage], completed=done, total=total)
 
             yield on_done
+
+    def left_out(self, reject: Reject) -> None:
+        """Say which clip is left out, and why."""
+        line = f"left out: {reject.name}: {reject.reason}"
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _bars(self, *columns: object) -> Progress:
         """Bars that vanish when done and leave the lines; a pipe gets the lines alone."""

@@ -92,8 +92,8 @@ def make_set(
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A set's futures, before any is rendered.
+class Observed:
+    """What is there before any future is forecast.
 
     Args:
         clip: The clip whose future is sampled.
@@ -101,7 +101,6 @@ class Drawn:
         truth: What really happened, (F, H, W, 3).
         source: The frame that is animated, (H, W, 3).
         keypoints: Of past and truth, (P + F, D).
-        futures: Sampled, (N, F, D).
         scene: The source, ready to be rendered.
         source_clip_length: Frames of the clip that the source is from.
     """
@@ -111,27 +110,44 @@ class Drawn:
     truth: NDArray[np.uint8]
     source: NDArray[np.uint8]
     keypoints: Tensor
-    futures: Tensor
     scene: Scene
     source_clip_length: int
+
+
+@dataclass(frozen=True)
+class Drawn(Observed):
+    """The same with a set's futures, before any is rendered.
+
+    Args:
+        futures: Sampled, (N, F, D).
+    """
+
+    futures: Tensor
+
+
+def observe(
+    plan: SetPlan, backbone: MotionBackbone, settings: GenerateSettings, clips: ClipSettings
+) -> Observed:
+    """Read a set's clips, find its keypoints and encode its source."""
+    clip = read_entry(plan.entry, clips)
+    start, split = plan.window.start, plan.window.start + settings.past
+    past, truth = clip.frames[start:split], clip.frames[split : split + settings.future]
+    transfer = plan.mode == "transfer"
+    source_clip = read_entry(plan.source.entry, clips) if transfer else clip
+    source = source_clip.frames[plan.source.frame]
+    with torch.no_grad():
+        keypoints = backbone.keypoints(to_tensor(np.concatenate([past, truth])))
+        foreign = keypoints[0] if transfer else None
+        scene = Scene.of(backbone, source, foreign, settings.transfer)
+    return Observed(clip, past, truth, source, keypoints, scene, len(source_clip.frames))
 
 
 def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
     """Read a set's clips, find its keypoints, sample its futures and encode its source."""
     settings = request.settings
-    clip = read_entry(plan.entry, request.clips)
-    start, split = plan.window.start, plan.window.start + settings.past
-    past, truth = clip.frames[start:split], clip.frames[split : split + settings.future]
-    transfer = plan.mode == "transfer"
-    source_clip = read_entry(plan.source.entry, request.clips) if transfer else clip
-    source = source_clip.frames[plan.source.frame]
-    with torch.no_grad():
-        keypoints = model.backbone.keypoints(to_tensor(np.concatenate([past, truth])))
-        futures = sample_futures(plan, model, keypoints[: settings.past], settings)
-        foreign = keypoints[0] if transfer else None
-        scene = Scene.of(model.backbone, source, foreign, settings.transfer)
-    length = len(source_clip.frames)
-    return Drawn(clip, past, truth, source, keypoints, futures, scene, length)
+    seen = observe(plan, model.backbone, settings, request.clips)
+    futures = sample_futures(plan, model, seen.keypoints[: settings.past], settings)
+    return Drawn(**vars(seen), futures=futures)
 
 
 def choose(

@@ -1,5 +1,5 @@
 """The subcommands of `flawcast`, a file for each kind; importing this package registers them."""
 
-from flows.commands import exporting, looking, making, measuring, models, stores
+from flows.commands import evaluating, exporting, looking, making, measuring, models, stores
 
-__all__ = ["exporting", "looking", "making", "measuring", "models", "stores"]
+__all__ = ["evaluating", "exporting", "looking", "making", "measuring", "models", "stores"]

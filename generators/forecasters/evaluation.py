@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,27 @@ def folds(tracks: Sequence[Track], most: int = 5) -> list[Fold]:
     dealt: list[set[str]] = [set() for _ in range(min(most, len(frames)))]
     for group in sorted(frames, key=lambda name: (-frames[name], name)):
         min(dealt, key=lambda held: sum(frames[name] for name in held)).add(group)
-    return [_fold("+".join(sorted(groups)), tracks, groups) for groups in dealt]
+    return [fold_without("+".join(sorted(groups)), tracks, groups) for groups in dealt]
+
+
+def fold_without(name: str, tracks: Sequence[Track], groups: set[str]) -> Fold:
+    """The fold that is tested on some groups; of the other clips every fifth watches.
+
+    Args:
+        name: Of the fold.
+        tracks: All clips.
+        groups: Tested on; none where the tests are elsewhere.
+    """
+    others = [track for track in tracks if track.group not in groups]
+    others.sort(key=lambda track: track.clip_id)
+    watch = others[::HELD_OUT] if len(others) > HELD_OUT else others[:1] * (len(others) > 1)
+    chosen = {track.clip_id for track in watch}
+    return Fold(
+        name=name,
+        train=tuple(track for track in others if track.clip_id not in chosen),
+        watch=tuple(watch),
+        test=tuple(track for track in tracks if track.group in groups),
+    )
 
 
 def fit_candidate(
@@ -117,6 +138,7 @@ def fit_candidate(
     seed: int = 0,
     recipe: Recipe | None = None,
     progress: Progress = lambda epoch, train, held_out: None,
+    checkpoint: Path | None = None,
 ) -> KeypointPredictor:
     """Fit one forecaster to the training clips of a fold.
 
@@ -128,6 +150,7 @@ def fit_candidate(
         seed: Of initial weights and training.
         recipe: How long and how fast; the defaults if not given.
         progress: See `KeypointPredictor.fit`.
+        checkpoint: See `KeypointPredictor.fit`.
 
     Raises:
         ClipError: If no training clip is long enough.
@@ -146,8 +169,23 @@ def fit_candidate(
         seed=seed,
         recipe=recipe or Recipe(),
         progress=progress,
+        checkpoint=checkpoint,
     )
     return predictor
+
+
+def sharing_weights(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Group candidates that differ in inference alone, in the order of each group's first."""
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(_what_is_trained(candidate), []).append(candidate)
+    return list(groups.values())
+
+
+def used_as(predictor: KeypointPredictor, candidate: Candidate) -> KeypointPredictor:
+    """A fitted predictor as one of the candidates that share its weights."""
+    settings = {key: value for key, value in candidate.config.items() if key != "preset"}
+    return predictor.varied(candidate.name, **settings)
 
 
 def forecast_windows(
@@ -226,24 +264,15 @@ def cross_validate(
     """
     for fold in folds(tracks):
         for seed in seeds:
-            fitted: dict[str, KeypointPredictor] = {}
-            for candidate in candidates:
-                key = _what_is_trained(candidate)
-                if key in fitted:
-                    settings = {
-                        name: value for name, value in candidate.config.items() if name != "preset"
-                    }
-                    predictor = fitted[key].varied(candidate.name, **settings)
-                else:
-                    predictor = fit_candidate(
-                        candidate, fold, past, future, seed=seed, recipe=recipe
-                    )
-                    fitted[key] = predictor
-                on_fit(candidate, fold, predictor)
-                if seed == seeds[0] or predictor.forecaster.trains:
-                    yield from forecast_windows(
-                        predictor, candidate, fold, past, future, samples=samples, seed=seed
-                    )
+            for group in sharing_weights(candidates):
+                fitted = fit_candidate(group[0], fold, past, future, seed=seed, recipe=recipe)
+                for candidate in group:
+                    predictor = fitted if candidate is group[0] else used_as(fitted, candidate)
+                    on_fit(candidate, fold, predictor)
+                    if seed == seeds[0] or predictor.forecaster.trains:
+                        yield from forecast_windows(
+                            predictor, candidate, fold, past, future, samples=samples, seed=seed
+                        )
 
 
 def _what_is_trained(candidate: Candidate) -> str:
@@ -251,17 +280,3 @@ def _what_is_trained(candidate: Candidate) -> str:
     name = "gru_nf" if candidate.name == "gru_snf" else candidate.name
     config = {key: value for key, value in candidate.config.items() if key not in INFERENCE}
     return json.dumps([name, config], sort_keys=True)
-
-
-def _fold(name: str, tracks: Sequence[Track], groups: set[str]) -> Fold:
-    """The fold that is tested on some groups."""
-    others = [track for track in tracks if track.group not in groups]
-    others.sort(key=lambda track: track.clip_id)
-    watch = others[::HELD_OUT] if len(others) > HELD_OUT else others[:1] * (len(others) > 1)
-    chosen = {track.clip_id for track in watch}
-    return Fold(
-        name=name,
-        train=tuple(track for track in others if track.clip_id not in chosen),
-        watch=tuple(watch),
-        test=tuple(track for track in tracks if track.group in groups),
-    )

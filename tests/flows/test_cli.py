@@ -52,6 +52,7 @@ COMMANDS = (
     "runs",
     "benchmark",
     "uplift",
+    "evaluate",
     "export",
     "regenerate",
     "doctor",

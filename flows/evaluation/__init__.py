@@ -1,0 +1,1 @@
+"""`flawcast evaluate`: forecasters compared, on keypoints alone or by what they render."""

@@ -1,0 +1,155 @@
+"""Stages of an evaluation, done in this process or by Ray workers within a Prefect flow."""
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import ray
+import torch
+from prefect import flow, task
+from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
+
+from configs.errors import FlawcastError
+from flows.services import prefect_api, ray_workers, run_folder, stop_on_sigterm
+
+POLL_SECONDS = 0.2
+
+OnDone = Callable[[str, int, int], None]
+
+
+class Piece(Protocol):
+    """A share of the work that leaves its result in a file, and can travel to a worker."""
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+
+    def work(self) -> None:
+        """Do it."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Pieces that need what the stages before them left.
+
+    Args:
+        name: What they are, for people.
+        pieces: Called when the stages before are done; lists what is not done yet.
+    """
+
+    name: str
+    pieces: Callable[[], Sequence[Piece]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the flow works on."""
+
+    stages: tuple[Stage, ...]
+    on_done: OnDone
+
+
+JOB: ContextVar[Job] = ContextVar("EVALUATION")
+
+
+def current_job() -> Job:
+    """The job of this run; a function, since Prefect pickles a flow with the globals it names."""
+    return JOB.get()
+
+
+def do_all(
+    stages: Sequence[Stage],
+    workers: int,
+    ray_address: str | None,
+    name: str,
+    on_done: OnDone = lambda stage, done, total: None,
+) -> None:
+    """Do all stages in order; a single worker on this machine is this process, without services.
+
+    Args:
+        stages: Each piece leaves its result where it belongs.
+        workers: Ray worker processes, where Ray is started by the run.
+        ray_address: A running Ray cluster; None for this machine.
+        name: What the run is called in Prefect.
+        on_done: Called with a stage's name, the number of its pieces done, and of all.
+
+    Raises:
+        FlawcastError: If a piece failed; what others left stays.
+    """
+    if ray_address is None and workers == 1:
+        with stop_on_sigterm():
+            for stage in stages:
+                _do_here(stage, on_done)
+        return
+    with (
+        stop_on_sigterm(),
+        run_folder() as folder,
+        prefect_api(folder),
+        ray_workers(ray_address, workers, folder) as init,
+    ):
+        runner = RayTaskRunner(address=init.pop("address"), init_kwargs=init)
+        token = JOB.set(Job(tuple(stages), on_done))
+        try:
+            do_stages.with_options(task_runner=runner, flow_run_name=name)()
+        finally:
+            JOB.reset(token)
+            ray.shutdown()  # the task runner leaves Ray running when it is interrupted
+
+
+def _do_here(stage: Stage, on_done: OnDone) -> None:
+    """Do a stage in this process."""
+    pieces = stage.pieces()
+    on_done(stage.name, 0, len(pieces))
+    for done, piece in enumerate(pieces, start=1):
+        on_one_thread(piece)
+        on_done(stage.name, done, len(pieces))
+
+
+def on_one_thread(piece: Piece) -> None:
+    """Work on one torch thread: small models slow down where several share busy cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        piece.work()
+    finally:
+        torch.set_num_threads(before)
+
+
+@flow(name="flawcast-evaluate", persist_result=False)
+def do_stages() -> None:
+    """Run the current job's pieces as tasks, stage by stage, and count those that are done.
+
+    Raises:
+        FlawcastError: If one failed; the others of its stage were finished first.
+    """
+    job = current_job()
+    for stage in job.stages:
+        pieces = stage.pieces()
+        job.on_done(stage.name, 0, len(pieces))
+        futures = [do_piece.with_options(task_run_name=one.title).submit(one) for one in pieces]
+        waiting = [cast("PrefectRayFuture[None]", future).wrapped_future for future in futures]
+        while waiting:
+            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
+            job.on_done(stage.name, len(futures) - len(waiting), len(futures))
+        results: list[object] = [future.result(raise_on_failure=False) for future in futures]
+        _raise_first([result for result in results if isinstance(result, BaseException)], stage)
+
+
+def _raise_first(broken: Sequence[BaseException], stage: Stage) -> None:
+    """Turn failed pieces into one error."""
+    if not broken:
+        return
+    first = broken[0]
+    known = isinstance(first, FlawcastError)
+    reason = str(first) if known else f"{type(first).__name__}: {first}"
+    raise FlawcastError(
+        f"{len(broken)} of the {stage.name} failed, the first with: {reason}; what is finished is "
+        "kept, run the same command again for the rest"
+    ) from first
+
+
+@task(name="evaluate", persist_result=False)
+def do_piece(piece: Piece) -> None:
+    """Do one piece on a worker."""
+    on_one_thread(piece)

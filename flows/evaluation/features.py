@@ -1,0 +1,59 @@
+"""What a distance between sets of videos is computed on: V-JEPA if its weights are given."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from configs.feature_names import FILTERED_FEATURES
+from configs.settings import Settings
+from generators.frames import to_tensor
+from generators.video_features import VJEPA, filtered_features
+
+
+class Features(Settings):
+    """Where the features of videos come from.
+
+    Args:
+        encoder: Published checkpoint of V-JEPA's encoder; None for features without a download.
+        probe: Published checkpoint of its attentive probe.
+    """
+
+    encoder: Path | None = None
+    probe: Path | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "Features":
+        """JEDi takes the encoder and the probe."""
+        if (self.encoder is None) != (self.probe is None):
+            raise ValueError("V-JEPA needs its encoder and its probe")
+        return self
+
+    @property
+    def described_as(self) -> str:
+        """Their name, in tables.
+
+        Raises:
+            ModelError: If a checkpoint cannot be read.
+        """
+        if self.encoder is None or self.probe is None:
+            return FILTERED_FEATURES
+        return _vjepa(self.encoder, self.probe).described_as
+
+    def of(self, video: NDArray[np.uint8]) -> list[float]:
+        """Features of one video (F, H, W, 3), at least two frames."""
+        clip = to_tensor(video)[None]
+        if self.encoder is None or self.probe is None:
+            found = filtered_features(clip)
+        else:
+            found = _vjepa(self.encoder, self.probe)(clip)
+        values: list[float] = found[0].tolist()
+        return values
+
+
+@lru_cache(maxsize=1)
+def _vjepa(encoder: Path, probe: Path) -> VJEPA:
+    """The model, read once per process."""
+    return VJEPA(encoder, probe)

@@ -1,0 +1,139 @@
+"""One training of a comparison: read where it was done before, resumed where it was cut off."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from configs.identity import content_id
+from flows.evaluation.horizon import Horizon
+from generators.forecasters import KeypointPredictor
+from generators.forecasters.evaluation import Candidate, Fold, fit_candidate
+from generators.forecasters.predictor import FILE
+from generators.forecasters.published import import_published
+from generators.forecasters.training import Recipe
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """One training.
+
+    Args:
+        candidate: What is trained.
+        fold: On what.
+        horizon: Past and future.
+        seed: Of weights and training.
+        recipe: How long and how fast.
+        folder: Where the fitted predictor is kept.
+    """
+
+    candidate: Candidate
+    fold: Fold
+    horizon: Horizon
+    seed: int
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """What is fitted, on what, for people."""
+        where = f", without {self.fold.name}" if self.fold.name else ""
+        return f"{self.candidate.label}, {self.horizon}{where}, seed {self.seed}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it was fitted before."""
+        return (self.folder / FILE).is_file()
+
+    def work(self) -> None:
+        """Fit, unless it was done before."""
+        self.predictor()
+
+    def predictor(self) -> KeypointPredictor:
+        """The predictor with trained weights.
+
+        Raises:
+            FlawcastError: If the clips are too short, or the training diverges.
+        """
+        if self.done:
+            return KeypointPredictor.load(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        predictor = fit_candidate(
+            self.candidate,
+            self.fold,
+            self.horizon.past,
+            self.horizon.future,
+            seed=self.seed,
+            recipe=self.recipe,
+            checkpoint=self.folder / CHECKPOINT,
+        )
+        predictor.save(self.folder)
+        return predictor
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Weights that others published, in place of a training.
+
+    Args:
+        candidate: What they are of.
+        fold: What they are tested on; its training clips are not looked at.
+        horizon: Past and future.
+        seed: Of the noise.
+        file: The published file.
+    """
+
+    candidate: Candidate
+    fold: Fold
+    horizon: Horizon
+    seed: int
+    file: Path
+
+    @property
+    def title(self) -> str:
+        """Whose weights, on what, for people."""
+        return f"{self.candidate.label}, {self.horizon}, on {self.fold.name}, seed {self.seed}"
+
+    def predictor(self) -> KeypointPredictor:
+        """The predictor with published weights.
+
+        Raises:
+            ModelError: If the file is not what its name says.
+        """
+        return import_published(self.file, self.candidate.name, self.horizon.past)
+
+
+def fit_key(
+    candidate: Candidate, clips: Mapping[str, Any], horizon: Horizon, seed: int, recipe: Recipe
+) -> dict[str, Any]:
+    """All that decides what a training gives, as plain values.
+
+    Args:
+        candidate: What is trained.
+        clips: What it is trained on, by content.
+        horizon: Past and future.
+        seed: Of weights and training.
+        recipe: How long and how fast.
+    """
+    return {
+        **clips,
+        "horizon": str(horizon),
+        "seed": seed,
+        "recipe": asdict(recipe),
+        "name": candidate.name,
+        "config": dict(candidate.config),
+    }
+
+
+def fit_folder(out: Path, key: Mapping[str, Any]) -> Path:
+    """Where a training's result is kept."""
+    return out / "fits" / content_id("fit", **key)
+
+
+@lru_cache(maxsize=16)
+def read_fit(folder: Path) -> KeypointPredictor:
+    """A fitted predictor, read once per process."""
+    return KeypointPredictor.load(folder)

@@ -1,0 +1,236 @@
+"""Forecasters compared by what they render: the paper's tables on drawn clips."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.datasets import dataset_names, load_dataset
+from configs.errors import ClipError, SettingsError
+from configs.settings import GenerateSettings
+from flows.evaluation.horizon import horizons
+from flows.evaluation.render_scores import diverse_figures, single_figures
+from flows.evaluation.rendering import TRUTH, UNFORECAST
+from flows.evaluation.run import RenderRequest, evaluate_rendering, plan_rendering
+from flows.evaluation.split import split_entries
+from flows.evaluation.tables import read_rows
+from flows.pipeline import observe
+from generators.backbones import load_backbone
+from generators.clips import ClipEntry
+from generators.forecasters.training import Recipe
+from selection.metrics import mae, standardised_ratio
+from tests.flows.commands import mistake, run
+
+QUICK = Recipe(epochs=1, epoch_windows=16)
+
+
+def asked(clips: Path, model: Path, out: Path, **changes: object) -> RenderRequest:
+    values = {
+        "clips": clips,
+        "model": model,
+        "out": out,
+        "horizons": horizons("4-4"),
+        "forecasters": "gru,vrnn,gru_nf",
+        "samples": 6,
+        "keep": 3,
+        "recipe": QUICK,
+        "workers": 1,
+    }
+    return RenderRequest.model_validate(values | changes)
+
+
+@pytest.fixture(scope="module")
+def out(line_folder: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished evaluation in both modes."""
+    out = tmp_path_factory.mktemp("evaluation")
+    evaluate_rendering(asked(line_folder, tiny_model, out))
+    return out
+
+
+def cells(out: Path) -> list[dict[str, object]]:
+    return [row for path in sorted((out / "cells").iterdir()) for row in read_rows(path)]
+
+
+def test_all_are_scored_beside_hold_and_the_motion_model_itself(out: Path) -> None:
+    rows = read_rows(out / "single.parquet")
+    for mode in ("reconstruction", "transfer"):
+        ours = {row["forecaster"]: row for row in rows if row["mode"] == mode}
+        assert list(ours) == [UNFORECAST, "hold", "gru", "vrnn", "gru_nf"]
+        assert {row["n"] for row in ours.values()} == {1}
+    assert ours[UNFORECAST]["mae"] == 0  # transfer: it is the reference
+    assert ours[UNFORECAST]["distance"] == pytest.approx(0, abs=1e-9)
+
+
+def test_holding_is_rendering_the_last_observed_keypoints(
+    out: Path, line_folder: Path, tiny_model: Path
+) -> None:
+    piece = plan_rendering(asked(line_folder, tiny_model, out)).windows[0]
+    settings = GenerateSettings(past=4, future=4, samples=6, keep=3)
+    seen = observe(piece.plan, load_backbone(tiny_model), settings, piece.clips)
+    still = seen.scene.render(seen.keypoints[3:4])
+    wanted = mae(np.repeat(still, 4, axis=0)[None], seen.truth)[0]
+    (found,) = (
+        row["mae"]
+        for row in read_rows(piece.cell)
+        if (row["forecaster"], row["kind"]) == ("hold", "single")
+    )
+    assert found == pytest.approx(wanted, abs=1e-3)
+
+
+def test_the_report_names_the_features_and_counts_videos(out: Path) -> None:
+    text = (out / "report.md").read_text()
+    assert "this is no JEDi" in text
+    assert "### JEDi" not in text
+    assert "### MMD on fixed random filters (frames and changes), transfer" in text
+    assert "| horizon | n | no forecasting | hold | gru | vrnn | gru_nf |" in text
+    assert "reconstruction, 4-4, vrnn" in text
+    assert "trained on" in text
+
+
+def test_pictures_are_drawn(out: Path) -> None:
+    shown = [line for line in (out / "report.md").read_text().splitlines() if "](" in line]
+    assert len(shown) == 3  # the ratios, a strip of each mode
+    for line in shown:
+        picture = out / line.split("](")[1].rstrip(")")
+        assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_finished_is_not_done_again(out: Path, line_folder: Path, tiny_model: Path) -> None:
+    def stamps() -> dict[str, int]:
+        parts = ("keypoints", "fits", "cells", "strips")
+        files = (path for part in parts for path in (out / part).rglob("*"))
+        return {str(path): path.stat().st_mtime_ns for path in files}
+
+    before, report = stamps(), (out / "report.md").read_text()
+    told: list[object] = []
+    evaluate_rendering(asked(line_folder, tiny_model, out), lambda *parts: told.append(parts))
+    assert stamps() == before
+    assert told == []
+    assert (out / "report.md").read_text() == report
+
+
+def test_a_lost_window_is_scored_as_before(out: Path, line_folder: Path, tiny_model: Path) -> None:
+    cell = sorted((out / "cells").iterdir())[0]
+    rows = read_rows(cell)
+    cell.unlink()
+    told: list[object] = []
+    evaluate_rendering(asked(line_folder, tiny_model, out), lambda *parts: told.append(parts))
+    assert told[-2:] == [("test windows", 0, 1), ("test windows", 1, 1)]
+    assert read_rows(cell) == rows
+
+
+@pytest.mark.slow
+def test_workers_give_what_one_process_gives(
+    out: Path, line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    evaluate_rendering(asked(line_folder, tiny_model, tmp_path / "out", workers=2))
+    assert cells(tmp_path / "out") == cells(out)
+
+
+def row(name: str, kind: str = "diverse", **values: object) -> dict[str, object]:
+    about = {"mode": "transfer", "horizon": "4-4", "forecaster": name, "kind": kind, "start": 0}
+    scores = {"best": 0.1, "ssim": 0.5, "coherence": None, "features": None}
+    return about | scores | values
+
+
+def test_ratios_are_standardised_over_all_forecasters() -> None:
+    rows = [
+        row("vrnn", clip="a", apd=0.0, mae=0.1),
+        row("vrnn", clip="b", apd=0.2, mae=0.3),
+        row("gru_nf", clip="a", apd=0.4, mae=0.5),
+        row("gru_nf", clip="b", apd=0.1, mae=0.2),
+    ]
+    summary, videos = diverse_figures(rows)
+    whole = standardised_ratio([0.0, 0.2, 0.4, 0.1], [0.1, 0.3, 0.5, 0.2])
+    assert [video["ratio"] for video in videos] == pytest.approx(list(whole.ratios))
+    assert [one["left_out"] for one in summary] == [1, 0]
+    assert summary[1]["ratio_median"] == pytest.approx(np.median(whole.ratios[2:]))
+
+
+def test_the_distance_is_called_jedi_on_its_own_features_only() -> None:
+    rows = [
+        row(name, "single", clip=str(clip), apd=None, mae=0.1, features=[float(clip), 1.0])
+        for name in (TRUTH, "hold")
+        for clip in range(3)
+    ]
+    (other,) = single_figures(rows, "frame means")
+    (jedi,) = single_figures(rows, "v-jepa vit-h/16, attentive probe")
+    assert (other["distance_name"], jedi["distance_name"]) == ("MMD on frame means", "JEDi")
+    assert (jedi["n"], jedi["distance"]) == (3, 0)
+
+
+def entries(*names: str) -> list[ClipEntry]:
+    return [ClipEntry(name, Path(name)) for name in names]
+
+
+def test_labels_decide_the_split_before_folders_and_chance() -> None:
+    clips = entries("train/a.mp4", "test/b.mp4", "test/c.mp4")
+    by_folder = split_entries(clips, 0.5, "x", 0)
+    assert [entry.name for entry in by_folder.test] == ["test/b.mp4", "test/c.mp4"]
+    assert by_folder.how == "the folders train and test"
+    said = [replace(clips[0], split="test"), replace(clips[1], split="train"), clips[2]]
+    by_labels = split_entries(said, 0.5, "x", 0)
+    assert [entry.name for entry in by_labels.test] == ["train/a.mp4"]
+    assert [entry.name for entry in by_labels.train] == ["test/b.mp4"]
+
+
+def test_chance_leaves_no_group_on_both_sides() -> None:
+    clips = entries(*(f"id1000{n}#{take}.mp4" for n in range(6) for take in range(3)))
+    for seed in range(5):
+        split = split_entries(clips, 0.3, r"(id\d{5})", seed)
+        speakers = [{entry.name[:7] for entry in side} for side in (split.train, split.test)]
+        assert not speakers[0] & speakers[1]
+        assert len(speakers[1]) == 2
+
+
+def test_one_clip_cannot_be_split() -> None:
+    with pytest.raises(ClipError, match="some to train and some to test on"):
+        split_entries(entries("a.mp4"), 0.3, "x", 0)
+
+
+def test_the_papers_data_sets_bring_its_horizons() -> None:
+    assert dataset_names() == ["bair", "mgif", "vox"]
+    found = {name: load_dataset(name).horizons for name in dataset_names()}
+    assert found["bair"] == "5-5,5-20,15-15"
+    assert found["mgif"] == found["vox"] == "6-6,6-24,12-12"
+    with pytest.raises(SettingsError, match="expected one of bair, mgif, vox"):
+        load_dataset("ucf")
+
+
+def test_published_figures_are_marked(
+    out: Path, line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    dataset = tmp_path / "line.yaml"
+    dataset.write_text(
+        "title: The line\nlayout: any\nhorizons: 4-4\npublished:\n"
+        "- {mode: transfer, horizon: 4-4, forecaster: vrnn, score: mae, value: 0.125, source: x}\n"
+        "- {mode: transfer, horizon: 4-4, forecaster: vrnn, score: apd, value: 0.25, source: x}\n"
+    )
+    evaluate_rendering(asked(line_folder, tiny_model, out, dataset=str(dataset), horizons=None))
+    text = (out / "report.md").read_text()
+    assert "| 4-4, published, not ours |  |  |  |  | 0.125 |  |" in text
+    assert "| transfer, 4-4, vrnn: published, not ours | 0.25 |" in text
+    evaluate_rendering(asked(line_folder, tiny_model, out))  # as the other tests know it
+
+
+def test_the_command_prints_the_report(out: Path, line_folder: Path, tiny_model: Path) -> None:
+    done = run(
+        *("evaluate", line_folder, "--model", tiny_model, "--out", out, "--horizons", "4-4"),
+        *("--forecasters", "gru,vrnn,gru_nf", "--samples", 6, "--keep", 3, "--epochs", 1),
+        *("--windows", 1, "--workers", 1, "--quiet", "--diverse", "", "--modes", "transfer"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "## One future" in done.stdout
+    assert "## Many futures" not in done.stdout
+
+
+def test_mistakes_are_one_line(line_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    start = ("evaluate", line_folder, "--out", tmp_path / "out", "--workers", 1)
+    assert "name a motion model with --model" in mistake(*start)
+    start = (*start, "--model", tiny_model, "--quiet")
+    assert "modes" in mistake(*start, "--modes", "sideways")
+    assert "probe" in mistake(*start, "--encoder", tmp_path / "vit.pth")
+    assert "expected one of bair" in mistake(*start, "--dataset", "ucf")
+    assert "at least 40 frames" in mistake(*start, "--horizons", "20-20")
+    assert not (tmp_path / "out").exists()
