@@ -73,6 +73,9 @@ def evaluate(
     seeds: Annotated[
         int, typer.Option(min=1, help="Trainings of each forecaster, on keypoint files.")
     ] = 3,
+    fold: Annotated[
+        list[str] | None, typer.Option(help="Of keypoint files: this fold, not all. Repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides all chance, on clips.")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of a training, at most.")] = None,
     workers: WorkersOption = None,
@@ -111,6 +114,7 @@ def evaluate(
     with interruptible("finished parts are in the folder, the same command goes on"):
         if model is None:
             values = {**shared, "keypoints": clips, "seeds": seeds}
+            values["folds"] = tuple(fold or ())
             values["published"] = tuple(_named_file(text) for text in published or ())
             report = _on_keypoints(values, display(quiet or as_json))
         else:

@@ -44,6 +44,7 @@ class KeypointRequest(Settings):
         horizons: Pasts and futures.
         forecasters: "all", or names with commas between them; `hold` is always among them.
         seeds: How many trainings of each, with seeds from 0.
+        folds: Names of the folds to do, as a report shows them; all if none are named.
         samples: N.
         keep: How many of the closest samples are kept.
         published: Files that the paper's authors publish, by what they are of ("vrnn", "vae"):
@@ -60,6 +61,7 @@ class KeypointRequest(Settings):
     horizons: tuple[Horizon, ...] = (Horizon(past=12, future=12), Horizon(past=6, future=24))
     forecasters: str = "all"
     seeds: int = Field(3, ge=1)
+    folds: tuple[str, ...] = ()
     samples: int = Field(100, ge=2)
     keep: int = Field(20, ge=2)
     published: tuple[tuple[str, Path], ...] = ()
@@ -194,7 +196,7 @@ def plan_fits(request: KeypointRequest, clips: Sequence[KeypointClip]) -> list[F
     pieces = []
     for horizon in request.horizons:
         for seed in range(request.seeds):
-            for fold in folds(tracks):
+            for fold in _wanted(folds(tracks), request.folds):
                 _check_length(fold, horizon)
                 for members in sharing_weights(compared):
                     if seed == 0 or _draws_or_trains(members[0]):
@@ -205,6 +207,15 @@ def plan_fits(request: KeypointRequest, clips: Sequence[KeypointClip]) -> list[F
                     if seed == 0
                 ]
     return pieces
+
+
+def _wanted(found: Sequence[Fold], names: Sequence[str]) -> list[Fold]:
+    """Folds by name, or all."""
+    known = [fold.name for fold in found]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SettingsError(f"fold: expected one of {', '.join(known)}, got {unknown[0]!r}")
+    return [fold for fold in found if not names or fold.name in names]
 
 
 def _draws_or_trains(candidate: Candidate) -> bool:

@@ -18,7 +18,7 @@ from flows.evaluation.horizon import Horizon
 from flows.evaluation.split import TRAIN
 from flows.evaluation.strips import draw_strips
 from flows.evaluation.tables import write_rows
-from flows.pipeline import Observed, observe, sample_futures
+from flows.pipeline import Drawn, Observed, choose, observe, sample_futures
 from flows.plan import SetPlan
 from generators.backbones import MotionBackbone, load_backbone
 from generators.clips import ClipEntry, read_entry
@@ -30,7 +30,6 @@ from generators.frames import to_tensor
 from generators.model import Model
 from generators.weights import read_weights, write_weights
 from selection.metrics import mae, sample_diversity, ssim, temporal_coherence
-from selection.selectors import SELECTORS, Candidates
 
 FRAMES_PER_BATCH = 32
 UNFORECAST = "no forecasting"  # rendered with the true keypoints: what the motion model can do
@@ -201,13 +200,11 @@ class WindowPiece:
             if not one.diverse:
                 continue
             model = Model(seen.scene.backbone, one.predictor(), {}, "")
-            videos = seen.scene.render_all(sample_futures(self.plan, model, past, self.settings))
-            errors = mae(videos, reference)
-            selector = SELECTORS[self.settings.selector]
-            indices = selector(Candidates(videos, errors), self.settings.keep)
-            kept = videos[indices]
+            futures = sample_futures(self.plan, model, past, self.settings)
+            chosen = choose(Drawn(**vars(seen), futures=futures), reference, self.settings)
+            kept, errors = chosen.videos, chosen.mae[chosen.indices]
             yield self._row(one.candidate.label, "diverse") | {
-                "mae": float(errors[indices].mean()),
+                "mae": float(errors.mean()),
                 "best": float(errors.min()),
                 "ssim": float(ssim(kept, reference).mean()),
                 "apd": float(sample_diversity(kept).mean()),

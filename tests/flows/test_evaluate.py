@@ -1,5 +1,6 @@
 """Forecasters compared by what they render: the paper's tables on drawn clips."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from flows.evaluation.rendering import TRUTH, UNFORECAST
 from flows.evaluation.run import RenderRequest, evaluate_rendering, plan_rendering
 from flows.evaluation.split import split_entries
 from flows.evaluation.tables import read_rows
-from flows.pipeline import observe
+from flows.pipeline import observe, sample_futures
 from generators.backbones import load_backbone
 from generators.clips import ClipEntry
 from generators.forecasters.training import Recipe
+from generators.model import Model
 from selection.metrics import mae, standardised_ratio
 from tests.flows.commands import mistake, run
 
@@ -76,6 +78,25 @@ def test_holding_is_rendering_the_last_observed_keypoints(
         if (row["forecaster"], row["kind"]) == ("hold", "single")
     )
     assert found == pytest.approx(wanted, abs=1e-3)
+
+
+def test_kept_samples_are_the_closest_of_all(
+    out: Path, line_folder: Path, tiny_model: Path
+) -> None:
+    piece = plan_rendering(asked(line_folder, tiny_model, out)).windows[1]
+    seen = observe(piece.plan, load_backbone(tiny_model), piece.settings, piece.clips)
+    (one,) = (one for one in piece.fitted if one.candidate.label == "vrnn")
+    model = Model(seen.scene.backbone, one.predictor(), {}, "")
+    futures = sample_futures(piece.plan, model, seen.keypoints[:4], piece.settings)
+    reference = seen.scene.render(seen.keypoints[4:])  # the second piece is a transfer
+    errors = np.sort(mae(seen.scene.render_all(futures), reference))
+    (found,) = (
+        row
+        for row in read_rows(piece.cell)
+        if (row["forecaster"], row["kind"]) == ("vrnn", "diverse")
+    )
+    assert (found["best"], found["mode"]) == (pytest.approx(errors[0], abs=1e-3), "transfer")
+    assert found["mae"] == pytest.approx(errors[:3].mean(), abs=1e-3)
 
 
 def test_the_report_names_the_features_and_counts_videos(out: Path) -> None:
@@ -207,16 +228,19 @@ def test_published_figures_are_marked(
         "- {mode: transfer, horizon: 4-4, forecaster: vrnn, score: mae, value: 0.125, source: x}\n"
         "- {mode: transfer, horizon: 4-4, forecaster: vrnn, score: apd, value: 0.25, source: x}\n"
     )
-    evaluate_rendering(asked(line_folder, tiny_model, out, dataset=str(dataset), horizons=None))
-    text = (out / "report.md").read_text()
+    copy = shutil.copytree(out, tmp_path / "out")
+    evaluate_rendering(asked(line_folder, tiny_model, copy, dataset=str(dataset), horizons=None))
+    text = (copy / "report.md").read_text()
     assert "| 4-4, published, not ours |  |  |  |  | 0.125 |  |" in text
     assert "| transfer, 4-4, vrnn: published, not ours | 0.25 |" in text
-    evaluate_rendering(asked(line_folder, tiny_model, out))  # as the other tests know it
 
 
-def test_the_command_prints_the_report(out: Path, line_folder: Path, tiny_model: Path) -> None:
+def test_the_command_prints_the_report(
+    out: Path, line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(out, tmp_path / "out")
     done = run(
-        *("evaluate", line_folder, "--model", tiny_model, "--out", out, "--horizons", "4-4"),
+        *("evaluate", line_folder, "--model", tiny_model, "--out", copy, "--horizons", "4-4"),
         *("--forecasters", "gru,vrnn,gru_nf", "--samples", 6, "--keep", 3, "--epochs", 1),
         *("--windows", 1, "--workers", 1, "--quiet", "--diverse", "", "--modes", "transfer"),
     )

@@ -1,6 +1,7 @@
 """Forecasters compared on keypoint files: every window once, nothing twice, `hold` beside all."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -152,18 +153,20 @@ def test_workers_give_what_one_process_gives(compared: Path, folder: Path, tmp_p
     ).allclose(torch.tensor([row["energy"] for row in read_rows(compared / "windows.parquet")]))
 
 
-def test_the_command_prints_the_report(compared: Path, folder: Path) -> None:
+def test_the_command_prints_the_report(compared: Path, folder: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(compared, tmp_path / "out")
     done = run(
-        *("evaluate", folder, "--out", compared, "--horizons", "5-4", "--forecasters", "linear"),
-        *("--seeds", 1, "--group", r"^(\w)_", "--workers", 1, "--quiet"),
+        *("evaluate", folder, "--out", out, "--horizons", "5-4", "--forecasters", "linear"),
+        *("--seeds", 1, "--group", r"^(\w)_", "--workers", 1, "--quiet", "--fold", "b"),
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("# Forecasters on keypoints")
     assert "| linear |" in done.stdout
+    assert "## 5-4 (3 windows)" in done.stdout
 
 
 def test_the_authors_weights_run_free_from_the_command_line(shared: Path, tmp_path: Path) -> None:
-    """One clip of each speaker; the scores say that they are worse than `hold`, as was measured."""
+    """A clip of each of two speakers; without the truth they are worse than `hold`."""
     folder = tmp_path / "kp"
     folder.mkdir()
     for name in ("vox_id10284_Rzpm9hlXV6I_008487_008631", "vox_id10287_RfDogGJ-UnM_000900_000988"):
@@ -196,6 +199,9 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
         "evaluate", folder, *out, "--samples", 5, "--keep", 6
     )
     assert "vrnn=FILE" in mistake("evaluate", folder, *out, "--published", "gru=x")
+    assert "expected one of a, b" in mistake(
+        "evaluate", folder, *out, "--group", r"^(\w)_", "--fold", "c"
+    )
     assert "found none at" in mistake("evaluate", folder, *out, "--published", "vae=x")
     assert "regular expression" in mistake("evaluate", folder, *out, "--group", "(")
     assert "at least two groups" in mistake("evaluate", folder, *out, "--group", "_")
