@@ -67,11 +67,11 @@ def train(
     if settings.start is not None:
         start_from(backbone, find_model(settings.start))
     backbone.to(place)
-    workshop = out.with_name(f".{out.name}.training")
+    workshop = _workshop(out)
     train_motion(backbone, seen, unseen, settings, workshop, display)
     train_disentanglement(backbone, seen, settings, workshop, display)
     backbone.to("cpu")  # what follows is small, and equal on every machine
-    predictor, metrics = measure_and_fit(backbone, seen, unseen, settings, display)
+    predictor, metrics = measure_and_fit(backbone, seen, unseen, settings, display, workshop)
     card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
     save_model(out, backbone, predictor, card)
     (workshop / LOSSES).replace(out / LOSSES)
@@ -115,19 +115,25 @@ def fit(
     settings = validated(TrainSettings, before["settings"], f"card of {model}").overridden(changes)
     rejects: list[Reject] = []
     seen, unseen = split_clips(read_clips(clips, settings, rejects, display), settings)
-    backbone = load_backbone(model)
-    predictor, metrics = measure_and_fit(backbone, seen, unseen, settings, display)
+    backbone, folder = load_backbone(model), out or model
+    workshop = _workshop(folder)
+    predictor, metrics = measure_and_fit(backbone, seen, unseen, settings, display, workshop)
     card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
     card = {**{key: before[key] for key in ("imported",) if key in before}, **card}
     if out is None:
         add_forecaster(model, predictor, card)
     else:
         save_model(out, backbone, predictor, card)
-    folder = out or model
+    shutil.rmtree(workshop)
     reconstruction_sheet(backbone, [clip.frames for clip in unseen], folder / SHEET)
     return TrainSummary(
         folder, len(seen), len(unseen), metrics, tuple(rejects), time.perf_counter() - began
     )
+
+
+def _workshop(folder: Path) -> Path:
+    """Where a training keeps what it goes on from, beside the folder that it makes."""
+    return folder.with_name(f".{folder.name}.training")
 
 
 def measure_and_fit(
@@ -136,10 +142,11 @@ def measure_and_fit(
     unseen: Sequence[TrainClip],
     settings: TrainSettings,
     display: Display,
+    workshop: Path,
 ) -> tuple[KeypointPredictor, dict[str, float]]:
     """Measure a motion model on held-out clips, fit a forecaster, and measure that too."""
     motion = reconstruction_error(backbone, [clip.frames for clip in unseen])
-    predictor = train_forecaster(backbone, seen, unseen, settings, display)
+    predictor = train_forecaster(backbone, seen, unseen, settings, display, workshop)
     return predictor, {
         "reconstruction_mae": motion.model,
         "copy_first_frame_mae": motion.copy,

@@ -1,6 +1,7 @@
 """The second stage of a training: the forecaster of the motion model's keypoints."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -12,6 +13,8 @@ from generators.backbones import MotionBackbone
 from generators.forecasters import KeypointPredictor
 from generators.frames import to_tensor
 
+CHECKPOINT = "forecaster-checkpoint.safetensors"
+
 
 def train_forecaster(
     backbone: MotionBackbone,
@@ -19,8 +22,19 @@ def train_forecaster(
     unseen: Sequence[TrainClip],
     settings: TrainSettings,
     display: Display,
+    workshop: Path,
 ) -> KeypointPredictor:
-    """Fit the forecaster to the clips' keypoints, watching the held-out ones."""
+    """Fit the forecaster to the clips' keypoints, watching the held-out ones.
+
+    Args:
+        backbone: Finds the keypoints.
+        seen: Clips to fit to.
+        unseen: Clips that decide when to stop.
+        settings: Which forecaster, how long.
+        display: Shows epochs and losses.
+        workshop: Folder whose checkpoint an interrupted fit goes on from.
+    """
+    workshop.mkdir(parents=True, exist_ok=True)
     forecast = settings.forecast
     predictor = KeypointPredictor(
         settings.forecaster.name, backbone.layout.length, settings.forecaster.config
@@ -37,6 +51,7 @@ def train_forecaster(
             progress=lambda epoch, train, valid: on_epoch(
                 epoch, f"train {train:.2f}  held out {valid:.2f}"
             ),
+            checkpoint=workshop / CHECKPOINT,
         )
     return predictor
 

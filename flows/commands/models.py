@@ -118,7 +118,7 @@ def fit(
         "forecast.epochs": epochs,
         "seed": seed,
     }
-    with interruptible("nothing was written"):
+    with interruptible("the same command goes on from the last epoch"):
         summary = run(clips, find_model(model), changes, out, display(quiet or as_json))
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
