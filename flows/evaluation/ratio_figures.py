@@ -54,5 +54,6 @@ def _draw_panel(axes: Axes, title: str, ratios: Ratios) -> None:
         inside = [value for value in values if value <= highest]
         axes.plot(inside, [-0.03 * (number + 1)] * len(inside), "|", color=colour, markersize=7)
     axes.set(title=title, xlabel="standardised APD / standardised MAE", ylabel="density")
+    axes.set_xlim(left=0)  # a kernel reaches below zero, a ratio does not
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)

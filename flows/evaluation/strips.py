@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 PAST_SHOWN, FUTURE_SHOWN = 2, 6
 INCHES, DPI = 0.9, 110  # of one frame; pixels per inch
-LEFT, TOP = 1.35, 0.62  # inches for names and headings
+LEFT, TOP = 1.35, 0.45  # inches for names and headings
 
 Video = NDArray[np.uint8]
 
