@@ -17,6 +17,7 @@ from generators.backbones import MotionBackbone, load_backbone
 from generators.clips import read_clip
 from generators.decoding import STILL
 from generators.frames import resize_square, to_tensor
+from generators.fused import fused
 from generators.geometry import object_size
 from generators.model import find_model, read_card
 from generators.pictures import read_picture
@@ -73,7 +74,7 @@ def animate(
     check_video_name(out)
     folder = find_model(model)
     settings = ClipSettings.model_validate(read_card(folder)["settings"]["clips"])
-    backbone = load_backbone(folder).to(pick_device(device))
+    backbone = fused(load_backbone(folder)).to(pick_device(device))
     backbone.check_transfer(how or Transfer())
     picture = read_source(source, settings)
     clip = read_clip(driving, settings)

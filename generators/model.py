@@ -25,6 +25,7 @@ from generators.backbones import MotionBackbone, load_backbone, save_backbone
 from generators.backbones.base import BACKBONE_FILE as BACKBONE
 from generators.forecasters import KeypointPredictor
 from generators.forecasters.predictor import FILE as FORECASTER
+from generators.fused import fused
 
 CARD_FORMAT = "flawcast-model"
 CARD_VERSION = 1
@@ -127,7 +128,7 @@ def check_free(folder: Path) -> None:
 
 
 def load_model(folder: Path | str) -> Model:
-    """Read a model folder written by `flawcast train`.
+    """Read a model folder written by `flawcast train`, for inference (`generators.fused`).
 
     Raises:
         ModelError: If the folder is absent, incomplete, damaged, of a newer version, or its
@@ -135,7 +136,7 @@ def load_model(folder: Path | str) -> Model:
     """
     folder = Path(folder)
     card = read_card(folder)
-    backbone = load_backbone(folder / BACKBONE)
+    backbone = fused(load_backbone(folder / BACKBONE))
     if not has_forecaster(folder):
         raise ModelError(
             f"model {folder}: expected a forecaster, found none; "
