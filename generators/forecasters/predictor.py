@@ -16,10 +16,6 @@ from generators.forecasters.training import Epoch, Progress, Recipe, Training
 from generators.weights import load_into, read_weights, write_weights
 
 FILE = "forecaster.safetensors"
-# What files that do not say otherwise were written with.
-FIRST_FORMAT: dict[str, dict[str, Any]] = {
-    "gru_nf": {"whiten": False, "compress": False, "affine": False, "dropout": 0.0}
-}
 
 
 class KeypointPredictor:
@@ -208,20 +204,17 @@ class KeypointPredictor:
         """
         tensors, header = read_weights(folder / FILE)
         try:
-            name, features, config, temperature = (
-                header[key] for key in ("forecaster", "features", "config", "temperature")
+            name, features, config, kind = (
+                header[key] for key in ("forecaster", "features", "config", "coordinates")
             )
+            temperature, reach = (float(header[key]) for key in ("temperature", "reach"))
         except KeyError as missing:
             raise ModelError(
                 f"model: expected a forecaster in {folder / FILE}, its header lacks {missing}; "
                 "train it again"
             ) from None
-        if "coordinates" not in header:
-            config = {**FIRST_FORMAT.get(name, {}), **config}
-        kind = header.get("coordinates", "centred")
         predictor = KeypointPredictor(name, features, config, coordinates=kind)
-        predictor.temperature = float(temperature)
-        predictor.reach = float(header.get("reach", 1.0))
+        predictor.temperature, predictor.reach = temperature, reach
         for part in ("forecaster", "coordinates"):
             own = {
                 key.removeprefix(f"{part}."): value
