@@ -1,5 +1,6 @@
 """The most diverse samples of a store under an error bound: `flawcast query --diverse`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -34,7 +35,11 @@ class Diverse:
 
 
 def diverse(
-    store: SampleStore, k: int, max_mae: float | None = None, where: str | None = None
+    store: SampleStore,
+    k: int,
+    max_mae: float | None = None,
+    where: str | None = None,
+    on_sample: Callable[[int, int], None] = lambda done, total: None,
 ) -> Diverse:
     """Choose the k most diverse samples of a store among those with a small error.
 
@@ -43,6 +48,7 @@ def diverse(
         k: How many.
         max_mae: Largest error; None for any.
         where: SQL condition over the columns of samples.
+        on_sample: Called with the number of samples read and of all to read.
 
     Raises:
         QueryError: If the condition is not valid.
@@ -59,7 +65,10 @@ def diverse(
             f"diverse: expected videos of one length, got {sorted(lengths)}; "
             'name one with --where "future = ..."'
         )
-    videos = [_small(store, row["set_id"], row["rank"]) for row in rows]
+    videos = []
+    for done, row in enumerate(rows, start=1):
+        videos.append(_small(store, row["set_id"], row["rank"]))
+        on_sample(done, len(rows))
     apart = pairwise_displacements(np.stack(videos)) if videos else np.zeros((0, 0))
     chosen = most_diverse(apart, np.array([row["mae"] for row in rows]), k)
     between = apart[np.ix_(chosen, chosen)][np.triu_indices(k, 1)]

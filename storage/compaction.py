@@ -8,7 +8,7 @@ until `gc` finds them superseded for long enough. A crash in between leaves file
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,14 @@ class _Rows:
     samples: pa.Table
 
 
-def compact(catalogue: Catalogue) -> Compaction:
+def compact(
+    catalogue: Catalogue, on_set: Callable[[int, int], None] = lambda done, total: None
+) -> Compaction:
     """Move the rows of single sets into parts, and merge parts that are not full.
+
+    Args:
+        catalogue: The committed sets.
+        on_set: Called with the number of sets read and of all to read.
 
     Raises:
         StoreError: If a part is damaged.
@@ -69,8 +75,10 @@ def compact(catalogue: Catalogue) -> Compaction:
     left: list[str] = []
     written: list[Part] = []
     place = catalogue.place
+    total = len(loose) + sum(part.count for part in merged)
+    rows_of_all = _counted(_all_rows(catalogue, merged, loose, left), total, on_set)
     try:
-        for rows in _filled(_all_rows(catalogue, merged, loose, left)):
+        for rows in _filled(rows_of_all):
             written.append(_write_part(place, rows))
     except BaseException:
         _discard(place, written)
@@ -90,6 +98,17 @@ def compact(catalogue: Catalogue) -> Compaction:
         _discard(place, written)
         return Compaction(0, len(manifest.parts), len(left), won=False)
     return Compaction(moved, len(parts), len(left))
+
+
+def _counted(
+    rows: Iterator[_Rows], total: int, on_set: Callable[[int, int], None]
+) -> Iterator[_Rows]:
+    """The same rows; their sets are counted as they come."""
+    done = 0
+    for some in rows:
+        done += some.sets.num_rows
+        on_set(done, total)
+        yield some
 
 
 def _all_rows(

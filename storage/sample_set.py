@@ -127,6 +127,12 @@ class SampleSet:
         """Id of one of the N futures."""
         return f"{self.id}-{index:03d}"
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: strips of past, reference and the best futures."""
+        from storage.notebook import set_html
+
+        return set_html(self)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What goes into the array folder, by name."""
         found = {name: getattr(self, name) for name in STORED}

@@ -22,11 +22,12 @@ from storage.catalogue import TRIES, Catalogue
 from storage.compaction import Compaction, compact
 from storage.garbage import Garbage, find_garbage
 from storage.ledger import Ledger
+from storage.notebook import from_store
 from storage.place import LocalPlace, Place, UnsettledError, open_place
 from storage.rows import write_rows
 from storage.sample_set import PROVENANCE, SampleSet, SetProvenance, check_sample_set, check_set_id
 from storage.schema import MASK_ARRAYS, STORED
-from storage.verification import StoreProblem, find_problems
+from storage.verification import Checks, StoreProblem, find_problems
 
 GRACE_HOURS = 1.0  # what is younger may be a running writer's
 
@@ -227,7 +228,7 @@ class SampleStore:
                 run, "rejects" for one per clip that a run could not use.
 
         Returns:
-            A table with all columns, empty if nothing matches.
+            A table with all columns, empty if nothing matches; notebooks show it with frames.
 
         Raises:
             QueryError: If an expression is not valid SQL for these columns, or does more than ask.
@@ -245,7 +246,7 @@ class SampleStore:
             with self._told():
                 number = self._catalogue.manifest().number
             try:
-                return answer(question, find)
+                return from_store(answer(question, find), self.url)
             except (UnansweredError, FileNotFoundError) as error:
                 with self._told():
                     moved = self._catalogue.manifest().number != number
@@ -268,10 +269,17 @@ class SampleStore:
         """
         return list(self.find_problems(ids))
 
-    def find_problems(self, ids: bool = False) -> Iterator[StoreProblem]:
-        """As `verify`, one problem after the other; memory does not grow with the store."""
+    def find_problems(
+        self, ids: bool = False, on_set: Callable[[], None] = lambda: None
+    ) -> Iterator[StoreProblem]:
+        """As `verify`, one problem after the other; memory does not grow with the store.
+
+        Args:
+            ids: As for `verify`.
+            on_set: Called when a set is done.
+        """
         with self._told():
-            yield from find_problems(self._catalogue, ids)
+            yield from find_problems(self._catalogue, Checks(ids, on_set))
             yield from self.ledger.find_problems()
 
     def gc(self, dry_run: bool = False, older_than_hours: float = GRACE_HOURS) -> Iterator[Garbage]:
@@ -298,10 +306,13 @@ class SampleStore:
                     self._place.remove(item.name)
                 yield item
 
-    def compact(self) -> Compaction:
+    def compact(self, on_set: Callable[[int, int], None] = lambda done, total: None) -> Compaction:
         """Move the rows of single sets into a few sorted parts; readers are not disturbed.
 
         `gc` removes the files that it leaves over, once they are old enough.
+
+        Args:
+            on_set: Called with the number of sets read and of all to read.
 
         Raises:
             StoreError: If the store was opened for reading, a part is damaged, or it cannot be
@@ -309,7 +320,7 @@ class SampleStore:
         """
         self._writable()
         with self._told():
-            return compact(self._catalogue)
+            return compact(self._catalogue, on_set)
 
     def _commit(self, sample_set: SampleSet, attempt: str) -> bool:
         """Write arrays, then samples, and publish the row that names them."""

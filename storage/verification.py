@@ -1,7 +1,7 @@
 """Reading everything that is committed and naming what is damaged, one set after the other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
@@ -35,14 +35,27 @@ class StoreProblem:
     problem: str
 
 
-def find_problems(catalogue: Catalogue, ids: bool) -> Iterator[StoreProblem]:
+@dataclass(frozen=True)
+class Checks:
+    """How everything is read.
+
+    Args:
+        ids: Recompute ids from the rows' provenance, too.
+        on_set: Called when a set is done.
+    """
+
+    ids: bool
+    on_set: Callable[[], None] = lambda: None
+
+
+def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem]:
     """Read all committed sets, recompute every checksum, and list what is damaged or missing.
 
     Memory does not grow with the store.
 
     Args:
         catalogue: The committed sets.
-        ids: Recompute ids from the rows' provenance, too.
+        checks: Which checks, and who is told of the progress.
     """
     try:
         catalogue.manifest()
@@ -50,14 +63,14 @@ def find_problems(catalogue: Catalogue, ids: bool) -> Iterator[StoreProblem]:
         name, _, problem = str(error).partition(": ")
         yield StoreProblem(name, problem)
         return
-    yield from _of_single_sets(catalogue, ids)
+    yield from _of_single_sets(catalogue, checks)
     seen: set[str] = set()  # sets that move while this runs are in a part that comes up later
     while parts := [part for part in catalogue.manifest().parts if part.name not in seen]:
         seen.add(parts[0].name)
-        yield from _of_part(catalogue, parts[0], ids)
+        yield from _of_part(catalogue, parts[0], checks)
 
 
-def _of_single_sets(catalogue: Catalogue, ids: bool) -> Iterator[StoreProblem]:
+def _of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem]:
     """Problems of sets that have files of their own."""
     stems = (name.rpartition(".") for name in catalogue.place.names(SETS))
     names = (stem for stem, _, kind in stems if kind == "parquet" and SET_ID.fullmatch(stem))
@@ -68,7 +81,8 @@ def _of_single_sets(catalogue: Catalogue, ids: bool) -> Iterator[StoreProblem]:
             continue
         for set_id in portion:
             if catalogue.only is None or set_id in catalogue.only:
-                yield from _of_single_set(catalogue, set_id, ids)
+                yield from _of_single_set(catalogue, set_id, checks.ids)
+                checks.on_set()
 
 
 def _of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Iterator[StoreProblem]:
@@ -86,7 +100,7 @@ def _of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Iterator[Sto
         yield StoreProblem(set_id, str(error))
 
 
-def _of_part(catalogue: Catalogue, part: Part, ids: bool) -> Iterator[StoreProblem]:
+def _of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[StoreProblem]:
     """Problems of a part's files and of the sets in it, whose rows and samples are in one order."""
     for name, wanted in ((part.sets, part.sets_sha256), (part.samples, part.samples_sha256)):
         try:
@@ -103,7 +117,8 @@ def _of_part(catalogue: Catalogue, part: Part, ids: bool) -> Iterator[StoreProbl
         for row in _rows(catalogue, part, "sets"):
             _, samples = next(groups, (None, iter(())))
             if catalogue.only is None or row["set_id"] in catalogue.only:
-                yield from _of_part_row(catalogue.place, row, list(samples), ids)
+                yield from _of_part_row(catalogue.place, row, list(samples), checks.ids)
+                checks.on_set()
     except StoreError as error:
         yield StoreProblem(part.sets, str(error))
 

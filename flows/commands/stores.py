@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,16 @@ from rich import box
 from rich.table import Table
 
 from configs.errors import SettingsError
-from flows.commands.base import Format, JsonFlag, Rows, app, console
+from flows.commands.base import (
+    Format,
+    JsonFlag,
+    QuietFlag,
+    Rows,
+    app,
+    console,
+    display,
+    interruptible,
+)
 
 StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
 RUN_COLUMNS = ("planned", "made", "skipped", "failed", "rejected")
@@ -38,6 +48,7 @@ def query(
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
+    quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Find sample sets by diversity, error, label or any other column."""
@@ -54,22 +65,30 @@ def query(
 
         if order_by is not None or limit is not None:
             raise SettingsError("diverse: gives samples by MAE, without --order-by and --limit")
-        table = choose(opened, diverse, max_mae, where).rows
+        with (
+            interruptible("nothing was changed"),
+            display(quiet or as_json).counting("samples") as on_sample,
+        ):
+            table = choose(opened, diverse, max_mae, where, on_sample).rows
     write_answer(table, Format.json.value if as_json else format.value, out, console())
 
 
 @app.command()
-def verify(store: StoreArgument, as_json: JsonFlag = False) -> None:
+def verify(store: StoreArgument, quiet: QuietFlag = False, as_json: JsonFlag = False) -> None:
     """Recompute every checksum and id, and name what is damaged."""
     from storage import SampleStore
 
     opened = SampleStore.open(store)
-    problems = []
-    for item in opened.find_problems(ids=True):
-        problems.append(asdict(item))
-        if not as_json:
-            typer.echo(f"{item.set_id}: {item.problem}")
-    sets = len(opened.set_ids())
+    sets, problems = len(opened.set_ids()), []
+    with (
+        interruptible("what was read so far is told above"),
+        display(quiet or as_json).counting("sets") as on_set,
+    ):
+        done = count(1)
+        for item in opened.find_problems(ids=True, on_set=lambda: on_set(next(done), sets)):
+            problems.append(asdict(item))
+            if not as_json:
+                typer.echo(f"{item.set_id}: {item.problem}")
     if as_json:
         typer.echo(json.dumps({"sets": sets, "problems": problems}))
     else:
@@ -92,9 +111,9 @@ def gc(
     from storage import SampleStore
 
     opened = SampleStore.open(store, "r" if dry_run else "a")
-    removed, count, size = [], 0, 0
+    removed, found, size = [], 0, 0
     for item in opened.gc(dry_run, older_than):
-        count, size = count + 1, size + item.size
+        found, size = found + 1, size + item.size
         if as_json:
             removed.append(asdict(item))
         else:
@@ -103,15 +122,20 @@ def gc(
         typer.echo(json.dumps({"dry_run": dry_run, "bytes": size, "removed": removed}))
     else:
         verb = "would remove" if dry_run else "removed"
-        typer.echo(f"{verb} {count} files and folders, {size:,} bytes")
+        typer.echo(f"{verb} {found} files and folders, {size:,} bytes")
 
 
 @app.command()
-def compact(store: StoreArgument, as_json: JsonFlag = False) -> None:
+def compact(store: StoreArgument, quiet: QuietFlag = False, as_json: JsonFlag = False) -> None:
     """Move the rows of many sets into few sorted files, so that queries stay fast."""
     from storage import SampleStore
 
-    done = SampleStore.open(store, "a").compact()
+    opened = SampleStore.open(store, "a")
+    with (
+        interruptible("nothing was changed"),
+        display(quiet or as_json).counting("sets") as on_set,
+    ):
+        done = opened.compact(on_set)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     elif not done.won:

@@ -1,0 +1,144 @@
+"""What documents say can be typed: commands exist with their options, code runs, links lead on.
+
+The README has its own module, `tests/test_readme.py`; commands of docs/training.md are run by
+`tests/flows/test_training.py`.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from PIL import Image
+
+from configs.preset_files import load_preset
+from flows.commands.base import app
+from generators.backbones import build_backbone
+from generators.demo import draw_line, write_line
+from generators.video_files import write_video
+from tests.flows.drawn_sets import drawn_store
+
+ROOT = Path(__file__).parents[1]
+FLAWCAST = Path(sys.executable).with_name("flawcast")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = {"CLIPS": "demo/clips", "STORE": "demo/store"}  # what a user puts a name of his own for
+SMALLER = {
+    "fit": ["--epochs", "1"],
+    "generate": ["--samples", "4", "--keep", "2", "--windows", "1", "--workers", "1"],
+}
+WAITS = {"schedule": "tests/flows/test_schedule.py"}  # runs until it is interrupted: tested there
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced blocks of a page."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Commands in a page's shell blocks."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.strip()]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def mentions(page: Path) -> Iterator[list[str]]:
+    """Every mention of a command with its options, in blocks and in the text."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for code in re.findall(r"`([^`]*)`", text):
+        line = " ".join(code.split())
+        if line.startswith("flawcast ") and "\"'" not in line:
+            yield shlex.split(line.replace("[", "").replace("]", "").replace("...", ""))
+    for command in commands(page):
+        if command[0].endswith("flawcast"):
+            yield command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_exist_with_their_options(page: Path) -> None:
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for command in mentions(page):
+        words = [word for word in command[1:] if not word.startswith("--")]
+        assert words[0] in known, command
+        options = {name for item in known[words[0]].params for name in item.opts} | {"--help"}
+        used = {word.partition("=")[0] for word in command if word.startswith("--")}
+        assert used <= options, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (page.parent / name).resolve() if name else page
+        assert found.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", found.read_text(), flags=re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+            assert anchor in slugs, target
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    seen, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        seen.add(page)
+        links = re.findall(r"\]\(([^)#\s]+\.md)", page.read_text())
+        found = {(page.parent / link).resolve() for link in links if "://" not in link}
+        waiting += [page for page in found if page not in seen]
+    assert {page.resolve() for page in PAGES} <= seen
+
+
+def test_the_examples_of_extending_run(tmp_path: Path) -> None:
+    code = "\n".join(blocks(ROOT / "docs" / "extending.md", "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def run_page(name: str, folder: Path) -> list[str]:
+    """Run a page's commands in its order, on the names of the test; returns which were run."""
+    ran = []
+    for command in commands(ROOT / "docs" / name):
+        assert command[0] == "flawcast", command
+        if command[1] in WAITS:
+            assert command[1] in (ROOT / WAITS[command[1]]).read_text()
+            continue
+        words = [NAMES.get(word, word) for word in command[1:]]
+        full = [str(FLAWCAST), *words, *SMALLER.get(command[1], [])]
+        done = subprocess.run(full, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+        ran.append(command[1])
+    return ran
+
+
+@pytest.mark.slow
+def test_commands_and_code_about_the_store_run(
+    bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn_store(tmp_path / "demo" / "store", ("normal", "jam"))
+    (code,) = blocks(ROOT / "docs" / "store.md", "python")
+    code = code.replace("s3://bucket/line-7", bucket_url)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert run_page("store.md", tmp_path) == ["verify", "gc", "compact", "runs", "report"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_commands_about_models_run(tmp_path: Path) -> None:
+    """With weights of the published size that nobody trained."""
+    clips = list(draw_line(1, seed=3, states=("normal", "jam")))
+    write_line(tmp_path / "demo" / "clips", clips)
+    Image.fromarray(clips[0].frames[0]).save(tmp_path / "source.png")
+    write_video(tmp_path / "driving.mp4", clips[1].frames[:4], 12)
+    weights = build_backbone("fomm", load_preset("vox-256", "fomm").backbone.config)
+    content = {name: network.state_dict() for name, network in weights.named_children()}
+    torch.save(content, tmp_path / "vox-256.pth.tar")
+    assert run_page("models.md", tmp_path) == ["import", "animate", "fit", "generate"]
+    assert (tmp_path / "moved.mp4").is_file()
+    assert list((tmp_path / "store" / "sets").iterdir())
