@@ -59,11 +59,11 @@ def mentions(page: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_exist_with_their_options(page: Path) -> None:
-    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    whole = typer.main.get_command(app)
     for command in mentions(page):
-        words = [word for word in command[1:] if not word.startswith("--")]
-        assert words[0] in known, command
-        options = {name for item in known[words[0]].params for name in item.opts} | {"--help"}
+        own = whole if command[1].startswith("--") else whole.commands.get(command[1])  # type: ignore[attr-defined]
+        assert own is not None, command
+        options = {name for item in own.params for name in item.opts} | {"--help"}
         used = {word.partition("=")[0] for word in command if word.startswith("--")}
         assert used <= options, command
 
