@@ -17,7 +17,7 @@ import typer
 from PIL import Image
 
 from configs.preset_files import load_preset
-from flows.commands.base import app
+from flows.cli import app
 from generators.backbones import build_backbone
 from generators.demo import draw_line, write_line
 from generators.video_files import write_video
