@@ -9,12 +9,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from flows.progress import FuturesDone, SetDone
 from generators.clips import Reject
@@ -30,6 +33,26 @@ class ShardLike(Protocol):
     @property
     def plans(self) -> Sequence[object]:
         """Its sets."""
+
+
+class Rate(ProgressColumn):
+    """How much gets done in a second, or in a minute where that is less than one.
+
+    Args:
+        what: Is counted, with a space before it; empty where the bar says so.
+    """
+
+    def __init__(self, what: str = "") -> None:
+        super().__init__()
+        self._what = what
+
+    def render(self, task: Task) -> Text:
+        """The rate of a bar; nothing before there is one."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        amount, unit = (speed, "s") if speed >= 1 else (speed * 60, "min")
+        return Text(f"{amount:.1f}{self._what}/{unit}", "progress.data.speed")
 
 
 class Display:
@@ -71,6 +94,7 @@ class Display:
             BarColumn(),
             TextColumn("{task.fields[sets]}"),
             TextColumn("{task.percentage:>3.0f} %"),
+            Rate(" futures"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
@@ -117,6 +141,7 @@ class Display:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}"),
@@ -142,6 +167,7 @@ class Display:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )

@@ -16,12 +16,17 @@ import torch
 import typer
 from PIL import Image
 
+from configs.clip_settings import ClipSettings
 from configs.preset_files import load_preset
+from configs.settings import GenerateSettings
 from flows.cli import app
+from flows.pipeline import SetRequest, make_set
+from flows.plan import plan_sets
 from generators.backbones import build_backbone
 from generators.demo import draw_line, write_line
+from generators.model import load_model, shipped_model
 from generators.video_files import write_video
-from tests.flows.drawn_sets import drawn_store
+from storage import SampleStore
 
 ROOT = Path(__file__).parents[1]
 FLAWCAST = Path(sys.executable).with_name("flawcast")
@@ -101,6 +106,16 @@ def test_the_examples_of_extending_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def make_store(folder: Path) -> None:
+    """What `flawcast demo` leaves in its folder, but for the numbers."""
+    clips = write_line(folder / "clips", draw_line(1, seed=3, states=("normal", "jam")))
+    settings, read = GenerateSettings(samples=4, keep=2), ClipSettings(size=64)
+    model, store = load_model(shipped_model()), SampleStore.open(folder / "store", "a")
+    plan = plan_sets(clips, None, ("reconstruction",), settings, read, model.weights_id)
+    for item in plan.sets:
+        store.commit(make_set(item, model, SetRequest(settings, read, "run-0", "0")))
+
+
 def run_page(name: str, folder: Path) -> list[str]:
     """Run a page's commands in its order, on the names of the test; returns which were run."""
     ran = []
@@ -121,7 +136,7 @@ def run_page(name: str, folder: Path) -> list[str]:
 def test_commands_and_code_about_the_store_run(
     bucket_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn_store(tmp_path / "demo" / "store", ("normal", "jam"))
+    make_store(tmp_path / "demo")
     (code,) = blocks(ROOT / "docs" / "store.md", "python")
     code = code.replace("s3://bucket/line-7", bucket_url)
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
