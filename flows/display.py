@@ -103,10 +103,15 @@ class Display:
             done = dict.fromkeys(wanted, 0)
             ahead = dict.fromkeys(wanted, 0)  # futures of the set that a shard is at
             total = sum(wanted.values())
-            overall = bars.add_task("all sets", total=total * samples, sets=f"0/{total} sets")
+            overall = bars.add_task(
+                "starting workers", total=total * samples, sets=f"0/{total} sets"
+            )
             tasks = {
                 number: bars.add_task(
-                    f"  shard {number}", total=count * samples, sets=f"0/{count} sets"
+                    f"  shard {number}",
+                    total=count * samples,
+                    sets=f"0/{count} sets",
+                    visible=False,
                 )
                 for number, count in wanted.items()
             }
@@ -128,6 +133,7 @@ class Display:
                     )
                 bars.update(
                     overall,
+                    description="all sets",
                     completed=sum(done.values()) * samples + sum(ahead.values()),
                     sets=f"{sum(done.values())}/{total} sets",
                 )

@@ -162,7 +162,7 @@ def runs(store: StoreArgument, as_json: JsonFlag = False) -> None:
         table.add_column(name, justify="right")
     for row in rows:
         counts = ("-" if row[name] is None else str(row[name]) for name in RUN_COLUMNS)
-        started = row["started"].strftime("%Y-%m-%d %H:%M:%S")
+        started = row["started"].strftime("%Y-%m-%d %H:%M")
         table.add_row(row["run_id"], row["state"], started, _duration(row), *counts)
     console().print(table)
 

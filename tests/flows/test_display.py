@@ -1,10 +1,14 @@
 """What a person sees while something long goes on, and what a pipe gets of it."""
 
 import io
+from types import SimpleNamespace
 
+import typer
 from rich.console import Console
 
+from flows.cli import app
 from flows.display import Display
+from flows.progress import FuturesDone
 
 
 def shown(terminal: bool) -> str:
@@ -32,3 +36,28 @@ def test_a_pipe_gets_no_bars_and_no_colours() -> None:
 def test_a_silent_display_shows_nothing() -> None:
     with Display.silent().counting("sets") as on_done:
         on_done(1, 2)
+
+
+def test_a_run_says_that_it_starts_and_shows_shards_once_they_have_begun() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    shards = [SimpleNamespace(number=1, plans=[0, 1]), SimpleNamespace(number=2, plans=[2])]
+    with Display(console).making(shards, samples=10) as on_event:
+        assert "starting workers" in stream.getvalue()
+        on_event(FuturesDone(shard=2, futures=5))
+    text = stream.getvalue()
+    assert "all sets" in text
+    assert "shard 2" in text
+    assert "shard 1" not in text
+
+
+ALWAYS_SHORT = {"import", "runs", "gc", "regenerate", "doctor", "schedule"}
+UNTIL_INTERRUPTED = {"schedule", "browse"}
+
+
+def test_results_come_as_json_and_progress_can_be_silenced() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        options = {option for item in command.params for option in item.opts}
+        assert "--json" in options or name in UNTIL_INTERRUPTED, name
+        assert "--quiet" in options or name in ALWAYS_SHORT | UNTIL_INTERRUPTED, name
