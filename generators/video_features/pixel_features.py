@@ -1,5 +1,7 @@
 """Features that need no download: filter responses of frames and of their changes."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ def filtered_features(clips: Tensor) -> Tensor:
     Returns:
         (B, C) in float32.
     """
-    bank = RandomFeatures().to(clips)
+    bank = _filters().to(clips)
     gathered = []
     for clip in clips:
         changes = clip.diff(dim=0) / 2 + 0.5
@@ -27,3 +29,9 @@ def filtered_features(clips: Tensor) -> Tensor:
             for level in bank(frames):
                 gathered += [level.mean(dim=(0, 2, 3)), level.std(dim=(0, 2, 3))]
     return torch.cat(gathered).unflatten(0, (len(clips), -1))
+
+
+@lru_cache(maxsize=1)
+def _filters() -> RandomFeatures:
+    """The filters, drawn once per process: making them orthogonal takes longer than using them."""
+    return RandomFeatures()
