@@ -97,9 +97,10 @@ def _opening(rows: Sequence[Row], samples: int, keep: int) -> list[str]:
     return [
         "# Forecasters on keypoints",
         "",
-        f"{clips} clips in {folds} folds; what is tested in one fold is neither trained on nor "
-        f"watched in it. {seeds} seeds, N = {samples} futures of each window, the {keep} closest "
-        "kept. Windows do not overlap and count alike; ± is the standard deviation over seeds.",
+        f"{_count(clips, 'clip')} in {_count(folds, 'fold')}; what is tested in one fold is "
+        f"neither trained on nor watched in it. {_count(seeds, 'seed')}, N = {samples} futures of "
+        f"each window, the {keep} closest kept. Windows do not overlap and count alike; ± is the "
+        "standard deviation over seeds.",
         "",
         "One: mean absolute error of the single best future (of a stochastic forecaster the median "
         f"of 100 samples); best: of the closest of {samples}; kept: mean of the {keep} closest; "
@@ -109,6 +110,16 @@ def _opening(rows: Sequence[Row], samples: int, keep: int) -> list[str]:
         "has one sample, so best, kept and energy are of that one.",
         "",
     ]
+
+
+def _count(number: int, what: str) -> str:
+    """A number of things, in words.
+
+    Example:
+        >>> _count(1, "seed"), _count(3, "seed")
+        ('1 seed', '3 seeds')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _horizon(name: str, summary: Sequence[Row], rows: Sequence[Row]) -> list[str]:

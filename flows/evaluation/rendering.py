@@ -27,6 +27,7 @@ from generators.forecasters.evaluation import Candidate, Track, fold_without, us
 from generators.forecasters.predictor import FILE
 from generators.forecasters.training import Recipe
 from generators.frames import to_tensor
+from generators.fused import fused
 from generators.model import Model
 from generators.weights import read_weights, write_weights
 from selection.metrics import mae, sample_diversity, ssim, temporal_coherence
@@ -38,8 +39,8 @@ TRUTH = "truth"
 
 @lru_cache(maxsize=1)
 def worker_backbone(folder: Path) -> MotionBackbone:
-    """The motion model of a worker process, read once."""
-    return load_backbone(folder)
+    """The motion model of a worker process, read once, in its inference form."""
+    return fused(load_backbone(folder))
 
 
 @dataclass(frozen=True)
