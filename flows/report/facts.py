@@ -31,7 +31,7 @@ class Facts:
         kept: Videos in them.
         groups: Means by label and mode.
         ratio: APD to MAE of every row, in their order; these sets are the population.
-        runs: That the sets are of, or all that the store knows of.
+        runs: That the sets are of, or all that the store knows of, the last one first.
         reasons: Why those runs left clips out, most frequent first.
         provenance: Names and values.
     """
@@ -63,7 +63,7 @@ def gather(store: SampleStore, where: str | None) -> Facts:
             f"report: store {store.url} has no {which}; "
             + ("see `flawcast query`" if where else "add some with `flawcast generate`")
         )
-    runs = store.query(rows="runs", order_by="started").to_pylist()
+    runs = store.query(rows="runs", order_by="started desc").to_pylist()
     rejects = store.query(rows="rejects").to_pylist()
     if where is not None:
         names = {row["run_id"] for row in rows}

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from flows.report.pictures import Loop, Strip
 from flows.report.plots import COLOURS, OTHER, Plot, Point, Series, draw_density, draw_scatter
 from storage import SampleSet
 
-LEADERS = 5
+LEADERS, MOST_RUNS = 5, 20
 TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -68,7 +69,10 @@ def render_page(
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     kinds, densities = _distributions(facts)
     shown = {view.row["set_id"] for view in views}
-    labels, modes = (sorted({row[name] for row in facts.rows}) for name in ("label", "mode"))
+    counts = Counter(row["label"] for row in facts.rows)
+    coloured = {label for label, _ in counts.most_common(len(COLOURS))}
+    labels = sorted(counts, key=lambda label: (label not in coloured, label))  # these get colours
+    modes = sorted({row["mode"] for row in facts.rows})
     return templates.get_template("report.html.j2").render(
         title=f"flawcast report: {store}",
         facts=facts,
@@ -81,10 +85,12 @@ def render_page(
         style=style,
         script=script,
         script_hash=f"sha256-{digest}",
+        most_runs=MOST_RUNS,
         most_sets=max(group.sets for group in facts.groups),
         kinds=kinds,
         densities=densities,
-        labels=labels,
+        labels=labels[: len(COLOURS)],
+        other_labels=len(labels[len(COLOURS) :]),
         modes=modes,
         scatter=_scatter(facts, shown, labels, modes),
         shown=shown,

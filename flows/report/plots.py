@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from selection.density import density, long_tail
 
 COLOURS = ("#3f7fd0", "#e08a2c", "#2f9f6c", "#b55fb0", "#d05454", "#8277e6", "#4aa3b5", "#a08a3c")
+MANY = 500  # ticks of a plot that are drawn one by one; more become one picture
 OTHER = "#8d949c"  # of what has no colour of its own
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "^", "s", "D")
@@ -114,7 +115,8 @@ def draw_density(
             ticks = [value for value in item.values if value <= highest]
             place = np.full(len(ticks), 0.025 + 0.05 * number)
             transform = axes.get_xaxis_transform()
-            axes.plot(ticks, place, "|", color=colour, ms=6, transform=transform)
+            many = len(ticks) > MANY
+            axes.plot(ticks, place, "|", color=colour, ms=6, transform=transform, rasterized=many)
         axes.set_ylim(bottom=0)
         axes.set_yticks([])
         return Plot(_svg(figure, f"Density of {name}", {}), beyond)

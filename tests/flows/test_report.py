@@ -15,6 +15,7 @@ from PIL import Image
 from flows.report import write_report
 from flows.report.facts import gather, to_show
 from flows.report.pictures import draw_strips
+from flows.report.plots import Point, Series, draw_density, draw_scatter
 from generators.demo import draw_clip
 from storage import SampleStore
 from tests.flows.commands import mistake, run
@@ -163,6 +164,18 @@ def test_a_hundred_sets_of_large_frames_are_under_15_mb(tmp_path: Path) -> None:
     drawn_store(tmp_path / "store", ("topple", "crack"), size=128)
     done = write_report(str(tmp_path / "store"), tmp_path / "r.html")
     assert done.bytes / done.shown * 100 < 15e6
+
+
+def test_plots_of_many_sets_stay_small() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((2, 5000))
+    points = [Point(x, y, 1, 0, None, "") for x, y in values.T]
+    points += [Point(0.5, 0.5, 0, 1, "#set-1", "the only one with a section")]
+    scatter = draw_scatter(points, "MAE", "APD").svg
+    assert len(scatter) < 300_000
+    assert scatter.count("<a ") == 1
+    curve = draw_density("MAE", [Series("all", tuple(values[0]))], (0, 1))
+    assert len(curve.svg) < 100_000
 
 
 def test_one_set_and_futures_that_are_all_equal_make_a_report(tmp_path: Path) -> None:
