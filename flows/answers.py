@@ -26,6 +26,11 @@ SHOWN = {  # what fits a terminal, with its format; JSON, CSV and Parquet have e
     "hold_mae": ".4f",
     "ssim": ".3f",
     "clip_name": "",
+    "review": "",
+    "note": "",
+    "reviewer": "",
+    "reviewed_at": "%Y-%m-%d %H:%M:%S",
+    "newest": "",
     "run_id": "",
     "state": "",
     "started": "%Y-%m-%d %H:%M:%S",
@@ -34,6 +39,7 @@ SHOWN = {  # what fits a terminal, with its format; JSON, CSV and Parquet have e
     "made": "",
     "skipped": "",
     "failed": "",
+    "accepted": "",
     "rejected": "",
     "clip": "",
     "reason": "",
@@ -93,12 +99,16 @@ def _table(answer: pa.Table, width: int) -> Table:
         caption=f"{answer.num_rows} rows",
         caption_justify="left",
     )
-    hidden = {"set_id", "hold_mae"} if "sample_id" in answer.column_names else set()
-    if "set_id" in answer.column_names:
+    names = answer.column_names
+    hidden = {"set_id", "hold_mae"} if "sample_id" in names else set()
+    if "set_id" in names:
         hidden |= {"run_id"}
+    if "mae" in names:  # of sets or samples: shown where somebody reviewed any
+        said = set(names) & {"review", "accepted", "rejected"}
+        hidden |= {name for name in said if not set(answer[name].to_pylist()) - {"none", 0}}
     if width < WIDE:
         hidden |= {"clip_name", "ssim"}
-    shown = [name for name in SHOWN if name in answer.column_names and name not in hidden]
+    shown = [name for name in SHOWN if name in names and name not in hidden]
     for name in shown:
         table.add_column(
             name,

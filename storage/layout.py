@@ -8,6 +8,7 @@ STORE/parts/<nonce>.sets.parquet         rows of many sets, made by compaction
 STORE/parts/<nonce>.samples.parquet      and of their samples
 STORE/manifests/<number>.json            the parts that count; the highest number is the one
 STORE/ledger/                            rows of runs and of rejected clips
+STORE/reviews/                           what people said of samples, a file for each time
 """
 
 import json
@@ -15,12 +16,12 @@ import json
 from configs.errors import StoreError
 from storage.place import Place
 
-FORMAT, VERSION = "flawcast-store", 3
+FORMAT, VERSION = "flawcast-store", 4
 MARKER = "store.json"
 ARRAYS, SAMPLES, SETS = "arrays", "samples", "sets"
-PARTS, MANIFESTS, LEDGER = "parts", "manifests", "ledger"
+PARTS, MANIFESTS, LEDGER, REVIEWS = "parts", "manifests", "ledger", "reviews"
 RUNS, REJECTS, BEATS = (f"{LEDGER}/{name}" for name in ("runs", "rejects", "beats"))
-FOLDERS = (ARRAYS, SAMPLES, SETS, PARTS, MANIFESTS, LEDGER, RUNS, REJECTS, BEATS)
+FOLDERS = (ARRAYS, SAMPLES, SETS, PARTS, MANIFESTS, LEDGER, RUNS, REJECTS, BEATS, REVIEWS)
 ATTEMPT_SECONDS = 1800  # after so long a writer gives up what it wrote: gc may have begun on it
 
 
@@ -103,11 +104,12 @@ def _head() -> bytes:
 
 
 def _migrate(place: Place) -> None:
-    """Bring a store of version 1 or 2 to version 3.
+    """Bring a store of version 1, 2 or 3 to version 4.
 
     Version 2 added compacted parts, which version 1 would not see, and the ledger; rows of version
     1 are read as they are, and get the checksum that they lack when they are compacted. Version 3
-    added masks to sets that are made with them, which version 2 would not verify. So only the
-    marker changes, in one step: a crash leaves a store of the one version or the other.
+    added masks to sets that are made with them, which version 2 would not verify. Version 4
+    added reviews, which version 3 would neither ask nor verify. So only the marker changes, in one
+    step: a crash leaves a store of the one version or the other.
     """
     place.replace(MARKER, _head())

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from configs.errors import QueryError
-from storage.schema import REJECTS, RUNS, SAMPLES, SETS, with_masks
+from storage.schema import ANSWERS
 
 SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,  # no files, no network, no other databases
@@ -21,19 +21,37 @@ SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "temp_directory": "",  # nothing is written, not even what does not fit memory
 }
-SCHEMAS = {
-    "sets": with_masks(SETS),
-    "samples": with_masks(SAMPLES),
-    "runs": RUNS,
-    "rejects": REJECTS,
+IDS = {
+    "sets": "set_id",
+    "samples": "sample_id",
+    "runs": "run_id",
+    "rejects": "run_id, clip",
+    "reviews": "reviewed_at, sample_id",
 }
-IDS = {"sets": "set_id", "samples": "sample_id", "runs": "run_id", "rejects": "run_id, clip"}
 STATEMENTS = {
-    "sets": "SELECT *, json_extract_string(settings, '$.masks.kind') AS masks FROM sets",
-    "samples": "SELECT *, json_extract_string(settings, '$.masks.kind') AS masks FROM samples",
+    "sets": """SELECT *, json_extract_string(settings, '$.masks.kind') AS masks,
+        0::BIGINT AS accepted, 0::BIGINT AS rejected FROM sets""",
+    "samples": """SELECT *, json_extract_string(settings, '$.masks.kind') AS masks,
+        'none' AS review FROM samples""",
     "runs": "SELECT * FROM runs",
     "rejects": "SELECT * FROM rejects",
+    "reviews": "SELECT * FROM reviews",
 }
+REVIEWED = {  # of stores with reviews; the others do without the join
+    "sets": """SELECT * FROM (
+        SELECT sets.*, json_extract_string(settings, '$.masks.kind') AS masks,
+            coalesce(yes, 0) AS accepted, coalesce(no, 0) AS rejected
+        FROM sets LEFT JOIN (
+            SELECT set_id, count(*) FILTER (verdict = 'accepted') AS yes,
+                count(*) FILTER (verdict = 'rejected') AS no
+            FROM verdicts GROUP BY set_id
+        ) AS counts USING (set_id)) AS sets""",
+    "samples": """SELECT * FROM (
+        SELECT samples.*, json_extract_string(settings, '$.masks.kind') AS masks,
+            coalesce(verdict, 'none') AS review
+        FROM samples LEFT JOIN verdicts USING (sample_id)) AS samples""",
+}
+KIND_OF_MASKS = ", json_extract_string(settings, '$.masks.kind') AS masks"
 ERROR_KIND = re.compile(r"[A-Z][A-Za-z ]{2,20} Error: ")
 
 
@@ -51,12 +69,17 @@ class Question:
     rows: str
 
 
-def answer(question: Question, rows: Callable[[], "pads.Dataset | pa.Table"]) -> pa.Table:
+def answer(
+    question: Question,
+    rows: Callable[[], "pads.Dataset | pa.Table"],
+    verdicts: Callable[[], pa.Table],
+) -> pa.Table:
     """Answer a question.
 
     Args:
         question: What is asked.
         rows: Finds the rows of that kind; called once the question looks valid.
+        verdicts: Finds the present reviews of samples, columns as in VERDICTS.
 
     Raises:
         QueryError: If the question is not valid.
@@ -68,16 +91,22 @@ def answer(question: Question, rows: Callable[[], "pads.Dataset | pa.Table"]) ->
     try:
         with closing(duckdb.connect(":memory:", config=SANDBOX)) as connection:
             connection.register(question.rows, table)
+            statement = STATEMENTS[question.rows]
+            if question.rows in REVIEWED and (reviews := verdicts()).num_rows:
+                connection.register("verdicts", reviews)
+                statement = REVIEWED[question.rows]
+            if "masks" in table.schema.names:  # was found out before: see storage/held.py
+                statement = statement.replace(KIND_OF_MASKS, "")
             connection.execute("SET lock_configuration = true")
-            return _ask(connection, question)
+            return _ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise UnansweredError(str(_query_error("query", error, question.rows))) from error
 
 
 def _check(question: Question) -> None:
     """Refuse what needs no SQL to be seen as wrong."""
-    if question.rows not in SCHEMAS:
-        expected = ", ".join(map(repr, SCHEMAS))
+    if question.rows not in ANSWERS:
+        expected = ", ".join(map(repr, ANSWERS))
         raise QueryError(f"rows: expected {expected}, got {question.rows!r}")
     for name, text in (("where", question.where), ("order by", question.order_by)):
         if text is not None and not text.strip():
@@ -86,9 +115,8 @@ def _check(question: Question) -> None:
         raise QueryError(f"limit: expected 0 or more, got {question.limit}; leave it out for all")
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> pa.Table:
+def _ask(connection: duckdb.DuckDBPyConnection, question: Question, statement: str) -> pa.Table:
     """Put the statement together, each expression checked by itself."""
-    statement = STATEMENTS[question.rows]
     where, order = "", f" ORDER BY {IDS[question.rows]}"  # so that an answer is always the same
     if question.where is not None:
         where = f" WHERE ({question.where}\n)"  # the line ends a comment in the expression
@@ -158,7 +186,7 @@ def _query_error(name: str, error: Exception, rows: str) -> QueryError:
     """One line: what is wrong, what it may have meant, and the columns that there are."""
     reason = " ".join(str(error).split("\n\nLINE")[0].split())
     reason = ERROR_KIND.sub("", reason, count=1)
-    columns = ", ".join(SCHEMAS[rows].names)
+    columns = ", ".join(ANSWERS[rows].names)
     return QueryError(
         f"{name}: {reason}; text stands in 'single quotes', the columns are: {columns}"
     )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 SET_ID = re.compile(r"set-[0-9a-f]{16,64}")
+SAMPLE_ID = re.compile(rf"{SET_ID.pattern}-[0-9]{{3,}}")
 ATTEMPT = re.compile(r"set-[0-9a-f]{16,64}\.[0-9a-f]{32}")  # what one writer writes: set and nonce
 
 _ABOUT = [  # of the set, repeated in each of its sample rows, so that one table answers
@@ -77,11 +78,6 @@ COMMITS = pa.schema(  # a set's row as it is written; queries see the columns of
 )
 
 
-def with_masks(schema: pa.Schema) -> pa.Schema:
-    """Columns as queries see them: the kind of a set's masks, which its settings say, is one."""
-    return schema.append(pa.field("masks", pa.string()))
-
-
 RUNS = pa.schema(
     [
         ("run_id", pa.string()),
@@ -111,6 +107,32 @@ REJECTS = pa.schema(
         ("at", pa.timestamp("us")),  # UTC
     ]
 )
+
+
+REVIEWS = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("set_id", pa.string()),
+        ("review", pa.string()),  # accepted, rejected, or none for a mark that was taken back
+        ("note", pa.string()),
+        ("reviewer", pa.string()),
+        ("reviewed_at", pa.timestamp("us")),  # UTC
+        ("newest", pa.bool_()),  # whether it is the one that counts for its sample
+    ]
+)
+
+VERDICTS = pa.schema(  # the reviews that count
+    [("sample_id", pa.string()), ("set_id", pa.string()), ("verdict", pa.string())]
+)
+
+_MASKS = pa.field("masks", pa.string())  # their kind, which a set's settings say; null without
+ANSWERS = {  # columns as queries see them
+    "sets": pa.schema([*SETS, _MASKS, ("accepted", pa.int64()), ("rejected", pa.int64())]),
+    "samples": pa.schema([*SAMPLES, _MASKS, ("review", pa.string())]),  # "none" without, not null
+    "runs": RUNS,
+    "rejects": REJECTS,
+    "reviews": REVIEWS,
+}
 
 
 class StoredArray(NamedTuple):

@@ -24,6 +24,7 @@ from storage.garbage import Garbage, find_garbage
 from storage.ledger import Ledger
 from storage.notebook import from_store
 from storage.place import LocalPlace, Place, UnsettledError, open_place
+from storage.reviews import Reviews, check_review, set_of
 from storage.rows import write_rows
 from storage.sample_set import PROVENANCE, SampleSet, SetProvenance, check_sample_set, check_set_id
 from storage.schema import MASK_ARRAYS, STORED
@@ -53,6 +54,7 @@ class SampleStore:
         self.mode = mode
         self._place = place
         self._catalogue = Catalogue(place, only)
+        self._reviews = Reviews(place)
         self.ledger = Ledger(place, writable=mode == "a")
 
     @classmethod
@@ -90,12 +92,14 @@ class SampleStore:
         return self._place.root if isinstance(self._place, LocalPlace) else None
 
     def snapshot(self) -> "SampleStore":
-        """The store as it is now, for reading: exactly its present sets, whatever comes later.
+        """The store as it is now, for reading: its present sets and reviews, whatever comes later.
 
         Commits, compaction and `gc` do not disturb it. It may be pickled and sent to a worker.
         """
         with self._told():
-            return SampleStore(self._place, "r", frozenset(self._catalogue.ids()))
+            snapshot = SampleStore(self._place, "r", frozenset(self._catalogue.ids()))
+            snapshot._reviews = Reviews(self._place, self._reviews.records())
+            return snapshot
 
     def commit(self, sample_set: SampleSet) -> bool:
         """Add a set; it becomes visible in one last step, whole and on disk.
@@ -225,7 +229,7 @@ class SampleStore:
             order_by: SQL ordering, ascending unless it says "desc"; by id if not given.
             limit: At most so many rows.
             rows: "sets" for one row per set, "samples" for one per kept sample, "runs" for one per
-                run, "rejects" for one per clip that a run could not use.
+                run, "rejects" for one per clip that a run could not use, "reviews" per mark.
 
         Returns:
             A table with all columns, empty if nothing matches; notebooks show it with frames.
@@ -241,12 +245,13 @@ class SampleStore:
         find: Callable[[], Any] = {
             "runs": self.ledger.runs,
             "rejects": self.ledger.rejects,
+            "reviews": self._reviews.table,
         }.get(rows, lambda: self._catalogue.dataset(rows))
         for attempt in range(TRIES):
             with self._told():
                 number = self._catalogue.manifest().number
             try:
-                return from_store(answer(question, find), self.url)
+                return from_store(answer(question, find, self._reviews.verdicts), self.url)
             except (UnansweredError, FileNotFoundError) as error:
                 with self._told():
                     moved = self._catalogue.manifest().number != number
@@ -260,6 +265,25 @@ class SampleStore:
                     raise
         raise StoreError(f"store {self.url}: files come and go; see `flawcast verify`")
 
+    def review(self, sample_id: str, review: str, note: str = "", reviewer: str = "") -> None:
+        """Mark a kept sample; the newest mark counts, and earlier ones stay on record.
+
+        Args:
+            sample_id: A kept sample.
+            review: "accepted", "rejected", or "none" to take a mark back.
+            note: Why, at most 1,000 characters.
+            reviewer: Who, at most 100 characters.
+
+        Raises:
+            StoreError: If there is no such sample, a value is not valid, or it cannot be written.
+        """
+        self._writable()
+        check_review(review, note, reviewer)
+        row = self.row(set_of(sample_id))
+        with self._told():
+            kept = [sample["sample_id"] for sample in self._catalogue.samples(row)]
+            self._reviews.add(sample_id, kept, review, note, reviewer)
+
     def verify(self, ids: bool = False) -> list[StoreProblem]:
         """Read everything, recompute every checksum, and list what is damaged or missing.
 
@@ -272,15 +296,11 @@ class SampleStore:
     def find_problems(
         self, ids: bool = False, on_set: Callable[[], None] = lambda: None
     ) -> Iterator[StoreProblem]:
-        """As `verify`, one problem after the other; memory does not grow with the store.
-
-        Args:
-            ids: As for `verify`.
-            on_set: Called when a set is done.
-        """
+        """As `verify`, one problem after the other, in little memory; `on_set` counts sets."""
         with self._told():
             yield from find_problems(self._catalogue, Checks(ids, on_set))
             yield from self.ledger.find_problems()
+            yield from self._reviews.find_problems()
 
     def gc(self, dry_run: bool = False, older_than_hours: float = GRACE_HOURS) -> Iterator[Garbage]:
         """Remove what no committed row names, and nothing else; yields each thing once it is gone.

@@ -45,6 +45,7 @@ class Rows(StrEnum):
     samples = "samples"
     runs = "runs"
     rejects = "rejects"
+    reviews = "reviews"
 
 
 class Format(StrEnum):

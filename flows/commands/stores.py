@@ -1,4 +1,4 @@
-"""Commands that ask a store and look after it: query, verify, gc, compact, runs."""
+"""Commands that ask a store and look after it: query, verify, gc, compact, runs, regenerate."""
 
 import json
 from dataclasses import asdict
@@ -37,7 +37,8 @@ def query(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many rows.")] = None,
     rows: Annotated[
-        Rows, typer.Option(help="One row per sample set, kept sample, run, or rejected clip.")
+        Rows,
+        typer.Option(help="One row per sample set, kept sample, run, rejected clip, or review."),
     ] = Rows.sets,
     diverse: Annotated[
         int | None,

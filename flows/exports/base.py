@@ -30,6 +30,7 @@ COLUMNS = (  # of samples.csv
     "source_clip_id",
     "forecaster",
     "weights_id",
+    "review",
 )
 
 

@@ -1,9 +1,9 @@
 """Motion backbones: one file each, found by name."""
 
+from configs.keypoint_layouts import KeypointLayout
 from generators.backbones.base import (
     BACKBONES,
     Appearance,
-    KeypointLayout,
     MotionBackbone,
     Rendering,
     build_backbone,

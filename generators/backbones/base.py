@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from configs.errors import ModelError
+from configs.keypoint_layouts import KeypointLayout
 from configs.registry import Registry
 from configs.settings import Transfer, validated
 from generators.geometry import object_size
@@ -17,28 +18,6 @@ from generators.objective import Objective, Outcome, Pairs
 from generators.weights import load_into, read_weights, write_weights
 
 BACKBONE_FILE = "backbone.safetensors"
-
-
-@dataclass(frozen=True)
-class KeypointLayout:
-    """How one keypoint vector is laid out.
-
-    Args:
-        name: "fomm", "tps" or "vid2vid".
-        keypoints: K.
-        per_keypoint: Values per keypoint, in order (FOMM: x, y, J00, J01, J10, J11).
-        shared: Values of the whole frame that come before them (face-vid2vid: the head's pose).
-    """
-
-    name: str
-    keypoints: int
-    per_keypoint: tuple[str, ...]
-    shared: tuple[str, ...] = ()
-
-    @property
-    def length(self) -> int:
-        """D, the length of one keypoint vector."""
-        return len(self.shared) + self.keypoints * len(self.per_keypoint)
 
 
 class Appearance:

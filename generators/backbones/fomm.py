@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from configs.keypoint_layouts import KeypointLayout, keypoint_layout
 from generators.backbones.base import (
     BACKBONES,
     Appearance,
-    KeypointLayout,
     MotionBackbone,
     Rendering,
     check_length,
@@ -259,9 +259,7 @@ class FOMM(MotionBackbone):
         super().__init__(config)
         self.kp_detector = KPDetector(config.common_params, config.kp_detector_params)
         self.generator = OcclusionAwareGenerator(config.common_params, config.generator_params)
-        self._layout = KeypointLayout(
-            "fomm", config.common_params.num_kp, ("x", "y", "J00", "J01", "J10", "J11")
-        )
+        self._layout = keypoint_layout("fomm", config.common_params.num_kp)
 
     @property
     def layout(self) -> KeypointLayout:

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from configs.keypoint_layouts import KeypointLayout, keypoint_layout
 from configs.settings import MotionDropout, validated
 from generators.backbones.base import (
     BACKBONES,
     Appearance,
-    KeypointLayout,
     MotionBackbone,
     Rendering,
     check_length,
@@ -78,7 +78,7 @@ class TPS(MotionBackbone):
         if config.avd_network_params is not None:
             self.avd_network = AVDNetwork(common, config.avd_network_params)
             self.avd_network.requires_grad_(False)
-        self._layout = KeypointLayout("tps", POINTS * common.num_tps, ("x", "y"))
+        self._layout = keypoint_layout("tps", POINTS * common.num_tps)
 
     @classmethod
     def fitted(

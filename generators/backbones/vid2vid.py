@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from configs.keypoint_layouts import KeypointLayout, keypoint_layout
 from generators.backbones.base import (
     BACKBONES,
     Appearance,
-    KeypointLayout,
     MotionBackbone,
     Rendering,
     check_length,
@@ -67,12 +67,7 @@ class Vid2Vid(MotionBackbone):
         self.he_estimator = HEEstimator(common, config.he_estimator_params)
         self.generator = GENERATORS[config.generator](common, config.generator_params)
         self.register_buffer("average_face", neutral_face(common.num_kp))
-        self._layout = KeypointLayout(
-            "vid2vid",
-            common.num_kp,
-            ("ex", "ey", "ez"),
-            shared=("yaw", "pitch", "roll", "tx", "ty", "tz"),
-        )
+        self._layout = keypoint_layout("vid2vid", common.num_kp)
 
     @classmethod
     def fitted(

@@ -236,7 +236,7 @@ def test_a_damaged_manifest_is_named_and_nothing_is_removed(disk_url: str) -> No
         list(reader.gc(older_than_hours=0))
 
 
-def test_a_store_of_version_1_is_read_and_brought_to_version_3(tmp_path: Path) -> None:
+def test_a_store_of_version_1_is_read_and_brought_to_version_4(tmp_path: Path) -> None:
     """The archive was written by the program when its stores were of version 1."""
     with tarfile.open(Path(__file__).parent / "store-v1.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
@@ -244,7 +244,7 @@ def test_a_store_of_version_1_is_read_and_brought_to_version_3(tmp_path: Path) -
     assert_holds(SampleStore.open(url), range(1, 3))
     assert '"version": 1' in (tmp_path / "store" / "store.json").read_text()
     store = SampleStore.open(url, "a")
-    assert '"version": 3' in (tmp_path / "store" / "store.json").read_text()
+    assert '"version": 4' in (tmp_path / "store" / "store.json").read_text()
     store.commit(sample_set(3))
     assert_holds(store, range(1, 4))
     assert store.compact().moved == 3

@@ -39,6 +39,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = SampleStore.open(self.url, "a")
         self.held: set[int] = set()
         self.snapshots: list[tuple[SampleStore, list[str]]] = []
+        self.reviews: dict[str, str] = {}
 
     def teardown(self) -> None:
         """Everything that was ever promised is there, and nothing but that is left over."""
@@ -103,6 +104,15 @@ class StoreMachine(RuleBasedStateMachine):
         """Nothing is kept in memory."""
         self.store = SampleStore.open(self.url, "a")
 
+    @rule(seed=SEEDS, review=st.sampled_from(["accepted", "rejected", "none"]))
+    def review(self, seed: int, review: str) -> None:
+        """A kept sample is marked."""
+        if seed in self.held:
+            made = sample_set(seed)
+            sample_id = made.sample_id(made.indices[0])
+            self.store.review(sample_id, review)
+            self.reviews[sample_id] = review
+
     @rule()
     def snapshot(self) -> None:
         """To be looked at later."""
@@ -121,7 +131,10 @@ class StoreMachine(RuleBasedStateMachine):
         table = self.store.query(order_by="apd desc")
         made = sorted((sample_set(seed) for seed in self.held), key=lambda item: -item.apd)
         assert table["set_id"].to_pylist() == [item.id for item in made]
-        assert self.store.query(rows="samples").num_rows == 3 * len(self.held)
+        samples = self.store.query(rows="samples").select(["sample_id", "review"]).to_pylist()
+        assert len(samples) == 3 * len(self.held)
+        for row in samples:
+            assert row["review"] == self.reviews.get(row["sample_id"], "none")
 
     @rule()
     def verify(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from configs.errors import QueryError
 from storage import SampleStore
-from storage.schema import SAMPLES, SETS, with_masks
+from storage.schema import ANSWERS
 from tests.storage.examples import sample_set, set_id
 
 COUNT = 9
@@ -33,8 +33,8 @@ def ids(table: pa.Table) -> list[str]:
 
 
 def test_columns_are_those_of_the_schema(store: SampleStore) -> None:
-    assert store.query().schema.equals(with_masks(SETS))
-    assert store.query(rows="samples").schema.equals(with_masks(SAMPLES))
+    assert store.query().schema.equals(ANSWERS["sets"])
+    assert store.query(rows="samples").schema.equals(ANSWERS["samples"])
 
 
 def test_set_rows_hold_scores_and_provenance(store: SampleStore) -> None:
@@ -177,7 +177,7 @@ def test_no_expression_leads_out(
 
 def test_an_empty_store_answers_with_its_columns(tmp_path: Path) -> None:
     store = SampleStore.open(tmp_path / "store", "a")
-    for rows, schema in (("sets", with_masks(SETS)), ("samples", with_masks(SAMPLES))):
+    for rows, schema in (("sets", ANSWERS["sets"]), ("samples", ANSWERS["samples"])):
         table = store.query("apd > 0.02", order_by="apd desc", limit=5, rows=rows)
         assert (table.num_rows, table.schema) == (0, schema)
     with pytest.raises(QueryError, match="adp"):

@@ -61,6 +61,14 @@ def commit_together(url: str, seeds: list[int], barrier: Any, written: Any) -> N
         written.put((seed, store.commit(sample_set(seed))))
 
 
+def review_together(url: str, samples: list[str], review: str, barrier: Any) -> None:
+    """Review each sample at the same moment as the other reviewers."""
+    store = SampleStore.open(url, "a")
+    for sample_id in samples:
+        barrier.wait(60)
+        store.review(sample_id, review)
+
+
 def kill_at_request(url: str, kind: str, count: int, after: bool) -> None:
     """Commit a set and be killed at one of the client's writes of a kind."""
     store = SampleStore.open(url, "a")
