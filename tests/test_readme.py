@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 MAKE = ("make", "-n", "--no-print-directory")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 SMALLER = {
-    "demo": ["--clips-per-state", "1", "--samples", "4", "--keep", "2"],
+    "demo": ["--samples", "4", "--keep", "2"],
     "train": ["--steps", "4"],
     "generate": ["--samples", "4", "--keep", "2"],
     "query": [],
