@@ -26,6 +26,7 @@ def export(
     normal: Annotated[str, typer.Option(help="Label of videos without a defect.")] = "normal",
     licence: Annotated[str, typer.Option(help="For the data set's card.")] = "not stated",
     per_shard: Annotated[int, typer.Option(min=1, help="Samples in a WebDataset shard.")] = 100,
+    masks: Annotated[bool, typer.Option("--masks", help="Refuse samples without masks.")] = False,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -34,7 +35,7 @@ def export(
     from flows.exports import export as run
 
     settings = ExportSettings(
-        lossless=lossless, normal=normal, licence=licence, per_shard=per_shard
+        lossless=lossless, normal=normal, licence=licence, per_shard=per_shard, masks=masks
     )
     with (
         interruptible("nothing was written"),

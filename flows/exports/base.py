@@ -42,12 +42,14 @@ class ExportSettings(Settings):
         normal: The label of videos without a defect.
         licence: What the data may be used for, for the card; the clips' licence counts.
         per_shard: Samples in a WebDataset shard.
+        masks: Every sample must have masks; else those that are there are written.
     """
 
     lossless: bool = False
     normal: str = "normal"
     licence: str = "not stated"
     per_shard: int = 100
+    masks: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def export(
     Raises:
         SettingsError: If the format is unknown, the folder exists, or cannot be written.
         QueryError: If the condition is not valid.
-        StoreError: If no sample meets it, or one is damaged.
+        StoreError: If no sample meets it, one is damaged, or one lacks masks that are asked for.
     """
     write, chosen = EXPORTS[kind], settings or ExportSettings()
     if out.exists():
@@ -67,6 +67,12 @@ def export(
     rows = opened.query(where, rows="samples").to_pylist()
     if not rows:
         raise StoreError("export: no sample meets the condition; see `flawcast query`")
+    without = sum(row["masks"] is None for row in rows)
+    if chosen.masks and without:
+        raise StoreError(
+            f"masks: {without} of {len(rows)} samples have none; make them with "
+            '`flawcast generate --masks`, or ask where="masks is not null"'
+        )
     for label in sorted({row["label"] for row in rows}):
         if not LABEL.fullmatch(label):
             raise SettingsError(f"label: {label!r} cannot be the name of a folder; rename it")

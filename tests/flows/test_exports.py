@@ -75,6 +75,15 @@ def test_every_format_has_a_card_and_leaves_no_draft(store: SampleStore, tmp_pat
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_masks_can_be_asked_for(store: SampleStore, tmp_path: Path) -> None:
+    wanted = ExportSettings(masks=True)
+    assert export(store.url, "frames", tmp_path / "with", settings=wanted).samples == 6
+    store.commit(sample_set(2))
+    with pytest.raises(StoreError, match="masks: 3 of 9 samples have none"):
+        export(store.url, "frames", tmp_path / "without", settings=wanted)
+    assert not (tmp_path / "without").exists()
+
+
 def test_nothing_is_overwritten_or_half_written(store: SampleStore, tmp_path: Path) -> None:
     export(store.url, "frames", tmp_path / "out")
     before = sorted(tmp_path.rglob("*"))
