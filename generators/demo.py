@@ -116,15 +116,16 @@ def draw_line(
             yield replace(clip, name=f"{label}_{number:03d}")
 
 
-def write_line(folder: Path, clips: Iterable[LineClip]) -> Path:
+def write_line(folder: Path, clips: Iterable[LineClip], test_every: int = TEST_EVERY) -> Path:
     """Write clips, masks and labels.csv, losslessly and byte for byte the same every time.
 
     Masks hold 0 for background, 128 for the part and 255 for the defect. Of each label's clips
-    the second of every four is marked "test", the others "train".
+    the second of every so many is marked "test", the others "train".
 
     Args:
         folder: Where to write; made if absent.
         clips: What `draw_line` yields.
+        test_every: Of each label's clips, one in so many is for testing.
 
     Returns:
         The folder.
@@ -135,7 +136,7 @@ def write_line(folder: Path, clips: Iterable[LineClip]) -> Path:
     rows: list[tuple[str, str, str, int | str, str]] = []
     for clip in clips:
         file, mask = f"{clip.name}.mkv", f"masks/{clip.name}_mask.mkv"
-        split = "test" if seen[clip.label] % TEST_EVERY == 1 else "train"
+        split = "test" if seen[clip.label] % test_every == 1 else "train"
         seen[clip.label] += 1
         levels = np.where(clip.part_masks, 128, 0)
         levels[clip.defect_masks] = 255

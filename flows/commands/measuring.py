@@ -55,34 +55,101 @@ def benchmark(
 
 @app.command()
 def uplift(
-    clips: Annotated[Path, typer.Argument(help="Real clips with train and test in labels.csv.")],
-    store: Annotated[str, typer.Option(help="Samples of those clips.")],
+    clips: Annotated[
+        Path,
+        typer.Argument(help='Real clips with train and test in labels.csv, or "line".'),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for results; a run goes on where it stopped.")],
+    store: Annotated[
+        str | None, typer.Option(help="Samples of those clips; made afresh if not given.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Model folder, or a shipped model, that makes the samples.")
+    ] = "demo",
+    line_seed: Annotated[int, typer.Option(min=0, help="Decides the built-in line's clips.")] = 7,
     k: Annotated[
         list[int] | None, typer.Option("--k", min=1, help="Real defect clips of each label.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of those clips.")] = 5,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 300,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="An arm, as the report names it; all if not given.")
+    ] = None,
     normal: Annotated[str, typer.Option(help="Label of good clips.")] = "normal",
+    validation: Annotated[
+        bool,
+        typer.Option("--validation", help="Score held-out training clips; read no test clip."),
+    ] = False,
+    making: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: share, per_label, drawn, temperature, real_share, epochs."),
+    ] = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare detectors trained with and without samples on real test clips."""
-    from flows.uplift import UpliftRequest
     from flows.uplift import uplift as run
+    from flows.uplift.options import request_from_options
 
-    request = UpliftRequest(
+    request = request_from_options(
+        making or [],
         clips=clips,
         store=store,
         out=out,
+        model=model,
+        line_seed=line_seed,
         k=tuple(k or (1, 3, 5, 10)),
         seeds=seeds,
         steps=steps,
         normal=normal,
+        validation=validation,
+        **({"arms": tuple(arm)} if arm else {}),
+    )
+    with interruptible("finished cells are in the folder, the same command goes on"):
+        show = display(quiet or as_json)
+        with show.counting("clips") as on_clip, show.counting("cells") as on_cell:
+            values = run(request, on_clip, on_cell)
+    typer.echo(json.dumps(values) if as_json else (out / "report.md").read_text())
+
+
+@app.command()
+def uplift_images(
+    images: Annotated[Path, typer.Argument(help="Pictures, NAME_mask.png beside defective ones.")],
+    driving: Annotated[Path, typer.Option(help="Clips whose motion the pictures take on.")],
+    out: Annotated[Path, typer.Option(help="Folder for results; a run goes on where it stopped.")],
+    model: Annotated[str, typer.Option(help="Model folder, or a shipped model.")] = "line-128",
+    number: Annotated[
+        str, typer.Option(help="Expression whose group is the number in a picture's name.")
+    ] = r"(\d+)",
+    gap: Annotated[
+        int, typer.Option(min=0, help="Numbers at most so far apart are of one item.")
+    ] = 0,
+    folds: Annotated[int, typer.Option(min=2, help="Of cross-validation by item.")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of folds.")] = 2,
+    copies: Annotated[int, typer.Option(min=1, help="Frames made of each picture.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 300,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare mask scorers trained with and without frames made of real defect pictures."""
+    from flows.uplift.images import ImagesRequest
+    from flows.uplift.images import uplift_images as run
+
+    request = ImagesRequest(
+        images=images,
+        driving=driving,
+        out=out,
+        model=model,
+        number=number,
+        gap=gap,
+        folds=folds,
+        seeds=seeds,
+        copies=copies,
+        steps=steps,
     )
     with (
         interruptible("finished cells are in the folder, the same command goes on"),
-        display(quiet or as_json).counting("cells") as on_cell,
+        display(quiet or as_json).counting("pictures and cells") as on_done,
     ):
-        values = run(request, on_cell)
+        values = run(request, on_done)
     typer.echo(json.dumps(values) if as_json else (out / "report.md").read_text())

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Arm:
-    """What an arm's classifier is trained with, beside the real clips that every arm has.
+    """What an arm's detector is trained with, beside the real clips that every arm has.
 
     Args:
         modes: Modes of the synthetic samples; none for an arm without.
-        forecaster: Of those samples; None for any but VRNN.
+        vrnn: Whether a VRNN foretold them.
         balanced: Whether labels are drawn equally often.
         augmented: Whether videos are flipped, shifted, and changed in brightness and contrast.
         shuffled: Whether the synthetic samples' labels are shuffled: the control.
     """
 
     modes: tuple[str, ...] = ()
-    forecaster: str | None = None
+    vrnn: bool = False
     balanced: bool = True
     augmented: bool = False
     shuffled: bool = False
@@ -28,10 +28,15 @@ class Arm:
 
     def takes(self, mode: str, forecaster: str) -> bool:
         """Whether a sample of that mode and forecaster is for this arm."""
-        wanted = forecaster == self.forecaster if self.forecaster else forecaster != "vrnn"
-        return mode in self.modes and wanted
+        return mode in self.modes and (forecaster == VRNN) == self.vrnn
+
+    @property
+    def forecaster(self) -> str:
+        """Which one foretells the samples that are made for it."""
+        return VRNN if self.vrnn else OWN
 
 
+OWN, VRNN = "gru_nf", "vrnn"
 BOTH = ("reconstruction", "transfer")
 ARMS = {
     "real": Arm(balanced=False),
@@ -40,6 +45,8 @@ ARMS = {
     "+ reconstruction": Arm(("reconstruction",)),
     "+ transfer": Arm(("transfer",)),
     "+ both, augmented": Arm(BOTH, augmented=True),
-    "+ both of VRNN, augmented": Arm(BOTH, forecaster="vrnn", augmented=True),
     "+ both, labels shuffled": Arm(BOTH, augmented=True, shuffled=True),
+    "VRNN: + reconstruction": Arm(("reconstruction",), vrnn=True),
+    "VRNN: + transfer": Arm(("transfer",), vrnn=True),
+    "VRNN: + both, augmented": Arm(BOTH, vrnn=True, augmented=True),
 }

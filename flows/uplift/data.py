@@ -1,103 +1,195 @@
 """Training data of the arms: real clips, and samples made from nothing but the clips in use."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from configs.clip_settings import ClipSettings
-from configs.errors import ClipError, SettingsError, StoreError
-from configs.settings import validated
+from configs.errors import ClipError, SettingsError
 from flows.uplift.arms import Arm
-from flows.uplift.classifier import shrink
 from generators.clip_dataset import ClipDataset
-from storage import SampleSetDataset, SampleStore
+from generators.clips import Clip
+from generators.frames import to_tensor
+
+SIZE = 24  # detectors see frames shrunk to this
+EVERY = 2  # and every second one, the last among them, of videos of so many and more:
+LONG, LEAST = 6, 3  # shorter ones whole, and none that are shorter than this
 
 
 @dataclass(frozen=True)
 class Videos:
-    """Videos as the classifier sees them, with their labels' numbers and clips."""
+    """Videos as the detectors see them, with their labels' numbers and clips.
 
-    videos: Tensor  # (M, 3, F, S, S)
+    Args:
+        videos: (M, 3, T, SIZE, SIZE).
+        labels: (M,); 0 is good.
+        clips: Ids of the clips that gave the motion.
+        sources: Ids of the clips that gave the looks.
+        kinds: Mode and forecaster; of real clips both are empty.
+    """
+
+    videos: Tensor
     labels: NDArray[np.int64]
     clips: tuple[str, ...]
     sources: tuple[str, ...]
-    kinds: tuple[tuple[str, str], ...]  # mode and forecaster; of real clips both are empty
+    kinds: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Material:
-    """All that the experiment works on, in memory.
+    """The real clips, in memory.
 
     Args:
         names: Labels, the normal one first.
-        train: Real clips of the training split.
-        test: Real clips of the test split.
-        made: Samples of the store.
+        clips: Those that detectors may be trained with, whole.
+        train: The same as the detectors see them.
+        scored: The clips that detectors are scored on.
     """
 
     names: tuple[str, ...]
+    clips: tuple[Clip, ...]
     train: Videos
-    test: Videos
-    made: Videos
+    scored: Videos
 
 
-def read_material(clips: Path, store: str, normal: str) -> Material:
-    """Read real clips and samples.
+def shrink(video: NDArray[np.uint8]) -> Tensor:
+    """Frames (T, H, W, 3) at the size that detectors see: (3, T, SIZE, SIZE) in [0, 1]."""
+    small = [cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for frame in video]
+    return to_tensor(np.stack(small).astype(np.uint8)).transpose(0, 1).contiguous()
 
-    Clips are read as the store's were, so that a clip has one id in both; samples with a test clip
-    are left out.
+
+def seen_frames(future: int) -> slice:
+    """Which of a video's frames detectors see.
+
+    Example:
+        >>> list(range(12))[seen_frames(12)]
+        [1, 3, 5, 7, 9, 11]
+    """
+    return slice((future - 1) % EVERY, None, EVERY) if future >= LONG else slice(None)
+
+
+def shown(video: NDArray[np.uint8]) -> Tensor:
+    """What detectors see of a video (F, H, W, 3)."""
+    return shrink(video[seen_frames(len(video))])
+
+
+def read_material(
+    folder: Path, read: ClipSettings, past: int, future: int, normal: str, validation: int | None
+) -> Material:
+    """Read real clips; detectors see the last `future` frames of each.
+
+    Args:
+        folder: Clips with the splits "train" and "test" in labels.csv.
+        read: How they are read.
+        past: P; clips shorter than P + F are left out.
+        future: F.
+        normal: The label of good clips.
+        validation: None to score on the test clips; else one in so many training clips of every
+            label is left out of training and scored instead, and no test clip is read.
 
     Raises:
         ClipError: If a split is empty, or labels are missing in one.
-        StoreError: If the store holds no samples.
+        SettingsError: If detectors would see too few frames.
     """
-    opened = SampleStore.open(store, snapshot=True)
-    first = opened.query(limit=1).to_pylist()
-    if not first:
-        raise StoreError(f"store {store}: expected samples, found none; generate some")
-    read = validated(ClipSettings, json.loads(first[0]["settings"])["clips"], "row of the store")
-    frames = first[0]["future"]
-    real = {split: ClipDataset(clips, read, frames, split) for split in ("train", "test")}
-    names = (normal, *sorted(set(real["train"].labels) - {normal}))
-    for split, dataset in real.items():
-        if set(dataset.labels) != set(names) or len(names) < 2:
+    if future < LEAST:
+        raise SettingsError(
+            f"future: expected at least {LEAST} frames for detectors to see, got {future}; "
+            "use a model or samples with a longer horizon"
+        )
+    train = list(ClipDataset(folder, read, past + future, "train").clips)
+    if validation is None:
+        scored = list(ClipDataset(folder, read, past + future, "test").clips)
+    else:
+        train, scored = _hold_out(train, validation)
+    names = (normal, *sorted({clip.label for clip in train} - {normal}))
+    for split, clips in (("train", train), ("those to score on", scored)):
+        if {clip.label for clip in clips} != set(names) or len(names) < 2:
             raise ClipError(
-                f"clips: expected {normal} and the same defects in both splits, {split} has "
-                f"{', '.join(sorted(set(dataset.labels)))}; mend labels.csv or use --normal"
+                f"clips: expected {normal} and the same defects in all splits, {split} has "
+                f"{', '.join(sorted({clip.label for clip in clips}))}; mend labels.csv "
+                "or use --normal"
             )
-    rows = SampleSetDataset(
-        opened,
-        where=f"future = {int(frames)}",
-        fields=("label",),
-        on_test="leave_out",
-        test_clips=real["test"].clip_ids,
-    ).rows
-    rows = [row for row in rows if row["label"] in names]
-    if not rows:
-        raise StoreError(f"store {store}: expected samples of training clips, found none")
-    videos = [opened.open_array(row["set_id"], "videos")[row["rank"]] for row in rows]
-    made = Videos(
-        torch.stack([shrink(np.asarray(video, np.uint8)) for video in videos]),
-        np.array([names.index(row["label"]) for row in rows]),
-        tuple(row["clip_id"] for row in rows),
-        tuple(row["source_clip_id"] for row in rows),
-        tuple((row["mode"], row["forecaster"]) for row in rows),
+    return Material(
+        names, tuple(train), _as_videos(train, names, future), _as_videos(scored, names, future)
     )
-    return Material(names, _of(real["train"], names), _of(real["test"], names), made)
 
 
-def _of(dataset: ClipDataset, names: tuple[str, ...]) -> Videos:
-    """Real clips."""
-    videos = [shrink(clip.frames[-dataset.frames :]) for clip in dataset.clips]
-    ids = tuple(clip.id for clip in dataset.clips)
-    labels = np.array([names.index(label) for label in dataset.labels])
-    return Videos(torch.stack(videos), labels, ids, ids, (("", ""),) * len(ids))
+def _hold_out(clips: list[Clip], every: int) -> tuple[list[Clip], list[Clip]]:
+    """Divide clips: the last of every so many of each label is held out."""
+    kept: list[Clip] = []
+    held: list[Clip] = []
+    seen = dict.fromkeys((clip.label for clip in clips), 0)
+    for clip in sorted(clips, key=lambda clip: clip.id):
+        seen[clip.label] += 1
+        (held if seen[clip.label] % every == 0 else kept).append(clip)
+    return kept, held
+
+
+def _as_videos(clips: list[Clip], names: tuple[str, ...], future: int) -> Videos:
+    """Real clips as detectors see them."""
+    ids = tuple(clip.id for clip in clips)
+    labels = np.array([names.index(clip.label) for clip in clips])
+    videos = torch.stack([shown(clip.frames[-future:]) for clip in clips])
+    return Videos(videos, labels, ids, ids, (("", ""),) * len(ids))
+
+
+def choose_real(material: Material, k: int, seed: int) -> list[int]:
+    """The training clips of one K and seed: all good ones and K of each defect.
+
+    Of one seed, those of a smaller K are among those of a larger one. Where there are fewer than
+    K, all are taken.
+    """
+    labels = material.train.labels
+    chosen = np.flatnonzero(labels == 0).tolist()
+    for label in range(1, len(material.names)):
+        order = np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))
+        chosen += order[:k].tolist()
+    return chosen
+
+
+def usable(made: Videos, material: Material, real: list[int]) -> Videos:
+    """Samples that one K and seed may see.
+
+    Both of a sample's clips are among the real ones, and the animated frame is of a good clip or
+    of one with the sample's own label.
+    """
+    label_of = {material.train.clips[index]: int(material.train.labels[index]) for index in real}
+    return pick(
+        made,
+        [
+            index
+            for index in range(len(made.labels))
+            if made.clips[index] in label_of
+            and label_of.get(made.sources[index], -1) in (0, made.labels[index])
+        ],
+    )
+
+
+def pick(videos: Videos, chosen: list[int]) -> Videos:
+    """Some of them."""
+    return Videos(
+        videos.videos[chosen],
+        videos.labels[chosen],
+        tuple(videos.clips[index] for index in chosen),
+        tuple(videos.sources[index] for index in chosen),
+        tuple(videos.kinds[index] for index in chosen),
+    )
+
+
+def joined(parts: list[Videos]) -> Videos:
+    """All of them."""
+    return Videos(
+        torch.cat([part.videos for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        sum((part.clips for part in parts), ()),
+        sum((part.sources for part in parts), ()),
+        sum((part.kinds for part in parts), ()),
+    )
 
 
 @dataclass(frozen=True)
@@ -105,63 +197,44 @@ class TrainingSet:
     """What one arm trains with at one K and seed.
 
     Args:
-        videos: (M, 3, F, S, S).
-        labels: (M,).
+        videos: Real ones first.
         chances: Of each, summing to 1.
-        synthetic: How many of them are.
+        synthetic: How many are.
     """
 
-    videos: Tensor
-    labels: NDArray[np.int64]
+    videos: Videos
     chances: NDArray[np.float64]
     synthetic: int
 
 
-def draw_training(material: Material, arm: Arm, k: int, seed: int) -> TrainingSet:
+def training_set(real: Videos, made: Videos, arm: Arm, seed: int, share: float) -> TrainingSet:
     """The real clips of one K and seed, which are the same in all arms, and the arm's samples.
 
-    A sample counts only if both its clips are among those real ones, and the animated frame is of a
-    good clip or of one with the sample's own label. Half of what is drawn is real.
+    Args:
+        real: Those clips.
+        made: Samples that may be used.
+        arm: What it takes of them.
+        seed: Shuffles the control's labels.
+        share: Of what is drawn in training, how much is synthetic.
 
     Raises:
         SettingsError: If an arm finds no samples.
     """
-    rng = np.random.default_rng([seed, k])
-    real = np.array(sorted(_choose(material, k, rng)))
-    train, made = material.train, material.made
-    label_of = {train.clips[index]: int(train.labels[index]) for index in real}
-    chosen = [
-        index
-        for index, kind in enumerate(made.kinds)
-        if arm.takes(*kind)
-        and made.clips[index] in label_of
-        and label_of.get(made.sources[index], -1) in (0, made.labels[index])
-    ]
-    if arm.synthetic and not chosen:
-        raise SettingsError(f"uplift: no samples of K = {k}, seed {seed}; generate more sets")
-    labels = made.labels[chosen] if chosen else np.zeros(0, np.int64)
-    labels = rng.permutation(labels) if arm.shuffled else labels
-    chances = _chances(train.labels[real], arm.balanced)
-    if chosen:
-        chances = np.concatenate([chances, _chances(labels, arm.balanced)]) / 2
-    return TrainingSet(
-        torch.cat([train.videos[real], made.videos[chosen]]) if chosen else train.videos[real],
-        np.concatenate([train.labels[real], labels]).astype(np.int64),
-        chances,
-        len(chosen),
-    )
-
-
-def _choose(material: Material, k: int, rng: np.random.Generator) -> Iterator[int]:
-    """All good clips of the training split, and K of each defect (all, where there are fewer)."""
-    labels = material.train.labels
-    yield from np.flatnonzero(labels == 0).tolist()
-    for label in range(1, len(material.names)):
-        yield from rng.permutation(np.flatnonzero(labels == label))[:k].tolist()
+    chosen = [index for index, kind in enumerate(made.kinds) if arm.takes(*kind)]
+    chances = _chances(real.labels, arm.balanced)
+    if not arm.synthetic:
+        return TrainingSet(real, chances, 0)
+    if not chosen:
+        raise SettingsError("uplift: no samples of these clips; generate more sets")
+    mine = pick(made, chosen)
+    if arm.shuffled:
+        mine = replace(mine, labels=np.random.default_rng(seed).permutation(mine.labels))
+    both = [(1 - share) * chances, share * _chances(mine.labels, arm.balanced)]
+    return TrainingSet(joined([real, mine]), np.concatenate(both), len(chosen))
 
 
 def _chances(labels: NDArray[np.int64], balanced: bool) -> NDArray[np.float64]:
     """Of each item, summing to 1; balanced ones give every label that is there the same."""
     counts = np.bincount(labels)
     weights = 1 / counts[labels] if balanced else np.ones(len(labels))
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())

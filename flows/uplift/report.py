@@ -11,127 +11,189 @@ from numpy.typing import NDArray
 from flows.curves import draw_curves
 from flows.uplift.arms import ARMS
 from flows.uplift.data import Material
-from flows.uplift.scores import auroc, average_precision, f1, paired_difference
+from flows.uplift.scores import (
+    Indices,
+    Measure,
+    auroc,
+    average_precision,
+    draw_clips,
+    f1,
+    paired_difference,
+)
+from flows.uplift.words import difference_cells, verdict_lines
 
-Cells = dict[tuple[str, int], list[NDArray[np.float64]]]  # probabilities by arm and K, by seed
+Cell = dict[str, Any]
+Key = tuple[str, int, str]  # detector, K, arm
+NEARLY_RIGHT = 0.95  # of AUROC, from which the share of the error that is gone says more
 
 
 def write_report(
-    results: Sequence[dict[str, Any]], material: Material, steps: int, out: Path
+    results: Sequence[Cell], material: Material, steps: int, out: Path, validation: bool
 ) -> dict[str, Any]:
     """Sum up all cells into report.md, report.json and auroc.svg.
 
     Every synthetic arm is compared with that arm without samples that is best at the same K: this
-    favours the arms without, since the best is chosen on the test clips.
+    favours the arms without, since the best is chosen on the clips that it is scored on.
 
     Args:
         results: Of all cells.
         material: What they were made of.
         steps: Of training.
         out: Folder to write into.
+        validation: Whether training clips were scored instead of test clips.
 
     Returns:
         The figures as plain values.
     """
-    cells: Cells = {}
+    cells: dict[Key, list[Cell]] = {}
     for cell in results:
         if "skipped" not in cell:
-            cells.setdefault((cell["arm"], cell["k"]), []).append(np.array(cell["probabilities"]))
-    skipped = [cell for cell in results if "skipped" in cell]
+            cells.setdefault((cell["detector"], cell["k"], cell["arm"]), []).append(cell)
     seeds = len({cell["seed"] for cell in results})
     cells = {key: found for key, found in cells.items() if len(found) == seeds}  # else not paired
-    rows = [_row(key, found, material) for key, found in cells.items()]
+    rows = [_row(key, found, material) for key, found in sorted(cells.items(), key=_order)]
     for row in rows:
         if ARMS[row["arm"]].synthetic:
             row |= _against_the_best(row, rows, cells, material)
-    values = {"seeds": seeds, "steps": steps, "skipped": len(skipped), "rows": rows}
+    bad = int((material.scored.labels > 0).sum())
+    values = {
+        "seeds": seeds,
+        "steps": steps,
+        "scored": "validation" if validation else "test",
+        "clips": {"scored": len(material.scored.labels), "defective": bad},
+        "skipped": sum("skipped" in cell for cell in results),
+        "rows": rows,
+    }
     (out / "report.json").write_text(json.dumps(values, indent=1))
     (out / "report.md").write_text("\n".join(_lines(values, material)))
-    names = dict.fromkeys(row["arm"] for row in rows)
-    draw_curves(
-        out / "auroc.svg",
-        {name: [(r["k"], r["auroc"]) for r in rows if r["arm"] == name] for name in names},
-        "Defective or good: AUROC on the real test clips",
-        "real defect clips of each label, K",
-        "AUROC",
-    )
+    _draw(rows, out / "auroc.svg")
     return values
 
 
-def _row(
-    key: tuple[str, int], found: list[NDArray[np.float64]], material: Material
-) -> dict[str, Any]:
+def _order(item: tuple[Key, list[Cell]]) -> tuple[str, int, int]:
+    """Detector, K, then arms as they are listed."""
+    detector, k, arm = item[0]
+    return detector, k, list(ARMS).index(arm)
+
+
+def _row(key: Key, found: list[Cell], material: Material) -> dict[str, Any]:
     """Mean scores of an arm at one K over its seeds."""
-    truth = material.test.labels
-    scores = [1 - values[:, 0] for values in found]
-    said = [values.argmax(axis=1) for values in found]
+    truth = material.scored.labels
+    scores = [np.array(cell["suspicion"]) for cell in found]
+    said = [np.array(cell["said"]) for cell in found if cell["said"] is not None]
+    defects = list(enumerate(material.names))[1:]
     return {
-        "arm": key[0],
+        "detector": key[0],
         "k": key[1],
+        "arm": key[2],
         "auroc": float(np.mean([auroc(values, truth > 0) for values in scores])),
         "ap": float(np.mean([average_precision(values, truth > 0) for values in scores])),
         "f1": {
             name: float(np.mean([f1(values, truth, number) for values in said]))
-            for number, name in enumerate(material.names)
-            if number
+            for number, name in defects
+            if said
         },
+        "auroc_by_defect": {
+            name: float(np.mean([_one_defect(values, truth, number) for values in scores]))
+            for number, name in defects
+        },
+        "loss": float(np.mean([cell["loss"] for cell in found])),
+        "synthetic": float(np.mean([cell["synthetic"] for cell in found])),
     }
+
+
+def _one_defect(scores: NDArray[np.float64], truth: NDArray[np.int64], label: int) -> float:
+    """AUROC of one defect against good clips."""
+    chosen = (truth == 0) | (truth == label)
+    return auroc(scores[chosen], truth[chosen] > 0)
 
 
 def _against_the_best(
-    row: dict[str, Any], rows: list[dict[str, Any]], cells: Cells, material: Material
+    row: dict[str, Any],
+    rows: list[dict[str, Any]],
+    cells: dict[Key, list[Cell]],
+    material: Material,
 ) -> dict[str, Any]:
     """The difference to the best arm without samples at the same K."""
-    plain = [r for r in rows if r["k"] == row["k"] and not ARMS[r["arm"]].synthetic]
-    best = max(plain, key=lambda r: float(r["auroc"]))
-    one, other = (
-        np.stack([1 - values[:, 0] for values in cells[r["arm"], r["k"]]]) for r in (row, best)
+    plain = [
+        other
+        for other in rows
+        if not ARMS[other["arm"]].synthetic
+        and (other["detector"], other["k"]) == (row["detector"], row["k"])
+    ]
+    best = max(plain, key=lambda other: float(other["auroc"]))
+    defective = material.scored.labels > 0
+    one, another = (
+        [_measure(cell, defective) for cell in cells[row["detector"], row["k"], arm]]
+        for arm in (row["arm"], best["arm"])
     )
-    rng = np.random.default_rng(row["k"])
-    found = paired_difference(one, other, material.test.labels > 0, rng)
-    return {
-        "against": best["arm"],
-        "difference": found.mean,
-        "interval": [found.low, found.high],
-        "verdict": found.verdict,
-    }
+    rng, everything = np.random.default_rng(row["k"]), np.arange(len(defective))
+    found = paired_difference(one, another, draw_clips(defective), everything, rng)
+    gone = {}
+    if best["auroc"] > NEARLY_RIGHT:
+        gone = {"error_removed": (row["auroc"] - best["auroc"]) / max(1 - best["auroc"], 1e-9)}
+    return {"against": best["arm"], **found.to_json(), **gone}
+
+
+def _measure(cell: Cell, defective: NDArray[np.bool_]) -> Measure:
+    """AUROC of one cell on chosen clips."""
+    scores = np.array(cell["suspicion"])
+
+    def measure(chosen: Indices) -> float:
+        return auroc(scores[chosen], defective[chosen])
+
+    return measure
 
 
 def _lines(values: dict[str, Any], material: Material) -> list[str]:
     """The report's text."""
-    defects = material.names[1:]
-    bad = int((material.test.labels > 0).sum())
+    clips = values["clips"]
     lines = [
         "# Uplift",
         "",
         f"{values['seeds']} seeds, {values['steps']} training steps in every arm; "
-        f"{len(material.test.labels)} real test clips, {bad} of them defective; "
-        f"{len(material.made.clips)} samples of training clips. Differences are in AUROC to the "
-        "arm without samples that is best at the same K, with 95 percent intervals of a paired "
-        "bootstrap over test clips and seeds.",
-        "",
-        f"| K | arm | AUROC | AP | {' | '.join(f'F1 {name}' for name in defects)} | difference | |",
-        "| --- " * (6 + len(defects)) + "|",
+        f"{len(material.train.clips)} real training clips to draw from; scored on "
+        f"{clips['scored']} real {values['scored']} clips, {clips['defective']} of them defective. "
+        "Differences are in AUROC to the arm without samples that is best at the same K, with "
+        "95 percent intervals of a paired bootstrap over clips and seeds. Loss is that of the last "
+        "tenth of the training.",
     ]
-    for row in values["rows"]:
-        f1s = " | ".join(f"{row['f1'][name]:.2f}" for name in defects)
-        low, high = row.get("interval", (0, 0))
-        difference = (
-            f"{row['difference']:+.3f} ({low:+.3f}, {high:+.3f})" if "verdict" in row else ""
-        )
-        lines.append(
-            f"| {row['k']} | {row['arm']} | {row['auroc']:.3f} | {row['ap']:.3f} | {f1s} | "
-            f"{difference} | {row.get('verdict', '')} |"
-        )
+    for detector in dict.fromkeys(row["detector"] for row in values["rows"]):
+        rows = [row for row in values["rows"] if row["detector"] == detector]
+        lines += ["", f"## {detector.capitalize()}", "", *_table(rows, material)]
+        verdicts = {f"{row['arm']} at K = {row['k']}": row.get("verdict", "") for row in rows}
+        lines += ["", *verdict_lines(verdicts)]
     if values["skipped"]:
         lines += ["", f"{values['skipped']} cells had no samples of their clips and are missing."]
-    hurt = [
-        f"{row['arm']} at K = {row['k']}" for row in values["rows"] if row.get("verdict") == "hurts"
-    ]
-    lines += [
-        "",
-        f"**Arms that hurt**: {', '.join(hurt) or 'none shown'}.",
-        "",
-        "![AUROC](auroc.svg)",
-    ]
-    return [*lines, ""]
+    return [*lines, "", "![AUROC](auroc.svg)", ""]
+
+
+def _table(rows: list[dict[str, Any]], material: Material) -> list[str]:
+    """One detector's table: F1 of each defect, or AUROC of each where it names none."""
+    defects = material.names[1:]
+    score = "f1" if rows[0]["f1"] else "auroc_by_defect"
+    title = "F1" if rows[0]["f1"] else "AUROC"
+    heads = ["K", "arm", "AUROC", "AP", *(f"{title} {name}" for name in defects)]
+    heads += ["loss", "difference", "verdict"]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    for row in rows:
+        each = " | ".join(f"{row[score][name]:.2f}" for name in defects)
+        cells = difference_cells(row if "verdict" in row else None)
+        lines.append(
+            f"| {row['k']} | {row['arm']} | {row['auroc']:.3f} | {row['ap']:.3f} | {each} | "
+            f"{row['loss']:.4f} | {cells} |"
+        )
+    return lines
+
+
+def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """AUROC of the classifier by K, a line for each arm."""
+    shown = [row for row in rows if row["detector"] == "classifier"] or rows
+    names = dict.fromkeys(row["arm"] for row in shown)
+    draw_curves(
+        path,
+        {name: [(row["k"], row["auroc"]) for row in shown if row["arm"] == name] for name in names},
+        f"Defective or good: AUROC of the {shown[0]['detector']}",
+        "real defect clips of each label, K",
+        "AUROC",
+    )

@@ -1,122 +1,186 @@
-"""`flawcast uplift`: every arm, K and seed is a cell; cells that are done are not done again."""
+"""`flawcast uplift`: every arm, K, seed and detector is a cell; what is done is not done again."""
 
-import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from configs.errors import SettingsError
-from configs.identity import content_id, derive_seed
-from configs.settings import Settings
+from configs.identity import content_id, derive_seed, hash_files
+from configs.settings import Settings, TrainSettings
 from flows.uplift.arms import ARMS
-from flows.uplift.classifier import Drawing, probabilities, train
-from flows.uplift.data import Material, draw_training, read_material
+from flows.uplift.data import (
+    Material,
+    Videos,
+    choose_real,
+    pick,
+    read_material,
+    training_set,
+    usable,
+)
+from flows.uplift.detectors import DETECTORS, Lesson
+from flows.uplift.folder import claim, once
+from flows.uplift.line import NAME, draw_material
+from flows.uplift.making import Maker, Making
 from flows.uplift.report import write_report
+from flows.uplift.stored import read_samples, store_reading
+from generators.backbones import load_backbone
+from generators.backbones.base import BACKBONE_FILE
+from generators.model import find_model, read_card
+
+VALIDATION_EVERY = 3  # one in so many training clips is scored where no test clip may be
+OnCell = Callable[[int, int], None]
+Samples = Callable[[str, int, int, list[int]], Videos]  # of forecaster, K, seed, real clips
 
 
 class UpliftRequest(Settings):
     """What is compared.
 
     Args:
-        clips: Folder of real clips, with the splits "train" and "test" in its labels.csv.
-        store: Samples of those clips, in one or both modes.
-        out: Folder for cells and report; an interrupted run goes on there.
-        k: Numbers of real defect clips of each label.
+        clips: Folder of real clips, with the splits "train" and "test" in its labels.csv; "line"
+            for the built-in line.
+        out: Folder for clips of the line, samples, cells and report; an interrupted run goes on
+            there.
+        store: Samples of those clips; None makes some for every K and seed.
+        model: Model folder, or name of a shipped model; its motion model makes the samples.
+        line_seed: Of the built-in line.
+        k: Numbers of real defect clips of each label, in the order in which they are done.
         seeds: How many draws of those clips.
+        arms: Which of `ARMS`.
         steps: Training steps, the same in all arms.
+        share: Of what is drawn in training, how much is synthetic.
         normal: The label of good clips.
+        validation: Score on held-out training clips instead of test clips, which are not read.
+        making: How samples are made.
     """
 
     clips: Path
-    store: str
     out: Path
+    store: str | None = None
+    model: str = "demo"
+    line_seed: int = Field(7, ge=0)
     k: tuple[int, ...] = (1, 3, 5, 10)
     seeds: int = Field(5, ge=1)
+    arms: tuple[str, ...] = tuple(ARMS)
     steps: int = Field(300, ge=1)
+    share: float = Field(0.5, gt=0, lt=1)
     normal: str = "normal"
+    validation: bool = False
+    making: Making = Making()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One detector trained with one arm's data."""
+
+    k: int
+    seed: int
+    arm: str
+    detector: str
+
+    @property
+    def id(self) -> str:
+        """Names its file."""
+        return content_id("cell", k=self.k, seed=self.seed, arm=self.arm, detector=self.detector)
 
 
 def uplift(
-    request: UpliftRequest, on_cell: Callable[[int, int], None] = lambda done, total: None
+    request: UpliftRequest,
+    on_clip: OnCell = lambda done, total: None,
+    on_cell: OnCell = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Train and test the same classifier with each arm's data, and write report.md.
+    """Train and test the same detectors with each arm's data, and write report.md.
 
     Args:
         request: What is compared.
+        on_clip: Called with the number of the line's clips drawn and of all.
         on_cell: Called with the number of cells done and of all.
 
     Returns:
         The report's figures as plain values.
 
     Raises:
-        FlawcastError: If clips or store cannot be used, or the folder holds another experiment.
+        FlawcastError: If clips, store or model cannot be used, or the folder holds another
+            experiment.
     """
-    material = read_material(request.clips, request.store, request.normal)
-    _claim(request, material)
-    arms = [name for name, arm in ARMS.items() if _has_samples(material, name) or not arm.synthetic]
-    cells = [(name, k, seed) for k in request.k for seed in range(request.seeds) for name in arms]
+    unknown = sorted(set(request.arms) - set(ARMS))
+    if unknown:
+        raise SettingsError(f"arm: expected some of {'; '.join(ARMS)}; got {unknown[0]!r}")
+    folder = request.clips
+    if str(folder) == NAME:
+        folder = draw_material(request.out / "clips", request.line_seed, on_clip)
+    material, samples = _prepare(request, folder)
+    cells = [
+        Cell(k, seed, arm, detector)
+        for k in request.k
+        for arm in request.arms
+        for seed in range(request.seeds)
+        for detector in DETECTORS.names()
+    ]
     results = []
-    for done, (name, k, seed) in enumerate(cells, start=1):
-        path = request.out / "cells" / f"{content_id('cell', arm=name, k=k, seed=seed)}.json"
-        if not path.is_file():
-            draft = path.with_suffix(".part")
-            draft.write_text(json.dumps(_run_cell(material, name, k, seed, request.steps)))
-            draft.replace(path)
-        results.append(json.loads(path.read_text()))
+    for done, cell in enumerate(cells, start=1):
+        path = request.out / "cells" / f"{cell.id}.json"
+        results.append(once(path, partial(_run_cell, request, material, samples, cell)))
         on_cell(done, len(cells))
-    return write_report(results, material, request.steps, request.out)
+    return write_report(results, material, request.steps, request.out, request.validation)
 
 
-def _has_samples(material: Material, name: str) -> bool:
-    """Whether the store holds any samples of an arm."""
-    return any(ARMS[name].takes(*kind) for kind in material.made.kinds)
-
-
-def _run_cell(material: Material, name: str, k: int, seed: int, steps: int) -> dict[str, Any]:
-    """Train one classifier and score the test clips."""
-    arm = ARMS[name]
-    try:
-        data = draw_training(material, arm, k, seed)
-    except SettingsError as error:
-        return {"arm": name, "k": k, "seed": seed, "skipped": str(error)}
-    model = train(
-        data.videos,
-        torch.from_numpy(data.labels),
-        len(material.names),
-        Drawing(data.chances, arm.augmented),
-        steps,
-        derive_seed(seed, "uplift", k) % 2**31,
+def _prepare(request: UpliftRequest, folder: Path) -> tuple[Material, Samples]:
+    """Real clips, and where samples come from; claims the folder of results."""
+    validation = VALIDATION_EVERY if request.validation else None
+    if request.store is None:
+        model = find_model(request.model)
+        trained = TrainSettings.model_validate(read_card(model)["settings"])
+        read, past, future = trained.clips, trained.forecast.past, trained.forecast.future
+    else:
+        read, past, future = store_reading(request.store)
+    material = read_material(folder, read, past, future, request.normal, validation)
+    about = request.model_dump(
+        mode="json", exclude={"out", "clips", "k", "seeds", "arms", "line_seed"}
     )
-    found = probabilities(model, material.test.videos)
-    return {
-        "arm": name,
-        "k": k,
-        "seed": seed,
-        "real": len(data.labels) - data.synthetic,
+    about |= {"train": sorted(material.train.clips), "scored": list(material.scored.clips)}
+    if request.store is None:
+        claim(request.out, about | {"weights": hash_files([model / BACKBONE_FILE])})
+        (request.out / "samples").mkdir(exist_ok=True)
+        backbone = load_backbone(model / BACKBONE_FILE)
+        maker = Maker(backbone, (past, future), material, request.out / "samples", request.making)
+        return material, maker.of
+    stored = read_samples(request.store, material, future)
+    claim(request.out, about | {"samples": len(stored.labels)})
+    return material, lambda name, k, seed, real: usable(stored, material, real)
+
+
+def _run_cell(
+    request: UpliftRequest, material: Material, samples: Samples, cell: Cell
+) -> dict[str, Any]:
+    """Train one detector and let it judge the clips that are scored."""
+    about = {"k": cell.k, "seed": cell.seed, "arm": cell.arm, "detector": cell.detector}
+    arm, real = ARMS[cell.arm], choose_real(material, cell.k, cell.seed)
+    seed = derive_seed(cell.seed, "uplift", cell.k) % 2**31
+    mine = pick(material.train, real)
+    made = samples(arm.forecaster, cell.k, cell.seed, real) if arm.synthetic else pick(mine, [])
+    try:
+        data = training_set(mine, made, arm, seed, request.share)
+    except SettingsError as error:
+        return about | {"skipped": str(error)}
+    lesson = Lesson(
+        data.videos.videos,
+        data.videos.labels.astype(np.int64),
+        data.chances,
+        arm.augmented,
+        len(material.names),
+        request.steps,
+        seed,
+    )
+    found = DETECTORS[cell.detector](lesson, material.scored.videos)
+    return about | {
+        "real": len(real),
         "synthetic": data.synthetic,
-        "probabilities": np.round(found, 6).tolist(),
+        "loss": found.loss,
+        "suspicion": found.suspicion.round(6).tolist(),
+        "said": None if found.said is None else found.said.tolist(),
     }
-
-
-def _claim(request: UpliftRequest, material: Material) -> None:
-    """Make the folder, or see that it is this experiment's."""
-    about = {
-        "steps": request.steps,
-        "labels": list(material.names),
-        "train": sorted(material.train.clips),
-        "test": list(material.test.clips),
-        "samples": len(material.made.clips),
-    }
-    path = request.out / "experiment.json"
-    (request.out / "cells").mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        path.write_text(json.dumps(about))
-    elif json.loads(path.read_text()) != about:
-        raise SettingsError(
-            f"out: {request.out} holds an experiment with other clips, samples or steps; "
-            "name another folder"
-        )

@@ -1,20 +1,29 @@
 """Scores of a detector and how sure they are: AUROC, average precision, F1, paired bootstrap."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 1000
+Indices = NDArray[np.int64]
+Measure = Callable[[Indices], float]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two arms' AUROC and its 95 percent interval."""
+    """A difference of two arms' score and its 95 percent interval."""
 
     mean: float
     low: float
     high: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, with what they say."""
+        interval = [self.low, self.high]
+        return {"difference": self.mean, "interval": interval, "verdict": self.verdict}
 
     @property
     def verdict(self) -> str:
@@ -63,36 +72,35 @@ def f1(said: NDArray[np.int64], truth: NDArray[np.int64], label: int) -> float:
 
 
 def paired_difference(
-    one: NDArray[np.float64],
-    other: NDArray[np.float64],
-    defective: NDArray[np.bool_],
+    one: Sequence[Measure],
+    other: Sequence[Measure],
+    draw: Callable[[np.random.Generator], Indices],
+    everything: Indices,
     rng: np.random.Generator,
 ) -> Difference:
-    """Difference of the mean AUROC of two arms over the same seeds and test clips.
+    """Difference of a mean score of two arms over the same seeds and the same test material.
 
-    Test clips are drawn anew with replacement (good and defective ones apart, as many of each), and
-    seeds with them; both arms see the same draws.
+    What is tested on is drawn anew with replacement, and seeds with it; both arms see the same
+    draws.
 
     Args:
-        one: Scores of an arm, (seeds, M).
-        other: Scores of the arm that it is compared with, (seeds, M).
-        defective: The truth, (M,).
+        one: The score of an arm as a function of what it is tested on, for each seed.
+        other: The same of the arm that it is compared with.
+        draw: Draws numbers of what is tested on.
+        everything: Their numbers as they are.
         rng: Draws.
     """
-    bad, good = np.flatnonzero(defective), np.flatnonzero(~defective)
-    truth = np.concatenate([np.ones(len(bad), bool), np.zeros(len(good), bool)])
 
-    def mean(
-        scores: NDArray[np.float64], seeds: NDArray[np.int64], clips: NDArray[np.int64]
-    ) -> float:
-        return float(np.mean([auroc(scores[seed][clips], truth) for seed in seeds]))
+    def apart(seeds: Indices, chosen: Indices) -> float:
+        return float(np.mean([one[seed](chosen) - other[seed](chosen) for seed in seeds]))
 
-    every, everyone = np.arange(len(one)), np.concatenate([bad, good])
-    drawn = []
-    for _ in range(RESAMPLES):
-        seeds = rng.choice(every, len(every))
-        clips = np.concatenate([rng.choice(bad, len(bad)), rng.choice(good, len(good))])
-        drawn.append(mean(one, seeds, clips) - mean(other, seeds, clips))
+    every = np.arange(len(one))
+    drawn = [apart(rng.choice(every, len(every)), draw(rng)) for _ in range(RESAMPLES)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    difference = mean(one, every, everyone) - mean(other, every, everyone)
-    return Difference(difference, float(low), float(high))
+    return Difference(apart(every, everything), float(low), float(high))
+
+
+def draw_clips(defective: NDArray[np.bool_]) -> Callable[[np.random.Generator], Indices]:
+    """Draws clips with replacement, as many good and defective ones as there are."""
+    bad, good = np.flatnonzero(defective), np.flatnonzero(~defective)
+    return lambda rng: np.concatenate([rng.choice(bad, len(bad)), rng.choice(good, len(good))])

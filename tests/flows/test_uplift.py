@@ -1,10 +1,12 @@
 """The uplift experiment: fair arms, honest scores, cells that are not done twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from configs.clip_settings import ClipSettings
 from configs.errors import SettingsError
@@ -13,65 +15,182 @@ from flows.pipeline import SetRequest, make_set
 from flows.plan import plan_sets
 from flows.uplift import UpliftRequest, uplift
 from flows.uplift.arms import ARMS
-from flows.uplift.data import Material, draw_training, read_material
-from flows.uplift.scores import auroc, average_precision, f1, paired_difference
+from flows.uplift.data import (
+    Material,
+    choose_real,
+    pick,
+    read_material,
+    training_set,
+    usable,
+)
+from flows.uplift.detectors import DETECTORS, Lesson
+from flows.uplift.making import Maker, Making
+from flows.uplift.options import request_from_options
+from flows.uplift.scores import auroc, average_precision, draw_clips, f1, paired_difference
+from flows.uplift.stored import read_samples
+from generators.backbones import load_backbone
+from generators.backbones.base import BACKBONE_FILE
 from generators.demo import draw_line, write_line
-from generators.model import load_model
+from generators.model import Model, load_model
 from storage import SampleStore
 
 READ = ClipSettings(size=32)
+QUICK = {"per_label": 3, "drawn": 4, "epochs": 1}
 
 
 @pytest.fixture(scope="module")
-def line(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips of two labels with both splits, and samples of all of them."""
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of two labels with both splits."""
     folder = tmp_path_factory.mktemp("uplift")
-    write_line(folder / "clips", draw_line(3, seed=3, frames=8, states=("normal", "jam")))
-    settings = GenerateSettings(past=4, future=4, samples=4, keep=2)
-    model, store = load_model(tiny_model), SampleStore.open(folder / "store", "a")
-    modes = ("reconstruction", "transfer")
-    for plan in plan_sets(folder / "clips", None, modes, settings, READ, model.weights_id).sets:
-        store.commit(make_set(plan, model, SetRequest(settings, READ, "run-0", "0")))
-    return folder
+    line = draw_line(6, seed=3, frames=8, states=("normal", "jam"))
+    return write_line(folder / "clips", line, test_every=3)
 
 
 @pytest.fixture(scope="module")
-def material(line: Path) -> Material:
-    return read_material(line / "clips", str(line / "store"), "normal")
+def model(tiny_model: Path) -> Model:
+    return load_model(tiny_model)
 
 
-def asked(line: Path, out: Path, **changes: object) -> UpliftRequest:
-    values = {"clips": line / "clips", "store": str(line / "store"), "out": out}
-    return UpliftRequest.model_validate(values | {"k": (1,), "seeds": 2, "steps": 3} | changes)
+@pytest.fixture(scope="module")
+def store(clips: Path, model: Model) -> str:
+    """Samples of all clips, test clips too."""
+    settings = GenerateSettings(past=4, future=4, samples=4, keep=2)
+    store = SampleStore.open(clips.parent / "store", "a")
+    modes = ("reconstruction", "transfer")
+    for plan in plan_sets(clips, None, modes, settings, READ, model.weights_id).sets:
+        store.commit(make_set(plan, model, SetRequest(settings, READ, "run-0", "0")))
+    return str(clips.parent / "store")
 
 
-def test_no_sample_knows_a_test_clip_or_an_unused_one(material: Material) -> None:
-    assert not set(material.made.clips) & set(material.test.clips)
-    assert not set(material.made.sources) & set(material.test.clips)
+@pytest.fixture(scope="module")
+def material(clips: Path) -> Material:
+    return read_material(clips, READ, 4, 4, "normal", None)
+
+
+def asked(clips: Path, out: Path, **changes: object) -> UpliftRequest:
+    values = {"clips": clips, "out": out, "k": (1,), "seeds": 2, "steps": 3, "making": QUICK}
+    return UpliftRequest.model_validate(values | changes)
+
+
+def test_no_stored_sample_knows_a_test_clip_or_an_unused_one(
+    store: str, material: Material
+) -> None:
+    made = read_samples(store, material, 4)
+    assert not set(made.clips) & set(material.scored.clips)
+    assert not set(made.sources) & set(material.scored.clips)
     for seed in range(4):
-        plain = draw_training(material, ARMS["real"], 1, seed)
-        assert np.bincount(plain.labels).tolist() == [2, 1]
-        with_samples = draw_training(material, ARMS["+ reconstruction"], 1, seed)
-        assert with_samples.synthetic == 6  # two of each clip in use
-        assert np.array_equal(with_samples.labels[:3], plain.labels)
-        assert with_samples.chances[:3].sum() == pytest.approx(0.5)
+        real = choose_real(material, 1, seed)
+        mine = usable(made, material, real)
+        assert np.bincount(material.train.labels[real]).tolist() == [4, 1]
+        assert set(mine.clips) | set(mine.sources) <= {material.train.clips[i] for i in real}
 
 
-def test_cells_are_done_once(line: Path, tmp_path: Path) -> None:
-    first = uplift(asked(line, tmp_path / "out"))
+def test_a_larger_k_keeps_the_clips_of_a_smaller_one(material: Material) -> None:
+    for seed in range(4):
+        few, more = (set(choose_real(material, k, seed)) for k in (1, 3))
+        assert few < more
+
+
+def test_made_samples_come_from_clips_in_use(
+    material: Material, tiny_model: Path, tmp_path: Path
+) -> None:
+    backbone = load_backbone(tiny_model / BACKBONE_FILE)
+    maker = Maker(backbone, (4, 4), material, tmp_path, Making.model_validate(QUICK))
+    real = choose_real(material, 1, seed=0)
+    made = maker.of("vrnn", 1, 0, real)
+    in_use = {material.train.clips[index]: material.train.labels[index] for index in real}
+    assert len(made.labels) == 2 * 2 * 3  # labels, modes
+    for clip, source, label, (mode, _) in zip(
+        made.clips, made.sources, made.labels, made.kinds, strict=True
+    ):
+        assert in_use[clip] == label
+        assert in_use[source] == 0 if mode == "transfer" else source == clip
+    again = maker.of("vrnn", 1, 0, real)
+    assert torch.equal(again.videos.mul(255).round(), made.videos.mul(255).round())
+    assert again.clips == made.clips
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_arms_share_the_real_clips_and_half_of_what_is_drawn_is_real(
+    store: str, material: Material
+) -> None:
+    real = choose_real(material, 2, seed=0)
+    mine = pick(material.train, real)
+    made = usable(read_samples(store, material, 4), material, real)
+    plain = training_set(mine, made, ARMS["real"], 0, 0.5)
+    mixed = training_set(mine, made, ARMS["+ reconstruction"], 0, 0.5)
+    assert plain.synthetic == 0
+    assert mixed.videos.clips[: len(real)] == plain.videos.clips
+    assert mixed.chances[: len(real)].sum() == pytest.approx(0.5)
+    control = training_set(mine, made, ARMS["+ both, labels shuffled"], 0, 0.5)
+    assert np.array_equal(control.videos.labels[: len(real)], mine.labels)
+    with pytest.raises(SettingsError, match="no samples of these clips"):
+        training_set(mine, made, ARMS["VRNN: + transfer"], 0, 0.5)
+
+
+@pytest.mark.parametrize("name", DETECTORS.names())
+def test_detectors_repeat_and_find_what_is_blatant(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    videos = 0.5 + 0.02 * torch.randn(24, 3, 6, 16, 16, generator=generator)
+    labels = np.arange(24) % 2
+    videos[labels == 1, :, 3:] += 0.3  # it flashes
+    lesson = Lesson(videos, labels, np.full(24, 1 / 24), True, 2, 40, 0)
+    found = DETECTORS[name](lesson, videos)
+    assert auroc(found.suspicion, labels == 1) > 0.9
+    assert np.array_equal(DETECTORS[name](lesson, videos).suspicion, found.suspicion)
+    assert np.isfinite(found.loss)
+
+
+def test_the_one_class_scorer_looks_at_good_videos_alone() -> None:
+    videos = torch.rand(8, 3, 6, 16, 16, generator=torch.Generator().manual_seed(0))
+    lesson = Lesson(videos, np.arange(8) // 4, np.full(8, 1 / 8), False, 2, 3, 0)
+    other = replace(lesson, videos=torch.cat([videos[:4], 1 - videos[4:]]))
+    one, two = (DETECTORS["one-class"](item, videos) for item in (lesson, other))
+    assert np.array_equal(one.suspicion, two.suspicion)
+    assert one.said is None
+
+
+def test_cells_are_done_once(clips: Path, tiny_model: Path, tmp_path: Path) -> None:
+    request = asked(clips, tmp_path / "out", model=str(tiny_model))
+    first = uplift(request)
     cells = sorted((tmp_path / "out" / "cells").iterdir())
+    assert len(cells) == 2 * len(ARMS) * 2
     times = {path: path.stat().st_mtime_ns for path in cells}
     lost = cells[0].read_text()
     cells[0].unlink()
-    assert uplift(asked(line, tmp_path / "out")) == first
+    assert uplift(request) == first
     assert cells[0].read_text() == lost
     assert all(path.stat().st_mtime_ns == times[path] for path in cells[1:])
     report = (tmp_path / "out" / "report.md").read_text()
     assert "Arms that hurt" in report
     assert "| 1 | real |" in report
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == first
-    with pytest.raises(SettingsError, match="other clips, samples or steps"):
-        uplift(asked(line, tmp_path / "out", steps=4))
+    with pytest.raises(SettingsError, match="holds an experiment with another steps"):
+        uplift(request.model_copy(update={"steps": 4}))
+
+
+def test_a_store_can_give_the_samples(clips: Path, store: str, tmp_path: Path) -> None:
+    values = uplift(asked(clips, tmp_path / "out", store=store, seeds=1))
+    arms = {row["arm"] for row in values["rows"]}
+    assert "+ both, augmented" in arms
+    assert "VRNN: + transfer" not in arms  # the store has none
+    assert values["skipped"] == 3 * 2
+
+
+def test_validation_reads_no_test_clip(clips: Path, material: Material) -> None:
+    chosen = read_material(clips, READ, 4, 4, "normal", 3)
+    known = set(material.train.clips)
+    assert set(chosen.train.clips) | set(chosen.scored.clips) == known
+    assert not set(chosen.train.clips) & set(chosen.scored.clips)
+
+
+def test_options_of_making_are_checked(tmp_path: Path) -> None:
+    request = request_from_options(["share=0.75", "drawn=7"], clips="line", out=tmp_path)
+    assert (request.share, request.making.drawn) == (0.75, 7)
+    with pytest.raises(SettingsError, match="expected NAME=VALUE, got 'drawn'"):
+        request_from_options(["drawn"], clips="line", out=tmp_path)
+    with pytest.raises(SettingsError, match=r"making\.spice"):
+        request_from_options(["spice=1"], clips="line", out=tmp_path)
 
 
 def test_scores_by_hand() -> None:
@@ -86,12 +205,17 @@ def test_scores_by_hand() -> None:
 
 def test_intervals_tell_a_difference_from_none(rng: np.random.Generator) -> None:
     truth = np.arange(60) % 2 == 0
-    good = truth + 0.3 * rng.standard_normal((5, 60))
-    noise = rng.standard_normal((5, 60))
-    better = paired_difference(good, noise, truth, rng)
+
+    def measures(scores: np.ndarray) -> list:
+        return [lambda chosen, row=row: auroc(row[chosen], truth[chosen]) for row in scores]
+
+    good = measures(truth + 0.3 * rng.standard_normal((5, 60)))
+    noise = measures(rng.standard_normal((5, 60)))
+    draw, everything = draw_clips(truth), np.arange(60)
+    better = paired_difference(good, noise, draw, everything, rng)
     assert better.low > 0
     assert better.verdict == "helps"
-    assert paired_difference(noise, good, truth, rng).verdict == "hurts"
-    same = paired_difference(good, good, truth, rng)
+    assert paired_difference(noise, good, draw, everything, rng).verdict == "hurts"
+    same = paired_difference(good, good, draw, everything, rng)
     assert (same.mean, same.low, same.high) == (0, 0, 0)
     assert same.verdict == "no difference shown"

@@ -1,0 +1,83 @@
+"""What a detector of the experiment is: it learns from a lesson and says what it thinks of videos.
+
+Detectors see small videos: (M, 3, T, S, S), RGB in [0, 1].
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from configs.registry import Registry
+
+SHIFT, LIGHT, CONTRAST = 2, 0.1, 0.15  # of augmentation: pixels, and relative changes
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a detector learns from.
+
+    Args:
+        videos: (M, 3, T, S, S).
+        labels: Of each, 0 for good ones, (M,).
+        chances: How often each is drawn, (M,), summing to 1.
+        augmented: Whether videos are changed at random.
+        count: How many labels there are.
+        steps: Training steps, the same in every arm.
+        seed: Decides weights, batches and augmentation.
+    """
+
+    videos: Tensor
+    labels: NDArray[np.int64]
+    chances: NDArray[np.float64]
+    augmented: bool
+    count: int
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector thinks of the videos that it is tested on.
+
+    Args:
+        suspicion: Of each, higher is more likely defective, (M,).
+        said: The label that it names, (M,); None of a detector that knows none.
+        loss: Its training loss at the end.
+    """
+
+    suspicion: NDArray[np.float64]
+    said: NDArray[np.int64] | None
+    loss: float
+
+
+Detector = Callable[[Lesson, Tensor], Verdict]
+DETECTORS: Registry[Detector] = Registry("detector", "flows.uplift.detectors")
+
+
+def with_motion(videos: Tensor) -> Tensor:
+    """Videos and their frame-to-frame differences, the first of which is 0: (M, 6, T, S, S)."""
+    steps = functional.pad(videos.diff(dim=2), (0, 0, 0, 0, 1, 0))
+    return torch.cat([videos - 0.5, 4 * steps], dim=1)
+
+
+def augment(videos: Tensor) -> Tensor:
+    """Flip, shift, and change the light of each video as a whole; torch's own seed decides."""
+    count, size = len(videos), videos.shape[-1]
+    each = (count, 1, 1, 1, 1)
+    videos = torch.where(torch.rand(each) < 0.5, videos.flip(-1), videos)
+    room = functional.pad(videos.flatten(1, 2), (SHIFT,) * 4, mode="replicate")
+    places = torch.randint(0, 2 * SHIFT + 1, (count, 2)).tolist()
+    cut = [
+        video[:, top : top + size, left : left + size]
+        for video, (top, left) in zip(room, places, strict=True)
+    ]
+    videos = torch.stack(cut).view_as(videos)
+    light = torch.empty(each).uniform_(-LIGHT, LIGHT)
+    contrast = torch.empty(each).uniform_(1 - CONTRAST, 1 + CONTRAST)
+    middle = videos.mean(dim=(1, 2, 3, 4), keepdim=True)
+    return ((videos - middle) * contrast + middle + light).clamp(0, 1)

@@ -1,0 +1,94 @@
+"""A one-class anomaly scorer: it learns how good parts move; defects are what it did not expect.
+
+A small network foretells the next frame of good videos. What it gets wrong, where and when, is a
+video's error profile; its distance from the profiles of good videos is the score (Mahalanobis,
+with a covariance shrunk towards a multiple of the identity).
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from flows.uplift.detectors.base import DETECTORS, Lesson, Verdict, augment
+
+BATCH = 8  # videos, of which every frame but the first two is foretold
+RATE = 3e-3
+REGIONS = 4  # the profile has so many rows and columns
+SHRINKAGE = 0.2  # share of the identity in the covariance
+FLOOR = 1e-5  # squared error below which nothing is told apart: sensor noise
+
+
+class NextFrame(nn.Sequential):
+    """Two frames in, what changes in the next one out: (M, 6, S, S) -> (M, 3, S, S)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(6, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 3, 3, padding=1),
+        )
+
+
+@DETECTORS.register("one-class")
+def one_class(lesson: Lesson, videos: Tensor) -> Verdict:
+    """Learn from the lesson's good videos alone; it names no labels."""
+    good = lesson.labels == 0
+    chances = lesson.chances[good] / lesson.chances[good].sum()
+    known = _small(lesson.videos[torch.from_numpy(good)])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lesson.seed)
+        model, loss = _train(known, chances, lesson)
+    usual, found = _profiles(model, known), _profiles(model, _small(videos))
+    middle = chances @ usual
+    spread = (usual - middle).T @ ((usual - middle) * chances[:, None])
+    size = len(spread)
+    spread = (1 - SHRINKAGE) * spread + SHRINKAGE * np.trace(spread) / size * np.eye(size)
+    apart = found - middle
+    distances = np.einsum("ij,ij->i", apart, np.linalg.solve(spread, apart.T).T)
+    return Verdict(np.sqrt(distances), None, loss)
+
+
+def _small(videos: Tensor) -> Tensor:
+    """Half the size: how things move is seen there too, at a quarter of the work."""
+    return functional.avg_pool3d(videos, (1, 2, 2))
+
+
+def _train(videos: Tensor, chances: NDArray[np.float64], lesson: Lesson) -> tuple[NextFrame, float]:
+    """The trained network and its mean loss over the last tenth of the steps."""
+    rng = np.random.default_rng(lesson.seed)
+    model = NextFrame()
+    optimiser = torch.optim.AdamW(model.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, lesson.steps)
+    losses = []
+    for _ in range(lesson.steps):
+        batch = videos[torch.from_numpy(rng.choice(len(videos), BATCH, p=chances))]
+        loss = _errors(model, augment(batch) if lesson.augmented else batch).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+    return model.eval(), float(np.mean(losses[-max(1, lesson.steps // 10) :]))
+
+
+def _errors(model: NextFrame, videos: Tensor) -> Tensor:
+    """Squared error of every frame but the first two: (M, 3, T, S, S) -> (M, T - 2, 3, S, S)."""
+    frames = videos.transpose(1, 2)
+    seen = torch.cat([frames[:, :-2], frames[:, 1:-1]], dim=2)
+    change = model(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
+    return (frames[:, 1:-1] + change - frames[:, 2:]).square()
+
+
+@torch.no_grad()
+def _profiles(model: NextFrame, videos: Tensor) -> NDArray[np.float64]:
+    """Logarithm of the error by region and by frame: (M, REGIONS ** 2 + T - 2)."""
+    profiles = []
+    for part in videos.split(4 * BATCH):
+        errors = _errors(model, part).mean(dim=2)  # (B, T - 2, S, S)
+        regions = functional.adaptive_avg_pool2d(errors.mean(dim=1), REGIONS).flatten(1)
+        profiles.append(torch.cat([regions, errors.mean(dim=(2, 3))], dim=1))
+    return torch.log(torch.cat(profiles) + FLOOR).double().numpy()

@@ -1,0 +1,98 @@
+"""Frames made of stills: each moves as real clips move, and its mask is warped along."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from configs.clip_settings import ClipSettings
+from configs.errors import ClipError
+from configs.identity import derive_seed
+from flows.uplift.images.stills import Still
+from generators.backbones import MotionBackbone
+from generators.carried_masks import carry_mask
+from generators.clips import iter_clips
+from generators.frames import to_tensor, to_video
+from generators.scene import Scene
+
+LEAST = 0.25  # of the defect's pixels that must still be there, and seen
+FRAMES = 24  # of a driving clip: motion counts from its first frame
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture to learn from.
+
+    Args:
+        picture: RGB, (H, W, 3).
+        mask: True on the defect, (H, W).
+        valid: Pixels whose mask can be relied on, (H, W).
+    """
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+
+    @property
+    def defective(self) -> bool:
+        """Whether any pixel is."""
+        return bool(self.mask.any())
+
+
+def as_frame(still: Still) -> Frame:
+    """The picture itself."""
+    return Frame(still.picture, still.mask, np.ones_like(still.mask))
+
+
+@torch.no_grad()
+def read_motions(folder: Path, backbone: MotionBackbone, size: int) -> list[torch.Tensor]:
+    """Keypoints (T, D) of the driving clips.
+
+    Raises:
+        ClipError: If there are none.
+    """
+    read = ClipSettings(size=size, max_frames=FRAMES)
+    motions = [
+        torch.cat(
+            [
+                backbone.keypoints(to_tensor(clip.frames[i : i + 8]))
+                for i in range(0, len(clip.frames), 8)
+            ]
+        )
+        for clip in iter_clips(folder, read, 2)
+    ]
+    if not motions:
+        raise ClipError(f"driving: expected clips in {folder}, found none; name another folder")
+    return motions
+
+
+@torch.no_grad()
+def move(
+    still: Still, motions: list[torch.Tensor], backbone: MotionBackbone, count: int, seed: int
+) -> list[Frame]:
+    """Frames of a still in transfer mode, each from another moment of a driving clip.
+
+    A frame that lost its defect (out of the picture, or painted over) is left out.
+
+    Args:
+        still: The source.
+        motions: Of the driving clips.
+        backbone: In eval mode.
+        count: At most so many.
+        seed: Chooses clips and moments.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "motion", still.name))
+    made: list[Frame] = []
+    for index in rng.choice(len(motions), count, replace=count > len(motions)):
+        motion = motions[index]
+        moment = int(rng.integers(len(motion) // 2, len(motion)))
+        scene = Scene.of(backbone, still.picture, motion[0])
+        drawn = next(iter(scene.renderings(motion[moment : moment + 1])))
+        carried = carry_mask(still.mask, drawn)
+        mask, valid = carried.mask[0], carried.valid[0]
+        if still.defective and (mask & valid).sum() < LEAST * still.mask.sum():
+            continue
+        made.append(Frame(to_video(drawn.frames)[0], mask, valid))
+    return made

@@ -1,0 +1,149 @@
+"""The report on stills: scores by arm, differences with intervals, a plain verdict."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.uplift.images.stills import Still
+from flows.uplift.scores import Indices, Measure, auroc, paired_difference
+from flows.uplift.words import difference_cells, verdict_lines
+
+if TYPE_CHECKING:
+    from flows.uplift.images.run import ImagesRequest
+
+SCORES = {"auroc": "AUROC", "mask_ap": "mask AP"}
+Cell = dict[str, Any]
+
+
+def write_report(
+    results: list[Cell], stills: list[Still], request: "ImagesRequest", motions: int
+) -> dict[str, Any]:
+    """Sum up all cells into report.md and report.json.
+
+    Every arm with moved frames is compared with that arm without that has the best score of the
+    kind: this favours the arms without, since the best is chosen on the pictures it is tested on.
+
+    Args:
+        results: Of all cells.
+        stills: The pictures.
+        request: What was compared.
+        motions: How many driving clips there were.
+
+    Returns:
+        The figures as plain values.
+    """
+    from flows.uplift.images.run import ARMS
+
+    truth = np.array([still.defective for still in stills])
+    measures: dict[str, dict[str, list[Measure]]] = {
+        name: {
+            "auroc": [_auroc(cell, truth) for cell in results if cell["arm"] == name],
+            "mask_ap": [_mask_ap(cell) for cell in results if cell["arm"] == name],
+        }
+        for name in ARMS
+    }
+    everything = np.arange(len(stills))
+    rows: list[dict[str, Any]] = [
+        {"arm": name}
+        | {score: float(np.mean([one(everything) for one in found[score]])) for score in SCORES}
+        for name, found in measures.items()
+    ]
+    draw = draw_items(np.array([still.item for still in stills]), truth)
+    for row in rows:
+        if not ARMS[row["arm"]].synthetic:
+            continue
+        for score in SCORES:
+            plain = [other for other in rows if not ARMS[other["arm"]].synthetic]
+            best = max(plain, key=lambda other: float(other[score]))["arm"]
+            one, other = measures[row["arm"]][score], measures[best][score]
+            found = paired_difference(one, other, draw, everything, np.random.default_rng(0))
+            row[f"{score} difference"] = {"against": best, **found.to_json()}
+    values = {
+        "pictures": len(stills),
+        "defective": int(truth.sum()),
+        "items": len({still.item for still in stills}),
+        "motions": motions,
+        "settings": request.model_dump(mode="json", include={"folds", "seeds", "copies", "steps"}),
+        "rows": rows,
+    }
+    (request.out / "report.json").write_text(json.dumps(values, indent=1))
+    (request.out / "report.md").write_text("\n".join(_lines(values)))
+    return values
+
+
+def _auroc(cell: Cell, truth: NDArray[np.bool_]) -> Measure:
+    """AUROC of pictures."""
+    scores = np.array([item["score"] for item in cell["found"]])
+    return lambda chosen: auroc(scores[chosen], truth[chosen])
+
+
+def _mask_ap(cell: Cell) -> Measure:
+    """Average precision of all pixels of the pictures together."""
+    inside, outside = (
+        np.array([item[side] for item in cell["found"]]) for side in ("inside", "outside")
+    )
+    return lambda chosen: binned_average_precision(
+        inside[chosen].sum(axis=0), outside[chosen].sum(axis=0)
+    )
+
+
+def binned_average_precision(inside: NDArray[np.int64], outside: NDArray[np.int64]) -> float:
+    """Average precision from counts by ascending score; equal bins count together.
+
+    Example:
+        >>> binned_average_precision(np.array([0, 1, 1]), np.array([5, 1, 0]))
+        0.8333333333333334
+    """
+    hits, misses = np.cumsum(inside[::-1]), np.cumsum(outside[::-1])
+    precision = hits / np.maximum(hits + misses, 1)
+    return float((inside[::-1] * precision).sum() / max(1, hits[-1]))
+
+
+def draw_items(
+    items: NDArray[np.int64], defective: NDArray[np.bool_]
+) -> Callable[[np.random.Generator], Indices]:
+    """Draws whole items with replacement until both kinds of pictures are among them."""
+    members = [np.flatnonzero(items == item) for item in np.unique(items)]
+
+    def draw(rng: np.random.Generator) -> Indices:
+        while True:
+            chosen = rng.choice(len(members), len(members))
+            found = np.concatenate([members[item] for item in chosen])
+            if 0 < defective[found].sum() < len(found):
+                return found
+
+    return draw
+
+
+def _lines(values: dict[str, Any]) -> list[str]:
+    """The report's text."""
+    used = values["settings"]
+    lines = [
+        "# Uplift on pictures",
+        "",
+        f"{values['pictures']} pictures of {values['items']} items, {values['defective']} of them "
+        f"defective; {used['folds']} folds by item, {used['seeds']} seeds, {used['steps']} "
+        f"training steps in every arm; "
+        f"{used['copies']} frames made of each training picture, moved as "
+        f"{values['motions']} real clips move. Differences are to the arm without such frames that "
+        "is best in the same score, with 95 percent intervals of a paired bootstrap over items and "
+        "seeds. Mask AP is the average precision of all pixels together.",
+        "",
+        "| arm | AUROC | mask AP | difference in AUROC | | difference in mask AP | |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in values["rows"]:
+        cells = [difference_cells(row.get(f"{score} difference")) for score in SCORES]
+        lines.append(
+            f"| {row['arm']} | {row['auroc']:.3f} | {row['mask_ap']:.3f} | {' | '.join(cells)} |"
+        )
+    found = {
+        f"{row['arm']} ({title})": row[f"{score} difference"]["verdict"]
+        for row in values["rows"]
+        for score, title in SCORES.items()
+        if f"{score} difference" in row
+    }
+    return [*lines, "", *verdict_lines(found), ""]

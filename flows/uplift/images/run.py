@@ -1,0 +1,174 @@
+"""`flawcast uplift-images`: every seed and arm is a cell; what is done is not done again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from configs.identity import content_id, derive_seed
+from configs.settings import Settings
+from flows.uplift.folder import claim, once
+from flows.uplift.images.frames import read_motions
+from flows.uplift.images.report import write_report
+from flows.uplift.images.scorer import Pixels, judge, train
+from flows.uplift.images.stills import Still, folds, read_stills
+from flows.uplift.images.tables import Table, Tables
+from generators.backbones import load_backbone
+from generators.backbones.base import BACKBONE_FILE
+from generators.model import find_model, read_card
+
+OnCell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ImageArm:
+    """What an arm's scorer is trained with: kinds of `Table.pixels`.
+
+    Args:
+        kinds: Which pictures.
+        balanced: Whether good and defective pictures are drawn equally often.
+        shuffled: Whether moved frames get each other's masks: the control.
+    """
+
+    kinds: tuple[str, ...]
+    balanced: bool = True
+    shuffled: bool = False
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it has frames made of stills."""
+        return len(self.kinds) > 1
+
+
+ARMS = {
+    "real": ImageArm(("real",), balanced=False),
+    "real, balanced": ImageArm(("real",)),
+    "real, augmented": ImageArm(("real augmented",)),
+    "+ transfer": ImageArm(("real", "moved")),
+    "+ transfer, augmented": ImageArm(("real augmented", "moved augmented")),
+    "+ transfer, augmented, masks shuffled": ImageArm(
+        ("real augmented", "moved augmented"), shuffled=True
+    ),
+}
+
+
+class ImagesRequest(Settings):
+    """What is compared.
+
+    Args:
+        images: Folder of pictures NAME.* with NAME_mask.png beside the defective ones.
+        driving: Folder of clips whose motion the pictures take on.
+        out: Folder for results; an interrupted run goes on there.
+        model: Model folder, or name of a shipped model; its motion model alone is used.
+        number: Regular expression whose first group is a number in a picture's file name.
+        gap: Pictures whose numbers are at most so far apart are of one item.
+        folds: Of cross-validation by item.
+        seeds: How often all folds are drawn and trained anew.
+        copies: Frames made of each picture, and augmented copies.
+        steps: Training steps, the same in all arms.
+        share: Of what is drawn in training, how much is synthetic.
+    """
+
+    images: Path
+    driving: Path
+    out: Path
+    model: str = "line-128"
+    number: str = r"(\d+)"
+    gap: int = Field(0, ge=0)
+    folds: int = Field(4, ge=2)
+    seeds: int = Field(2, ge=1)
+    copies: int = Field(2, ge=1)
+    steps: int = Field(300, ge=1)
+    share: float = Field(0.5, gt=0, lt=1)
+
+
+def uplift_images(
+    request: ImagesRequest, on_cell: OnCell = lambda done, total: None
+) -> dict[str, Any]:
+    """Train and test the same mask scorer with each arm's data, and write report.md.
+
+    Args:
+        request: What is compared.
+        on_cell: Called with the number of steps done and of all: a step is a picture or a cell.
+
+    Returns:
+        The report's figures as plain values.
+
+    Raises:
+        FlawcastError: If pictures, clips or model cannot be used, or the folder holds another
+            experiment.
+    """
+    model = find_model(request.model)
+    size = int(read_card(model)["settings"]["clips"]["size"])
+    stills = read_stills(request.images, size, request.number, request.gap)
+    about = request.model_dump(mode="json", exclude={"out", "images", "driving"})
+    claim(request.out, about | {"pictures": [still.name for still in stills]})
+    backbone = load_backbone(model / BACKBONE_FILE)
+    motions = read_motions(request.driving, backbone, size)
+    (request.out / "stills").mkdir(exist_ok=True)
+    maker = Tables(request.out / "stills", backbone, motions, request.copies, seed=0)
+    cells = [(seed, name) for seed in range(request.seeds) for name in ARMS]
+    total, tables = len(stills) + len(cells), []
+    for still in stills:
+        tables.append(maker.of(still))
+        on_cell(len(tables), total)
+    results = []
+    for seed, name in cells:
+        path = request.out / "cells" / f"{content_id('cell', arm=name, seed=seed)}.json"
+        results.append(once(path, partial(_run_cell, request, stills, tables, name, seed)))
+        on_cell(len(stills) + len(results), total)
+    return write_report(results, stills, request, len(motions))
+
+
+def _run_cell(
+    request: ImagesRequest, stills: list[Still], tables: list[Table], name: str, seed: int
+) -> dict[str, Any]:
+    """One arm and seed: every picture is judged by a scorer that saw none of its item."""
+    fold = folds(stills, request.folds, seed)
+    found: dict[int, dict[str, Any]] = {}
+    for number in range(request.folds):
+        learned = [tables[index] for index in np.flatnonzero(fold != number)]
+        pixels, chances = _lesson(learned, ARMS[name], request.share, seed)
+        chosen = derive_seed(seed, "scorer", number) % 2**31
+        trained = train(pixels, chances, request.steps, chosen)
+        for index in np.flatnonzero(fold == number):
+            said = judge(trained, tables[index].features, tables[index].mask)
+            found[int(index)] = {
+                "score": round(said.score, 5),
+                "inside": said.inside.tolist(),
+                "outside": said.outside.tolist(),
+            }
+    return {"arm": name, "seed": seed, "found": [found[index] for index in range(len(stills))]}
+
+
+def _lesson(
+    tables: list[Table], arm: ImageArm, share: float, seed: int
+) -> tuple[list[Pixels], NDArray[np.float64]]:
+    """What an arm learns from, and how often each picture is drawn."""
+    parts = [[item for table in tables for item in table.pixels[kind]] for kind in arm.kinds]
+    if arm.shuffled:
+        parts[1] = _shuffled(parts[1], np.random.default_rng(seed))
+    chances = [_chances([item.bad for item in part], arm.balanced) for part in parts]
+    if arm.synthetic:
+        chances = [(1 - share) * chances[0], share * chances[1]]
+    return list(chain.from_iterable(parts)), np.concatenate(chances)
+
+
+def _chances(bad: list[bool], balanced: bool) -> NDArray[np.float64]:
+    """Of each picture, summing to 1."""
+    kinds = np.array(bad, np.int64)
+    weights = 1 / np.bincount(kinds)[kinds] if balanced else np.ones(len(kinds))
+    return np.asarray(weights / weights.sum())
+
+
+def _shuffled(pixels: list[Pixels], rng: np.random.Generator) -> list[Pixels]:
+    """The same pixels, what they are called dealt out anew."""
+    called = rng.permutation(np.concatenate([item.defective for item in pixels]))
+    parts = np.split(called, np.cumsum([len(item.defective) for item in pixels])[:-1])
+    return [Pixels(item.features, part, item.bad) for item, part in zip(pixels, parts, strict=True)]

@@ -1,0 +1,143 @@
+"""A mask scorer: how likely each pixel belongs to a defect, from filters around it.
+
+The features are fixed (Gaussian-smoothed intensity, edges and texture at five scales), a small
+network on top of them is trained. A picture's score is the mean of its most suspicious pixels.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.feature import multiscale_basic_features
+from torch import Tensor, nn
+from torch.nn import functional
+
+from flows.uplift.images.frames import Frame
+
+PIXELS = 300  # looked at of each picture; of a defective one up to a half are defective
+BATCH, RATE, HIDDEN = 1024, 3e-3, 48
+TOP = 0.002  # share of the pixels that decide a picture's score
+LIMIT, BINS = 10.0, 200  # logits are counted in so many bins between -LIMIT and LIMIT
+
+
+def features(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Of each pixel: (H, W, C)."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    even = (grey - grey.mean()) / (grey.std() + 0.02)  # exposures differ
+    found = multiscale_basic_features(even, sigma_min=0.7, sigma_max=11, workers=1)  # type: ignore[no-untyped-call]
+    return np.asarray(np.dstack([found, np.abs(even)]), np.float32)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pixels of one picture to learn from.
+
+    Args:
+        features: (n, C).
+        defective: (n,).
+        bad: Whether the picture has a defect.
+    """
+
+    features: NDArray[np.float32]
+    defective: NDArray[np.bool_]
+    bad: bool
+
+
+def look(frame: Frame, found: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
+    """Draw pixels of a frame: as many defective ones as others, where there are enough.
+
+    Args:
+        frame: A picture and its mask.
+        found: The features of its pixels.
+        rng: Draws.
+    """
+    hit = np.flatnonzero(frame.mask & frame.valid)
+    rest = np.flatnonzero(~frame.mask & frame.valid)
+    some = rng.permutation(hit)[: PIXELS // 2]
+    chosen = np.concatenate([some, rng.permutation(rest)[: PIXELS - len(some)]])
+    flat = found.reshape(-1, found.shape[-1])
+    return Pixels(flat[chosen], frame.mask.ravel()[chosen], frame.defective)
+
+
+class Scorer(nn.Sequential):
+    """Features to a logit, pixel by pixel.
+
+    Args:
+        size: How many features.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(),
+            nn.Linear(HIDDEN, 1), nn.Flatten(0),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A scorer and the scales of its features."""
+
+    model: Scorer
+    middle: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+
+def train(pixels: list[Pixels], chances: NDArray[np.float64], steps: int, seed: int) -> Trained:
+    """Train from scratch.
+
+    Args:
+        pixels: Of each picture.
+        chances: How often each picture is drawn, summing to 1.
+        steps: The same in every arm.
+        seed: Decides weights and batches.
+    """
+    rng = np.random.default_rng(seed)
+    known = np.concatenate([item.features for item in pixels])
+    truth = np.concatenate([item.defective for item in pixels]).astype(np.float32)
+    lengths = [len(item.features) for item in pixels]
+    weights = np.repeat(chances / lengths, lengths)
+    middle, spread = known.mean(axis=0), known.std(axis=0) + 1e-6
+    inputs, answers = torch.from_numpy((known - middle) / spread), torch.from_numpy(truth)
+    draws = rng.choice(len(known), steps * BATCH, p=weights / weights.sum()).reshape(steps, BATCH)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Scorer(known.shape[1])
+        optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for batch in torch.from_numpy(draws):
+            loss = functional.binary_cross_entropy_with_logits(model(inputs[batch]), answers[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return Trained(model.eval(), middle, spread)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a scorer says of one picture.
+
+    Args:
+        score: Of the picture.
+        inside: Defective pixels by bin of their logit, (BINS,).
+        outside: The other pixels.
+    """
+
+    score: float
+    inside: NDArray[np.int64]
+    outside: NDArray[np.int64]
+
+
+@torch.no_grad()
+def judge(trained: Trained, seen: NDArray[np.float32], mask: NDArray[np.bool_]) -> Found:
+    """Score a picture by its features (H, W, C), and count its pixels by their logits."""
+    flat = (seen.reshape(-1, seen.shape[-1]) - trained.middle) / trained.spread
+    scored: Tensor = trained.model(torch.from_numpy(flat))
+    logits = scored.numpy()
+    top = np.sort(logits)[-max(1, round(TOP * len(logits))) :]
+    edges = np.linspace(-LIMIT, LIMIT, BINS + 1)
+    kept, hit = np.clip(logits, -LIMIT, LIMIT), mask.ravel()
+    inside, outside = (np.histogram(kept[where], edges)[0] for where in (hit, ~hit))
+    return Found(float(top.mean()), inside, outside)

@@ -1,0 +1,132 @@
+"""Pictures with defect masks, and which of them show the same item."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.clip_settings import ClipSettings
+from configs.errors import ClipError
+from generators.decoding import STILL
+from generators.frames import resize_square
+from generators.pictures import read_picture
+
+MASK = "_mask"
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture and where its defect is.
+
+    Args:
+        name: File name.
+        picture: RGB, (H, W, 3).
+        mask: True on the defect, (H, W); empty for a good item.
+        item: Pictures of one item have one number.
+    """
+
+    name: str
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    item: int
+
+    @property
+    def defective(self) -> bool:
+        """Whether anything is drawn."""
+        return bool(self.mask.any())
+
+
+def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
+    """Read NAME.* with NAME_mask.png beside it; a picture without a mask is of a good item.
+
+    Args:
+        folder: Pictures and masks.
+        size: Height and width that they are stretched to.
+        number: Regular expression whose first group is a number in the file's name.
+        gap: Pictures whose numbers are at most so far apart are taken to be of one item, and so
+            are those in between: rather too few items than one on both sides of a split.
+
+    Raises:
+        ClipError: If a picture cannot be read, has no number, or there are no two items of each
+            kind.
+    """
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in STILL and not path.stem.endswith(MASK)
+    )
+    numbers = [_number(path, number) for path in files]
+    items = dict(zip(sorted(set(numbers)), _items(sorted(set(numbers)), gap), strict=True))
+    stills = [_read(path, size, items[value]) for path, value in zip(files, numbers, strict=True)]
+    for kind in (True, False):
+        found = {still.item for still in stills if still.defective == kind}
+        if len(found) < 2:
+            what = "defective" if kind else "good"
+            raise ClipError(
+                f"images: expected at least two {what} items in {folder}, found {len(found)}; "
+                "add pictures or lower --gap"
+            )
+    return stills
+
+
+def _number(path: Path, number: str) -> int:
+    """The number in a file's name."""
+    found = re.search(number, path.name)
+    try:
+        return int(found.group(1) if found else "")
+    except (ValueError, IndexError):
+        raise ClipError(
+            f"{path.name}: expected a number where --number {number!r} looks, found none; "
+            "mend the expression"
+        ) from None
+
+
+def _items(numbers: list[int], gap: int) -> NDArray[np.int64]:
+    """Of ascending numbers, which belong together.
+
+    Example:
+        >>> _items([3, 5, 30, 33, 90], 4).tolist()
+        [0, 0, 1, 1, 2]
+    """
+    apart = np.diff(numbers, prepend=numbers[0]) > gap
+    return np.asarray(np.cumsum(apart), np.int64)
+
+
+def _read(path: Path, size: int, item: int) -> Still:
+    """One picture and its mask, both stretched; a thin defect stays in the smaller mask."""
+    settings = ClipSettings(size=size, fit="stretch")
+    try:
+        picture = read_picture(path)
+        drawn = path.with_name(f"{path.stem}{MASK}.png")
+        mask = read_picture(drawn)[..., 0] if drawn.is_file() else np.zeros(picture.shape[:2])
+    except ClipError as error:
+        raise ClipError(f"{path.name}: {error}") from None
+    if mask.shape != picture.shape[:2]:
+        raise ClipError(f"{path.name}: expected a mask of its size, found another; mend it")
+    share = cv2.resize((mask > 127).astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return Still(path.name, resize_square(picture, settings), share > 0.1, item)
+
+
+def folds(stills: list[Still], count: int, seed: int) -> NDArray[np.int64]:
+    """Which fold each picture is in: items are dealt out whole, the largest first.
+
+    Args:
+        stills: All pictures.
+        count: How many folds.
+        seed: Breaks ties.
+    """
+    rng = np.random.default_rng(seed)
+    members: dict[int, list[int]] = {}
+    for index, still in enumerate(stills):
+        members.setdefault(still.item, []).append(index)
+    full = np.zeros((count, 2))  # pictures of each kind that a fold has
+    fold = np.zeros(len(stills), np.int64)
+    for item in sorted(members, key=lambda item: (-len(members[item]), rng.random())):
+        kinds = np.bincount([stills[index].defective for index in members[item]], minlength=2)
+        best = int((full @ kinds).argmin())
+        full[best] += kinds
+        fold[members[item]] = best
+    return fold

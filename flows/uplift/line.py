@@ -1,0 +1,42 @@
+"""The built-in line as material of the experiment."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from generators.demo import STATES, LineClip, draw_line, write_line
+from generators.listing import LABELS
+
+NAME = "line"  # what stands for it in place of a folder
+GOOD, BAD = 80, 24  # clips drawn of the normal state and of each defect; one half is for testing
+FRAMES = 24
+
+
+def draw_material(
+    folder: Path, seed: int, on_clip: Callable[[int, int], None] = lambda done, total: None
+) -> Path:
+    """Draw a line's clips into a folder, unless they are there.
+
+    Args:
+        folder: Where to write.
+        seed: Decides all clips; the shipped models' training has seed 1.
+        on_clip: Called with the number of clips drawn and of all.
+
+    Returns:
+        The folder.
+    """
+    if (folder / LABELS).is_file():
+        return folder
+    good, *bad = STATES
+    total = GOOD + BAD * len(bad)
+    drawn = chain(
+        draw_line(GOOD, seed, FRAMES, states=(good,)),
+        draw_line(BAD, seed, FRAMES, states=tuple(bad)),
+    )
+
+    def counted() -> Iterator[LineClip]:
+        for done, clip in enumerate(drawn, start=1):
+            on_clip(done, total)
+            yield clip
+
+    return write_line(folder, counted(), test_every=2)

@@ -1,0 +1,196 @@
+"""Samples for one K and seed, made from nothing but the clips that the detectors may see.
+
+The forecasters are fitted anew to those clips' keypoints: one that had seen more defects would
+teach the detector what the arm without samples cannot know. The motion model is the user's; it
+saw no label.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from configs.identity import content_id, derive_seed
+from configs.settings import Settings
+from flows.uplift.arms import BOTH, OWN, VRNN
+from flows.uplift.data import Material, Videos, joined, seen_frames, shrink
+from generators.backbones import MotionBackbone
+from generators.forecasters import KeypointPredictor
+from generators.frames import to_tensor
+from generators.scene import Scene
+
+KINDS = tuple((mode, name) for name in (OWN, VRNN) for mode in BOTH)
+
+
+class Making(Settings):
+    """How samples are made; the defaults are those that were best on validation clips.
+
+    Args:
+        per_label: Samples of each label in each mode.
+        drawn: Futures drawn of each clip, of which those nearest to what happened are used.
+        temperature: Of the forecaster.
+        real_share: Share of the transferred samples that move as the clip did instead of as a
+            sampled future does.
+        epochs: Of fitting a forecaster.
+    """
+
+    per_label: int = Field(16, ge=1)
+    drawn: int = Field(20, ge=2)
+    temperature: float = Field(1.0, gt=0)
+    real_share: float = Field(0.5, ge=0, le=1)
+    epochs: int = Field(40, ge=1)
+
+
+@dataclass
+class Maker:
+    """Makes samples of the chosen clips, and keeps them in a folder.
+
+    Args:
+        backbone: Moves frames; its weights are the user's.
+        horizon: P and F.
+        material: Clips.
+        folder: For finished samples, one file for each K, seed and forecaster.
+        making: How.
+    """
+
+    backbone: MotionBackbone
+    horizon: tuple[int, int]
+    material: Material
+    folder: Path
+    making: Making = field(default_factory=Making)
+    _keypoints: dict[int, Tensor] = field(default_factory=dict)
+
+    def of(self, name: str, k: int, seed: int, real: list[int]) -> Videos:
+        """Samples of one forecaster in both modes, from clips of those numbers alone.
+
+        They are read where they are there already.
+        """
+        about = self.making.model_dump(mode="json") | {"name": name, "k": k, "seed": seed}
+        path = self.folder / f"{content_id('samples', **about)}.safetensors"
+        if not path.is_file():
+            made = self._make(name, seed, real)
+            draft = path.with_suffix(f".{os.getpid()}.part")
+            save_file(_as_arrays(made, self.material), draft)
+            draft.replace(path)
+        return _from_arrays(load_file(path), self.material)
+
+    @torch.no_grad()
+    def _make(self, name: str, seed: int, real: list[int]) -> Videos:
+        """Fit a forecaster, then make all samples."""
+        predictor = self._fit(name, seed, real)
+        labels = self.material.train.labels
+        good = [index for index in real if labels[index] == 0]
+        made = []
+        for label in range(len(self.material.names)):
+            clips = [index for index in real if labels[index] == label]
+            rng = np.random.default_rng(derive_seed(seed, "sources", label))
+            clips = rng.permutation(clips).tolist()[: self.making.per_label]
+            futures = {index: self._futures(predictor, index, seed) for index in clips}
+            made += self._reconstruct(futures, name)
+            made += self._transfer(futures, good, name, rng)
+        return joined(made)
+
+    def _fit(self, name: str, seed: int, real: list[int]) -> KeypointPredictor:
+        """A forecaster that knows the chosen clips alone."""
+        past, future = self.horizon
+        predictor = KeypointPredictor(name, self.backbone.layout.length)
+        series = [self._points(index) for index in real]
+        with torch.enable_grad():
+            predictor.fit(series, past, future, seed=seed, epochs=self.making.epochs)
+        return predictor
+
+    def _futures(self, predictor: KeypointPredictor, index: int, seed: int) -> Tensor:
+        """Of a clip's last window, nearest to what happened first: (N, F, D)."""
+        past, future = self.horizon
+        track = self._points(index)[-past - future :]
+        generator = torch.Generator().manual_seed(derive_seed(seed, "futures", index))
+        drawn = predictor.sample(
+            track[:past], future, self.making.drawn, generator, self.making.temperature
+        )
+        return drawn[(drawn - track[past:]).abs().mean(dim=(1, 2)).argsort()]
+
+    def _reconstruct(self, futures: dict[int, Tensor], name: str) -> list[Videos]:
+        """Sampled futures of the clips, each animating the first frame of its own window."""
+        scenes = {index: Scene.of(self.backbone, self._source(index)) for index in futures}
+        return [
+            self._sample(scenes[index], motion, index, index, ("reconstruction", name))
+            for index, motion in self._in_turn(futures)
+        ]
+
+    def _transfer(
+        self, futures: dict[int, Tensor], good: list[int], name: str, rng: np.random.Generator
+    ) -> list[Videos]:
+        """The clips' motion, as it was and as it might have been, on frames of good clips."""
+        past, future = self.horizon
+        made = []
+        for number, (index, motion) in enumerate(self._in_turn(futures)):
+            track = self._points(index)[-past - future :]
+            source = int(rng.choice([other for other in good if other != index] or good))
+            scene = Scene.of(self.backbone, self._source(source), track[0])
+            share = self.making.real_share
+            as_it_was = int((number + 1) * share) > int(number * share)  # evenly spread
+            used = track[past:] if as_it_was else motion
+            made.append(self._sample(scene, used, index, source, ("transfer", name)))
+        return made
+
+    def _in_turn(self, futures: dict[int, Tensor]) -> Iterator[tuple[int, Tensor]]:
+        """As many futures as there are to be samples: the nearest of each clip, then the next."""
+        for number, index in enumerate(islice(cycle(futures), self.making.per_label)):
+            yield index, futures[index][number // len(futures) % self.making.drawn]
+
+    def _sample(
+        self, scene: Scene, motion: Tensor, index: int, source: int, kind: tuple[str, str]
+    ) -> Videos:
+        """Render the frames that detectors see of one motion (F, D)."""
+        video = scene.render(motion[seen_frames(len(motion))])
+        train = self.material.train
+        return Videos(
+            shrink(video)[None],
+            train.labels[index : index + 1],
+            (train.clips[index],),
+            (train.clips[source],),
+            (kind,),
+        )
+
+    def _source(self, index: int) -> NDArray[np.uint8]:
+        """The first frame of a clip's last window, (H, W, 3)."""
+        return self.material.clips[index].frames[-sum(self.horizon)]
+
+    def _points(self, index: int) -> Tensor:
+        """Keypoints of a clip, (T, D), found once."""
+        if index not in self._keypoints:
+            frames = to_tensor(self.material.clips[index].frames)
+            self._keypoints[index] = self.backbone.keypoints(frames)
+        return self._keypoints[index]
+
+
+def _as_arrays(made: Videos, material: Material) -> dict[str, NDArray[np.generic]]:
+    """Samples as they are kept: videos in 8 bits, clips and kinds by number."""
+    numbers = {clip: number for number, clip in enumerate(material.train.clips)}
+    return {
+        "videos": (made.videos * 255).round().to(torch.uint8).numpy(),
+        "labels": made.labels,
+        "clips": np.array([numbers[clip] for clip in made.clips]),
+        "sources": np.array([numbers[clip] for clip in made.sources]),
+        "kinds": np.array([KINDS.index(kind) for kind in made.kinds]),
+    }
+
+
+def _from_arrays(arrays: dict[str, NDArray[np.generic]], material: Material) -> Videos:
+    """What `_as_arrays` wrote."""
+    names = material.train.clips
+    return Videos(
+        torch.from_numpy(arrays["videos"]).float() / 255,
+        arrays["labels"].astype(np.int64),
+        tuple(names[int(number)] for number in arrays["clips"]),
+        tuple(names[int(number)] for number in arrays["sources"]),
+        tuple(KINDS[int(number)] for number in arrays["kinds"]),
+    )

@@ -1,0 +1,53 @@
+"""Samples from a store in place of freshly made ones."""
+
+import json
+
+import numpy as np
+import torch
+
+from configs.clip_settings import ClipSettings
+from configs.errors import StoreError
+from configs.settings import validated
+from flows.uplift.data import Material, Videos, shown
+from storage import SampleSetDataset, SampleStore
+
+
+def store_reading(store: str) -> tuple[ClipSettings, int, int]:
+    """How a store's clips were read, and its P and F: a clip then has one id in both.
+
+    Raises:
+        StoreError: If the store holds no samples.
+    """
+    first = SampleStore.open(store).query(limit=1).to_pylist()
+    if not first:
+        raise StoreError(f"store {store}: expected samples, found none; generate some")
+    read = json.loads(first[0]["settings"])["clips"]
+    settings = validated(ClipSettings, read, "row of the store")
+    return settings, int(first[0]["past"]), int(first[0]["future"])
+
+
+def read_samples(store: str, material: Material, future: int) -> Videos:
+    """Samples of training clips; those that know a clip that detectors are scored on stay out.
+
+    Raises:
+        StoreError: If there are none.
+    """
+    opened = SampleStore.open(store, snapshot=True)
+    rows = SampleSetDataset(
+        opened,
+        where=f"future = {future}",
+        fields=("label",),
+        on_test="leave_out",
+        test_clips=material.scored.clips,
+    ).rows
+    rows = [row for row in rows if row["label"] in material.names]
+    if not rows:
+        raise StoreError(f"store {store}: expected samples of training clips, found none")
+    videos = [opened.open_array(row["set_id"], "videos")[row["rank"]] for row in rows]
+    return Videos(
+        torch.stack([shown(np.asarray(video, np.uint8)) for video in videos]),
+        np.array([material.names.index(row["label"]) for row in rows]),
+        tuple(row["clip_id"] for row in rows),
+        tuple(row["source_clip_id"] for row in rows),
+        tuple((row["mode"], row["forecaster"]) for row in rows),
+    )
