@@ -52,6 +52,7 @@ COMMANDS = (
     "runs",
     "benchmark",
     "uplift",
+    "uplift-images",
     "evaluate",
     "export",
     "regenerate",
