@@ -33,7 +33,7 @@ def flawcast(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on standard error, never a traceback."""
+    """Run the command line; an error is one line on standard error, a traceback if asked for."""
     silence_telemetry()
     try:
         app()
@@ -44,3 +44,11 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left
         sys.exit(141)
+    except Exception as error:  # of a library, or ours
+        if os.environ.get(VERBOSE):
+            traceback.print_exc()
+        fail(
+            f"unexpected {type(error).__name__}: {error}; "
+            "`flawcast --verbose ...` shows where it came from",
+            1,
+        )

@@ -3,12 +3,14 @@
 import io
 from types import SimpleNamespace
 
+import pytest
 import typer
 from rich.console import Console
 
 from flows.cli import app
 from flows.display import Display
 from flows.progress import FuturesDone
+from tests.flows.commands import run
 
 
 def shown(terminal: bool) -> str:
@@ -51,7 +53,7 @@ def test_a_run_says_that_it_starts_and_shows_shards_once_they_have_begun() -> No
     assert "shard 1" not in text
 
 
-ALWAYS_SHORT = {"import", "runs", "gc", "regenerate", "doctor", "schedule"}
+ALWAYS_SHORT = {"import", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
 UNTIL_INTERRUPTED = {"schedule", "browse"}
 
 
@@ -61,3 +63,15 @@ def test_results_come_as_json_and_progress_can_be_silenced() -> None:
         options = {option for item in command.params for option in item.opts}
         assert "--json" in options or name in UNTIL_INTERRUPTED, name
         assert "--quiet" in options or name in ALWAYS_SHORT | UNTIL_INTERRUPTED, name
+
+
+def test_what_nobody_foresaw_is_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a library\nsaid this")
+
+    monkeypatch.setattr("flows.doctor.examine", broken)
+    done = run("doctor")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("flawcast: unexpected RuntimeError: a library said this; ")
+    assert "Traceback" in run("--verbose", "doctor").stderr
