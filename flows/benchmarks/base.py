@@ -24,12 +24,16 @@ class BenchmarkRequest:
         clips_per_state: Clips of the built-in line, of each state.
         seed: Decides the clips; none of them is one that the shipped models have seen.
         samples: Futures drawn per clip, where a benchmark draws any; a fifth of them is kept.
+        repeats: How often each way of doing a thing is timed.
+        clips: Real clips for what depends on content (store, loader); None for the built-in line.
     """
 
     model: str = "line-128"
     clips_per_state: int = 4
     seed: int = 77
     samples: int = 100
+    repeats: int = 5
+    clips: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,20 @@ class Report:
         """
         return draw_curves(path, self.curves, self.title, *self.axes)
 
+    def markdown(self) -> str:
+        """The table for a document."""
+        columns = list(self.rows[0])
+        lines = [
+            f"### {self.title}",
+            "",
+            f"| {' | '.join(columns)} |",
+            f"|{' --- |' * len(columns)}",
+            *(f"| {' | '.join(map(_shown, row.values()))} |" for row in self.rows),
+            "",
+            self.note,
+        ]
+        return "\n".join(lines).rstrip() + "\n"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
         return {"title": self.title, "rows": [dict(row) for row in self.rows], "note": self.note}
@@ -68,8 +86,15 @@ class Report:
         for index, column in enumerate(self.rows[0]):
             table.add_column(column, justify="left" if index == 0 else "right")
         for row in self.rows:
-            table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()))
+            table.add_row(*map(_shown, row.values()))
         console.print(table)
+
+
+def _shown(value: str | float | int) -> str:
+    """A figure with three places at most, fewer where they say nothing."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3f}"
 
 
 BENCHMARKS: Registry[Callable[[BenchmarkRequest, OnDone], Report]] = Registry(

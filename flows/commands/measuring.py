@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from configs.errors import SettingsError
 from flows.commands.base import (
     JsonFlag,
     QuietFlag,
@@ -15,10 +16,21 @@ from flows.commands.base import (
     interruptible,
 )
 
+SPEED = ("render", "sample", "metrics", "store", "loader", "pipeline", "realtime", "scaling")
+
 
 @app.command()
 def benchmark(
-    subject: Annotated[str, typer.Argument(help="What to measure: masks, kept-masks or budget.")],
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to measure: render, sample, metrics, store, loader, pipeline, realtime, "
+            "scaling (speed, beside alternatives), masks, kept-masks or budget."
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All subjects about speed, one after the other.")
+    ] = False,
     model: Annotated[str, typer.Option(help="Model folder, or a shipped model.")] = "line-128",
     clips_per_state: Annotated[
         int, typer.Option(min=1, help="Clips of the built-in line, of each state.")
@@ -27,6 +39,13 @@ def benchmark(
     samples: Annotated[
         int, typer.Option(min=10, help="Futures drawn per clip; a fifth of them is kept.")
     ] = 100,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each way is timed.")] = 5,
+    clips: Annotated[
+        Path | None, typer.Option(help="Real clips for store and loader; else the built-in line.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for SUBJECT.json and SUBJECT.md.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="SVG file to draw curves into; budget has some.")
     ] = None,
@@ -36,21 +55,37 @@ def benchmark(
     """Measure a model or this machine, and print a table."""
     from flows.benchmarks import BENCHMARKS, BenchmarkRequest
 
+    if everything == (subject is not None):
+        raise SettingsError("subject: expected one subject or --all, got both or neither")
     request = BenchmarkRequest(
-        model=model, clips_per_state=clips_per_state, seed=seed, samples=samples
+        model=model,
+        clips_per_state=clips_per_state,
+        seed=seed,
+        samples=samples,
+        repeats=repeats,
+        clips=clips,
     )
-    measure = BENCHMARKS[subject]
-    with (
-        interruptible("nothing was written"),
-        display(quiet or as_json).counting(subject) as on_done,
-    ):
-        report = measure(request, on_done)
-    if plot is not None:
-        report.plot(plot)
+    subjects = SPEED if subject is None else (subject,)
+    reports = []
+    for name in subjects:
+        measure = BENCHMARKS[name]
+        with (
+            interruptible("what was measured before is written"),
+            display(quiet or as_json).counting(name) as on_done,
+        ):
+            report = measure(request, on_done)
+        reports.append(report)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / f"{name}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+            (out / f"{name}.md").write_text(report.markdown())
+        if plot is not None:
+            report.plot(plot)
+        if not as_json:
+            report.show(console())
     if as_json:
-        typer.echo(json.dumps(report.to_json()))
-    else:
-        report.show(console())
+        found = [report.to_json() for report in reports]
+        typer.echo(json.dumps(found[0] if subject is not None else found))
 
 
 @app.command()

@@ -50,8 +50,9 @@ def ssim(
     """Structural similarity of each future to the reference, averaged over its frames.
 
     One for a future equal to the reference, near zero for an unrelated one. Equals
-    scikit-image's `structural_similarity` of every frame with `channel_axis=-1`, several times
-    faster because what concerns the reference alone is computed once for all futures.
+    scikit-image's `structural_similarity` of every frame with `channel_axis=-1`, many times faster:
+    what concerns the reference alone is computed once for all futures, and the local sums of the
+    uniform window are integers.
 
     Args:
         videos: Sampled futures, RGB, (N, F, H, W, 3).
@@ -85,7 +86,8 @@ def ssim(
         )
     similarity = np.empty((sizes["N"], sizes["F"]))
     for frame in range(sizes["F"]):
-        target = _Target(reference[frame], local, data_range * 255)
+        kind = _UniformTarget if window == "uniform" else _Target
+        target = kind(reference[frame], local, data_range * 255)
         for sample in range(sizes["N"]):
             similarity[sample, frame] = target.similarity(videos[sample, frame])
     scores: NDArray[np.float64] = similarity.mean(axis=1)
@@ -121,3 +123,48 @@ class _Target:
         mean = self.window.mean(pixels)
         variance = self.window.mean(pixels * pixels) - mean * mean
         return mean, variance * self.window.correction
+
+
+class _UniformTarget:
+    """A reference frame with its local sums over the uniform window: exact, in 32-bit integers.
+
+    With n pixels in a window and sums instead of means, all terms of the formula are n^2 or
+    n (n - 1) times as large above and below the line, which cancels.
+    """
+
+    def __init__(self, frame: NDArray[np.uint8], window: _Window, white: float) -> None:
+        self.window, self.count = window, window.size**2
+        self.frame = np.ascontiguousarray(frame)
+        self.sums, squares = self._sums(self.frame), self._sums(self._products(self.frame))
+        self.squared = self.sums * self.sums
+        self.spread = self.count * squares - self.squared  # n (n - 1) times the sample variance
+        self.brightness = (0.01 * white) ** 2 * self.count**2
+        self.contrast = (0.03 * white) ** 2 * self.count * (self.count - 1)
+
+    def similarity(self, frame: NDArray[np.uint8]) -> float:
+        """Mean SSIM over pixels and channels of one frame."""
+        frame = np.ascontiguousarray(frame)
+        sums = self._sums(frame)
+        squares = self.count * self._sums(self._products(frame))
+        crossed = self.count * self._sums(self._products(frame, self.frame))
+        product, squared = sums * self.sums, sums * sums
+        crossed -= product
+        squares -= squared
+        squares += self.spread
+        squared += self.squared
+        above = (2 * product + self.brightness) * (2 * crossed + self.contrast)
+        below = (squared + self.brightness) * (squares + self.contrast)
+        return float(np.divide(above, below, out=above).mean(dtype=np.float64))
+
+    def _products(
+        self, frame: NDArray[np.uint8], other: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint16]:
+        """Products of pixels, which 16 bits hold."""
+        found = cv2.multiply(frame, frame if other is None else other, dtype=cv2.CV_16U)
+        return np.asarray(found, np.uint16)
+
+    def _sums(self, values: NDArray[np.unsignedinteger]) -> NDArray[np.int32]:
+        """Sums around every pixel whose whole neighbourhood lies inside the frame."""
+        size, edge = (self.window.size, self.window.size), self.window.size // 2
+        found = cv2.boxFilter(values, cv2.CV_32S, size, normalize=False)[edge:-edge, edge:-edge]
+        return np.asarray(found, np.int32)

@@ -1,0 +1,127 @@
+"""One set from clip to store: ours beside the reference way, in both modes."""
+
+import resource
+import tempfile
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from configs.clip_settings import ClipSettings
+from configs.settings import GenerateSettings
+from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flows.benchmarks.timing import Way, alternately, compared, machine
+from flows.pipeline import SetRequest, draw, make_set
+from flows.plan import SetPlan, plan_sets
+from generators.backbones import MotionBackbone, load_backbone
+from generators.demo import draw_line, write_line
+from generators.frames import to_tensor, to_video
+from generators.model import Model, find_model, load_model
+from storage import SampleStore
+
+FRAMES = 24
+STATE = "topple"  # which clip of the line
+REFERENCE = "reference: every frame from its source, all futures, float loops"
+
+
+@BENCHMARKS.register("pipeline")
+def pipeline(request: BenchmarkRequest, on_done: OnDone) -> Report:
+    """Time per set, the share of frames that were rendered, and the memory that a worker takes."""
+    torch.set_num_threads(1)
+    model, plain = load_model(find_model(request.model)), load_backbone(find_model(request.model))
+    size, horizon = model.clip_settings().size, model.card["settings"]["forecast"]
+    settings = GenerateSettings(
+        past=horizon["past"],
+        future=horizon["future"],
+        samples=request.samples,
+        keep=max(2, request.samples // 5),
+    )
+    asked = SetRequest(settings, ClipSettings(size=size), "benchmark", "0")
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        line = write_line(Path(folder) / "line", draw_line(2, request.seed, FRAMES, size, (STATE,)))
+        store = SampleStore.open(str(Path(folder) / "store"), "a")
+        modes = ("reconstruction", "transfer")
+        plans = plan_sets(line, None, modes, settings, asked.clips, model.weights_id, 1).sets[:2]
+        before = _peak()
+        drawn: dict[str, int] = {}
+        for number, plan in enumerate(plans):
+            ways = _ways(plan, model, plain, asked, store, drawn)
+
+            def on_round(done: int, total: int, number: int = number) -> None:
+                on_done(number * total + done, len(plans) * total)
+
+            timings = alternately(ways, request.repeats, on_round)
+            for row in compared(timings, REFERENCE, dict.fromkeys(ways, 1.0), "set"):
+                share = drawn[plan.mode] / (settings.samples * settings.future)
+                ours = row["way"] != REFERENCE
+                rows.append({"mode": plan.mode, **row, "frames": share if ours else 1.0})
+    return Report(
+        title=f"pipeline: {request.model} at {size}x{size}, {settings.samples} futures of "
+        f"{settings.future} frames, {settings.keep} kept, {request.repeats} repetitions",
+        rows=tuple(rows),
+        note="from the clip's file to the committed set; frames: share that was rendered; peak "
+        f"memory grew by {(_peak() - before) / 2**20:.0f} MiB over the process with its models, "
+        f"both ways together. {machine()}",
+    )
+
+
+def _ways(
+    plan: SetPlan,
+    model: Model,
+    plain: MotionBackbone,
+    asked: SetRequest,
+    store: SampleStore,
+    drawn: dict[str, int],
+) -> dict[str, Way]:
+    """Both ways of making one set."""
+
+    def ours() -> None:
+        made = make_set(
+            plan, model, asked, on_frames=lambda count: drawn.update({plan.mode: count})
+        )
+        store.commit(replace(made, id=f"set-{uuid4().hex}"))  # never there already
+
+    return {REFERENCE: lambda: _as_reference(plan, model, plain, asked), "ours": ours}
+
+
+@torch.no_grad()
+def _as_reference(
+    plan: SetPlan, model: Model, plain: MotionBackbone, asked: SetRequest
+) -> list[float]:
+    """Futures drawn one at a time, all frames of all futures, errors and APD on floats."""
+    one = replace(asked, settings=asked.settings.model_copy(update={"samples": 2}))
+    found = draw(plan, model, one)
+    past = found.keypoints[: asked.settings.past]
+    noise = torch.Generator().manual_seed(asked.settings.seed)
+    source = to_tensor(found.source[None])[0]
+    carry = found.scene.place
+    reference = found.truth
+    if plan.mode == "transfer":
+        true = carry(found.keypoints[asked.settings.past :])
+        reference = _frames(plain, source, true)
+    videos = []
+    for _ in range(asked.settings.samples):
+        future = model.predictor.sample(past, asked.settings.future, 1, noise)[0]
+        videos.append(_frames(plain, source, carry(future)))
+    errors = [float(np.abs(video / 255 - reference / 255).mean()) for video in videos]
+    kept = [videos[index] for index in np.argsort(errors)[: asked.settings.keep]]
+    apart = [np.abs(left / 255 - right / 255).mean() for left, right in combinations(kept, 2)]
+    return [*errors, float(np.mean(apart))]
+
+
+def _frames(
+    plain: MotionBackbone, source: torch.Tensor, vectors: torch.Tensor
+) -> NDArray[np.uint8]:
+    """Frames as the reference programs draw them: one by one, the source encoded for each."""
+    frames = [plain.render(plain.appearance(source), vector[None]) for vector in vectors]
+    return to_video(torch.cat(frames))
+
+
+def _peak() -> int:
+    """Most memory that this process has held so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
