@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.curves import draw_curves
 from flows.uplift.arms import ARMS
 from flows.uplift.data import Material
+from flows.uplift.plot import draw_differences
 from flows.uplift.scores import (
     Indices,
     Measure,
@@ -30,7 +30,7 @@ NEARLY_RIGHT = 0.95  # of AUROC, from which the share of the error that is gone 
 def write_report(
     results: Sequence[Cell], material: Material, steps: int, out: Path, validation: bool
 ) -> dict[str, Any]:
-    """Sum up all cells into report.md, report.json and auroc.svg.
+    """Sum up all cells into report.md, report.json and differences.svg.
 
     Every synthetic arm is compared with that arm without samples that is best at the same K: this
     favours the arms without, since the best is chosen on the clips that it is scored on.
@@ -66,7 +66,7 @@ def write_report(
     }
     (out / "report.json").write_text(json.dumps(values, indent=1))
     (out / "report.md").write_text("\n".join(_lines(values, material)))
-    _draw(rows, out / "auroc.svg")
+    draw_differences(rows, out / "differences.svg")
     return values
 
 
@@ -165,7 +165,7 @@ def _lines(values: dict[str, Any], material: Material) -> list[str]:
         lines += ["", *verdict_lines(verdicts)]
     if values["skipped"]:
         lines += ["", f"{values['skipped']} cells had no samples of their clips and are missing."]
-    return [*lines, "", "![AUROC](auroc.svg)", ""]
+    return [*lines, "", "![Differences in AUROC with their intervals](differences.svg)", ""]
 
 
 def _table(rows: list[dict[str, Any]], material: Material) -> list[str]:
@@ -184,16 +184,3 @@ def _table(rows: list[dict[str, Any]], material: Material) -> list[str]:
             f"{row['loss']:.4f} | {cells} |"
         )
     return lines
-
-
-def _draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """AUROC of the classifier by K, a line for each arm."""
-    shown = [row for row in rows if row["detector"] == "classifier"] or rows
-    names = dict.fromkeys(row["arm"] for row in shown)
-    draw_curves(
-        path,
-        {name: [(row["k"], row["auroc"]) for row in shown if row["arm"] == name] for name in names},
-        f"Defective or good: AUROC of the {shown[0]['detector']}",
-        "real defect clips of each label, K",
-        "AUROC",
-    )

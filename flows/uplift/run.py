@@ -110,6 +110,10 @@ def uplift(
     unknown = sorted(set(request.arms) - set(ARMS))
     if unknown:
         raise SettingsError(f"arm: expected some of {'; '.join(ARMS)}; got {unknown[0]!r}")
+    if all(ARMS[arm].synthetic for arm in request.arms):
+        raise SettingsError(
+            "arm: expected one without samples to compare with, got none; add --arm real"
+        )
     folder = request.clips
     if str(folder) == NAME:
         folder = draw_material(request.out / "clips", request.line_seed, on_clip)

@@ -177,6 +177,14 @@ def test_a_store_can_give_the_samples(clips: Path, store: str, tmp_path: Path) -
     assert values["skipped"] == 3 * 2
 
 
+def test_arms_are_checked_before_anything_is_trained(clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="one without samples to compare with"):
+        uplift(asked(clips, tmp_path / "out", arms=("+ transfer",)))
+    with pytest.raises(SettingsError, match="got 'unreal'"):
+        uplift(asked(clips, tmp_path / "out", arms=("unreal",)))
+    assert not (tmp_path / "out").exists()
+
+
 def test_validation_reads_no_test_clip(clips: Path, material: Material) -> None:
     chosen = read_material(clips, READ, 4, 4, "normal", 3)
     known = set(material.train.clips)
