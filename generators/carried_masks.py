@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from configs.mask_levels import DEFECT, PART
 from generators.backbones import Rendering
 from generators.geometry import warp
 
 VISIBLE = 0.5  # occlusion map from which a pixel counts as seen in the source
-PART, DEFECT = 128, 255  # what a mask of two levels holds; a mask of one level holds DEFECT
 FARTHEST = 0.25  # of the width: displacements from which a motion map shows 255
 
 

@@ -1,6 +1,7 @@
 """The subcommands of `flawcast`, a file for each kind; importing this package registers them."""
 
 from flows.commands import (
+    browsing,
     evaluating,
     exporting,
     looking,
@@ -12,6 +13,7 @@ from flows.commands import (
 )
 
 __all__ = [
+    "browsing",
     "evaluating",
     "exporting",
     "looking",

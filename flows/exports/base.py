@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import SettingsError
+from configs.mask_levels import DEFECT
 from configs.registry import Registry
 from configs.settings import Settings
-from generators.carried_masks import DEFECT
 from generators.video_files import write_video
 
 COLUMNS = (  # of samples.csv

@@ -1,0 +1,1 @@
+"""`flawcast browse`: a local page to look at samples, compare futures and mark what is no good."""

@@ -1,0 +1,134 @@
+"""The web application: addresses, and what answers them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from configs.errors import FlawcastError
+from flows.browse.filters import Filter
+from flows.browse.guard import Guard
+from flows.browse.pictures import SHEETS, Pictures
+from flows.browse.views import find_cards, grid_page, set_page
+from storage import SampleStore
+from storage.held import HeldSamples
+
+HERE = Path(__file__).parent
+FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # ids name the content
+Chosen = Annotated[Filter, Query()]
+
+
+class Mark(BaseModel):
+    """What a page posts.
+
+    Args:
+        sample_id: The sample.
+        review: "accepted", "rejected" or "none".
+        note: Why.
+    """
+
+    sample_id: str
+    review: str
+    note: str = ""
+
+
+def make_app(held: HeldSamples, pictures: Pictures, guard: Guard, reviewer: str) -> FastAPI:
+    """The application for one store.
+
+    Args:
+        held: The store's samples.
+        pictures: Makes the pictures.
+        guard: Says who may look.
+        reviewer: Whose name reviews get.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.middleware("http")(guard)
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    templates = Jinja2Templates(HERE / "templates")
+    templates.env.globals.update(form=guard.form, store=held.store.url)
+
+    def page(request: Request, name: str, values: dict[str, Any], code: int = 200) -> Response:
+        return templates.TemplateResponse(
+            request, name, values, code, {"Cache-Control": "no-store"}
+        )
+
+    @app.get("/")
+    def grid(request: Request, chosen: Chosen) -> Response:
+        """All samples, or those asked for."""
+        return page(request, "grid.html", grid_page(held, chosen))
+
+    @app.get("/cards")
+    def cards(request: Request, chosen: Chosen) -> Response:
+        """The part of that page which changes with the filter."""
+        values = {"filter": chosen, "cards": find_cards(held, chosen)}
+        return page(request, "cards.html", values)
+
+    @app.get("/set/{set_id}")
+    def one_set(request: Request, set_id: str) -> Response:
+        """One set."""
+        return page(request, "set.html", set_page(held, set_id))
+
+    @app.get("/set/{set_id}/keypoints")
+    def keypoints(set_id: str) -> Response:
+        """Keypoints of all futures, (N, F, D), float32, little endian."""
+        values = held.store.open_array(set_id, "keypoints")[:]
+        data = values.astype("<f4").tobytes()  # type: ignore[union-attr]
+        return Response(data, media_type="application/octet-stream", headers=FOR_EVER)
+
+    @app.get("/set/{set_id}/{name}.webp")
+    def sheet(set_id: str, name: str, rank: int = 0) -> Response:
+        """All frames of one of a set's videos."""
+        if name not in SHEETS:
+            raise HTTPException(404, "there is no such picture")
+        return _webp(pictures.sheet(set_id, name, rank))
+
+    @app.get("/clip/{sample_id}.webp")
+    def clip(sample_id: str, still: bool = False) -> Response:
+        """A small looping clip."""
+        return _webp(pictures.clip(held.find(sample_id), still))
+
+    @app.post("/review")
+    def review(mark: Mark) -> Response:
+        """Add a review to the store: all that is ever written to it."""
+        store = SampleStore.open(held.store.url, "a")
+        store.review(mark.sample_id, mark.review, mark.note, reviewer)
+        return JSONResponse({"sample_id": mark.sample_id, "review": mark.review})
+
+    _tell_problems(app, page)
+    return app
+
+
+def _webp(data: bytes) -> Response:
+    """A picture that never changes."""
+    return Response(data, media_type="image/webp", headers=FOR_EVER)
+
+
+def _tell_problems(app: FastAPI, page: Callable[..., Response]) -> None:
+    """Answer what went wrong in one line: as a page to a person, as JSON to a script."""
+
+    def problem(request: Request, code: int, why: str) -> Response:
+        line = " ".join(why.split())
+        if "text/html" in request.headers.get("accept", ""):
+            return page(request, "problem.html", {"problem": line}, code)
+        return JSONResponse({"problem": line}, code)
+
+    @app.exception_handler(FlawcastError)
+    async def ours(request: Request, error: FlawcastError) -> Response:
+        return problem(request, 404 if request.method == "GET" else 400, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return problem(request, 400, f"{where}: {first['msg']}; go back and choose again")
+
+    @app.exception_handler(HTTPException)
+    async def absent(request: Request, error: HTTPException) -> Response:
+        return problem(request, error.status_code, str(error.detail))

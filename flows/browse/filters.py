@@ -1,0 +1,106 @@
+"""What is shown: the state in a page's address, as a form, as SQL, and as an address again."""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, Field, FiniteFloat
+
+CHOICES = {  # of the form, and the column that each is about
+    "label": "label",
+    "mode": "mode",
+    "forecaster": "forecaster",
+    "run": "run_id",
+    "review": "review",
+}
+RANGES = ("diversity", "mae")
+SORTS = {
+    "diversity": ("most diverse first", "diversity desc"),
+    "-diversity": ("least diverse first", "diversity"),
+    "mae": ("smallest error first", "mae"),
+    "-mae": ("largest error first", "mae desc"),
+    "ssim": ("highest SSIM first", "ssim desc"),
+    "-ssim": ("lowest SSIM first", "ssim"),
+    "new": ("newest first", "created_at desc, set_id, rank"),
+    "set": ("by set and rank", "set_id, rank"),
+}
+LARGEST_PAGE = 1_000_000
+Choice = Annotated[list[str], Field(max_length=200)]
+
+
+class Filter(BaseModel):
+    """Which samples are shown, and in which order; every field is a parameter of the address.
+
+    Args:
+        label: Of these labels; all if there are none. The same for the next four.
+        mode: Of these modes.
+        forecaster: Of these forecasters.
+        run: Of these runs.
+        review: Of these reviews: "accepted", "rejected", "none".
+        diversity_from: At least so diverse.
+        diversity_to: At most so diverse.
+        mae_from: At least so large an error.
+        mae_to: At most so large an error.
+        where: A SQL condition of the user's own.
+        sort: A key of SORTS.
+        page: Counted from 1.
+    """
+
+    label: Choice = []
+    mode: Choice = []
+    forecaster: Choice = []
+    run: Choice = []
+    review: Choice = []
+    diversity_from: FiniteFloat | None = None
+    diversity_to: FiniteFloat | None = None
+    mae_from: FiniteFloat | None = None
+    mae_to: FiniteFloat | None = None
+    where: Annotated[str, Field(max_length=2000)] = ""
+    sort: Annotated[str, Field(pattern=f"^({'|'.join(SORTS)})$")] = "diversity"
+    page: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 1
+
+    @property
+    def sql(self) -> str | None:
+        """The condition over the columns of samples; None for all.
+
+        Example:
+            >>> Filter(label=["jam", "o'ring"], mae_to=0.02).sql
+            "label in ('jam', 'o''ring') and mae <= 0.02"
+        """
+        parts = []
+        for name, column in CHOICES.items():
+            chosen = list(map(_quoted, getattr(self, name)))
+            if chosen:
+                many = len(chosen) > 1
+                parts.append(
+                    f"{column} in ({', '.join(chosen)})" if many else f"{column} = {chosen[0]}"
+                )
+        for name in RANGES:
+            for end, sign in (("from", ">="), ("to", "<=")):
+                bound = getattr(self, f"{name}_{end}")
+                if bound is not None:
+                    parts.append(f"{name} {sign} {bound!r}")
+        if self.where.strip():
+            parts.append(f"({self.where.strip()})" if parts else self.where.strip())
+        return " and ".join(parts) or None
+
+    @property
+    def order_by(self) -> str:
+        """The SQL ordering."""
+        return SORTS[self.sort][1]
+
+    def address(self, **changes: Any) -> str:
+        """The parameters that lead here, with changes; only what differs from nothing chosen.
+
+        Example:
+            >>> Filter(label=["jam"], page=3).address(page=4)
+            '?label=jam&page=4'
+        """
+        plain = Filter()
+        values = {**self.model_dump(), **changes}
+        told = {name: value for name, value in values.items() if value != getattr(plain, name)}
+        return "?" + urlencode(told, doseq=True) if told else "?"
+
+
+def _quoted(text: str) -> str:
+    """Text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"

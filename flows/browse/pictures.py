@@ -1,0 +1,170 @@
+"""Pictures for a page: small looping clips, kept in a cache, and sheets of a set's frames."""
+
+import hashlib
+import io
+import math
+import os
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from configs.errors import StoreError
+from configs.mask_levels import DEFECT
+from storage import SampleStore
+from storage.arrays import array_sha256
+
+SIDE = 160  # longer side of a small clip, in pixels
+FASTEST = 20  # milliseconds; browsers slow down what is quicker
+CACHE_BYTES = 1 << 30
+SHEETS = ("videos", "masks", "past", "reference")
+PINK, BLUE, SHADE = (255, 60, 200), (70, 150, 255), (20, 24, 30)
+
+
+class Pictures:
+    """Makes pictures of a store's videos.
+
+    Args:
+        store: The store.
+        cache: Folder outside the store where small clips are kept, named by the videos' checksums.
+    """
+
+    def __init__(self, store: SampleStore, cache: Path) -> None:
+        self.store, self.cache = store, cache
+        self._turns = threading.Semaphore(os.cpu_count() or 1)
+
+    def clip(self, row: dict[str, Any], still: bool = False) -> bytes:
+        """A kept video as a small animated WebP, or its first frame.
+
+        Args:
+            row: Of the sample.
+            still: Only the first frame.
+
+        Raises:
+            StoreError: If the video is damaged.
+        """
+        kind = "still" if still else f"{row['fps'] or 0:g}"
+        name = hashlib.sha256(f"{row['video_sha256']} {SIDE} {kind}".encode()).hexdigest()
+        path = self.cache / name[:2] / f"{name}.webp"
+        with suppress(OSError):
+            return path.read_bytes()
+        with self._turns:
+            video = np.asarray(
+                self.store.open_array(row["set_id"], "videos")[row["rank"]], np.uint8
+            )
+            if array_sha256(video) != row["video_sha256"]:
+                raise StoreError(f"{row['sample_id']}: the video is damaged; see `flawcast verify`")
+            data = _looping(video[:1] if still else video, row["fps"] or 12.5)
+        _keep(path, data)
+        return data
+
+    def sheet(self, set_id: str, name: str, rank: int) -> bytes:
+        """All frames of one video side by side, in rows, as a WebP that keeps every bit.
+
+        Args:
+            set_id: A set.
+            name: One of SHEETS; masks are see-through colours to lay over the video.
+            rank: Which of the kept videos, for "videos" and "masks".
+
+        Raises:
+            StoreError: If there is no such set, array or rank, or it is damaged.
+        """
+        array = self.store.open_array(set_id, name)
+        per_video = name in ("videos", "masks")
+        if per_video and not 0 <= rank < array.shape[0]:
+            raise StoreError(f"{set_id}: expected a rank below {array.shape[0]}, got {rank}")
+        with self._turns:
+            frames = np.asarray(array[rank] if per_video else array[:], np.uint8)
+            if name == "masks":
+                valid = np.asarray(self.store.open_array(set_id, "valid")[rank], np.bool_)
+                drawn = '"drawn"' in self.store.row(set_id)["settings"]
+                frames = _coloured(frames, valid, drawn)
+            return _encoded([Image.fromarray(_side_by_side(frames))], lossless=True, quality=20)
+
+
+def grid_columns(frames: int) -> int:
+    """How many frames stand in a row of a sheet."""
+    return math.ceil(math.sqrt(frames))
+
+
+def default_cache() -> Path:
+    """The user's cache folder, as the desktop's rules have it."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "flawcast" / "clips"
+
+
+def prune(cache: Path, most: int = CACHE_BYTES) -> None:
+    """Remove the oldest small clips until the others take less than `most` bytes."""
+    found = []
+    for path in cache.glob("??/*.webp"):
+        with suppress(OSError):
+            found.append((path.stat().st_mtime, path.stat().st_size, path))
+    size = sum(item[1] for item in found)
+    for _, bytes_, path in sorted(found):
+        if size <= most:
+            return
+        with suppress(OSError):
+            path.unlink()
+        size -= bytes_
+
+
+def _looping(video: NDArray[np.uint8], fps: float) -> bytes:
+    """A small animated WebP of frames (F, H, W, 3)."""
+    height, width = video.shape[1:3]
+    scale = min(1.0, SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in video]
+    pictures = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in small]
+    return _encoded(pictures, duration=max(FASTEST, round(1000 / fps)), loop=0, quality=75)
+
+
+def _encoded(pictures: Sequence[Image.Image], **options: Any) -> bytes:
+    """One WebP of some pictures."""
+    stream = io.BytesIO()
+    first, *rest = pictures
+    several = {"save_all": True, "append_images": rest} if rest else {}
+    first.save(stream, "WEBP", method=2, **several, **options)
+    return stream.getvalue()
+
+
+def _side_by_side(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frames (F, H, W, C) in rows of one picture, the first at the top left."""
+    count, height, width, channels = frames.shape
+    columns = grid_columns(count)
+    rows = -(-count // columns)
+    filled = np.zeros((rows * columns, height, width, channels), np.uint8)
+    filled[:count] = frames
+    tiled = filled.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return np.ascontiguousarray(tiled.reshape(rows * height, columns * width, channels))
+
+
+def _coloured(maps: NDArray[np.uint8], valid: NDArray[np.bool_], drawn: bool) -> NDArray[np.uint8]:
+    """Masks (F, H, W) as colours with transparency, (F, H, W, 4); dark where they are not valid."""
+    colours = np.zeros((*maps.shape, 4), np.uint8)
+    if drawn:
+        colours[maps > 0] = (*BLUE, 70)
+        colours[maps >= DEFECT] = (*PINK, 150)
+    else:
+        colours[..., :3] = PINK
+        colours[..., 3] = (maps * 0.7).astype(np.uint8)
+    colours[~valid] = (*SHADE, 140)
+    return colours
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Put a file into the cache in one step; a cache that cannot be written is no error."""
+    draft = path.with_name(f".{uuid.uuid4().hex}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_bytes(data)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)

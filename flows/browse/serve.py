@@ -1,0 +1,123 @@
+"""Serving the pages until Ctrl-C: a socket, a browser if asked for, and a clean end."""
+
+import socket
+import webbrowser
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from configs.errors import SettingsError
+from flows.browse.app import make_app
+from flows.browse.guard import Guard
+from flows.browse.pictures import Pictures, default_cache, prune
+from storage.held import HeldSamples
+
+LAST_SECONDS = 2  # for what is being answered when Ctrl-C comes
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the pages are.
+
+    Args:
+        host: Address that is listened on.
+        port: 0 for any that is free.
+        open: Show them in the user's browser.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    open: bool = False
+
+
+class Server(uvicorn.Server):
+    """Answers for a store until it is told to end.
+
+    Args:
+        store: The store.
+        address: Where.
+        reviewer: Whose name reviews get.
+        on_ready: Called with the URL, token included, once it can be opened.
+        cache: Folder for small clips; the user's cache folder if not given.
+
+    Raises:
+        StoreError: If there is no store or a file is damaged.
+        SettingsError: If the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        address: Address,
+        reviewer: str,
+        on_ready: Callable[[str], None],
+        cache: Path | None = None,
+    ) -> None:
+        held, guard = HeldSamples(store), Guard.of(address.host)
+        folder = default_cache() if cache is None else cache
+        prune(folder)
+        self._socket = _listening(address)
+        self._on_ready, self._open = on_ready, address.open
+        self.url = _url(address.host, self._socket.getsockname()[1], guard.token)
+        app = make_app(held, Pictures(held.store, folder), guard, reviewer)
+        super().__init__(_settings(app))
+
+    def run_until_told(self) -> None:
+        """Answer until `should_exit` is set.
+
+        Raises:
+            KeyboardInterrupt: When interrupted, after all is closed.
+        """
+        with closing(self._socket):
+            self.run([self._socket])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin, then say where."""
+        await super().startup(sockets)
+        self._on_ready(self.url)
+        if self._open:
+            webbrowser.open(self.url)
+
+
+def _settings(app: Any) -> uvicorn.Config:
+    """Of the server: no log but of what went wrong, no headers that tell its name."""
+    return uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=LAST_SECONDS,
+    )
+
+
+def _listening(address: Address) -> socket.socket:
+    """A socket on an address that is free.
+
+    Raises:
+        SettingsError: If it is not.
+    """
+    try:
+        (family, *_, where), *_ = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        return socket.create_server(where[:2], family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"browse: cannot listen on {address.host} port {address.port}: {reason}; "
+            "choose another with --port, 0 for any that is free"
+        ) from None
+
+
+def _url(host: str, port: int, token: str | None) -> str:
+    """What a browser opens."""
+    name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")

@@ -1,0 +1,57 @@
+"""Lines to copy: what a page shows, as a command and as Python."""
+
+import shlex
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something to copy.
+
+    Args:
+        title: What it does.
+        text: One or several lines for a shell or for Python.
+    """
+
+    title: str
+    text: str
+
+
+def lines_for_samples(store: str, where: str | None, order_by: str | None = None) -> list[Line]:
+    r"""Lines about the samples that meet a condition.
+
+    Args:
+        store: URL of the store.
+        where: SQL condition over samples; None for all.
+        order_by: SQL ordering of the query.
+
+    Example:
+        >>> lines_for_samples("store", "label = 'jam'")[0].text
+        'flawcast query store --rows samples --where "label = \'jam\'"'
+    """
+    condition = ["--where", where] if where else []
+    order = ["--order-by", order_by] if order_by else []
+    dataset = f"SampleSetDataset({store!r}" + (f", where={where!r})" if where else ")")
+    return [
+        Line("query", _command("query", store, "--rows", "samples", *condition, *order)),
+        Line("export", _command("export", store, "--format", "mp4", "--out", "out", *condition)),
+        Line("Python", f"from storage import SampleSetDataset\n\ndataset = {dataset}"),
+    ]
+
+
+def lines_for_set(store: str, set_id: str) -> list[Line]:
+    """Lines about one set."""
+    query, export, _ = lines_for_samples(store, f"set_id = '{set_id}'", "rank")
+    load = f'SampleStore.open({store!r}).load("{set_id}")'
+    return [query, export, Line("Python", f"from storage import SampleStore\n\nfutures = {load}")]
+
+
+def _command(*words: str) -> str:
+    """A shell line; in double quotes where that is enough, since conditions have single ones."""
+    return " ".join(["flawcast", *map(_word, words)])
+
+
+def _word(word: str) -> str:
+    """A word as a shell reads it."""
+    plain = shlex.quote(word)
+    return plain if plain == word or any(mark in word for mark in '"\\$`!') else f'"{word}"'

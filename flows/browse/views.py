@@ -1,0 +1,196 @@
+"""What the pages' templates are given: plain values, read from the store for one request."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from configs.errors import FlawcastError, QueryError
+from configs.keypoint_layouts import layout_of
+from flows.browse.filters import CHOICES, RANGES, SORTS, Filter
+from flows.browse.pictures import grid_columns
+from flows.browse.snippets import Line, lines_for_samples, lines_for_set
+from storage.held import HeldSamples
+
+PAGE = 60  # samples of a page
+STEPS = 200  # of a slider
+CARD = (
+    "sample_id",
+    "set_id",
+    "label",
+    "mode",
+    "clip_name",
+    "rank",
+    "mae",
+    "ssim",
+    "diversity",
+    "review",
+    "width",
+    "height",
+)
+SCORES = ("mae", "best_mae", "hold_mae", "ssim", "apd", "coherence")
+HIDDEN = ("settings", "checksums", "row_sha256", "arrays", "samples_file", *SCORES)
+
+
+@dataclass(frozen=True)
+class Cards:
+    """One page of samples.
+
+    Args:
+        rows: Columns CARD of each.
+        count: How many samples meet the filter.
+        total: How many there are.
+        pages: How many pages they fill, at least 1.
+        lines: To copy.
+        problem: Why nothing can be shown; None if all is well.
+    """
+
+    rows: list[dict[str, Any]]
+    count: int
+    total: int
+    pages: int
+    lines: list[Line]
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value that can be asked for.
+
+    Args:
+        value: The value.
+        count: How many samples have it.
+        chosen: Whether it is asked for now.
+    """
+
+    value: str
+    count: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Range:
+    """A pair of sliders.
+
+    Args:
+        name: "diversity" or "mae".
+        low: Where they begin.
+        high: Where they end.
+        step: Of both.
+        start: Where the lower one is.
+        end: Where the upper one is.
+    """
+
+    name: str
+    low: float
+    high: float
+    step: float
+    start: float
+    end: float
+
+
+def find_cards(held: HeldSamples, chosen: Filter) -> Cards:
+    """The page of samples that a filter asks for; a page after the last is the last.
+
+    A condition that is no SQL is told on the page, as it is being typed there.
+    """
+    total = held.rows().num_rows
+    lines = lines_for_samples(held.store.url, chosen.sql, chosen.order_by)
+    try:
+        found = held.query(chosen.sql, chosen.order_by)
+    except QueryError as error:
+        return Cards([], 0, total, 1, lines, str(error))
+    pages = max(1, -(-found.num_rows // PAGE))
+    start = (min(chosen.page, pages) - 1) * PAGE
+    rows = found.slice(start, PAGE).select(CARD).to_pylist()
+    return Cards(rows, found.num_rows, total, pages, lines)
+
+
+def find_choices(held: HeldSamples, chosen: Filter) -> dict[str, list[Choice]]:
+    """For each field of the form the values that samples have, and those asked for in vain."""
+    rows = held.rows()
+    counts = {name: _counted(rows, column) for name, column in CHOICES.items() if name != "review"}
+    reviews = _counted(held.verdicts(), "verdict")
+    left = rows.num_rows - sum(reviews.values())
+    counts["review"] = {"none": left, "accepted": 0, "rejected": 0, **reviews}
+    return {
+        name: [
+            Choice(value, counts[name].get(value, 0), value in getattr(chosen, name))
+            for value in [*counts[name], *(set(getattr(chosen, name)) - counts[name].keys())]
+        ]
+        for name in CHOICES
+    }
+
+
+def find_ranges(held: HeldSamples, chosen: Filter) -> list[Range]:
+    """Sliders that reach from the smallest to the largest value there is."""
+    ranges = []
+    for name in RANGES:
+        ends = pc.min_max(held.rows()[name]).as_py()
+        low, high = ends["min"] or 0.0, ends["max"] or 0.0
+        start, end = (getattr(chosen, f"{name}_{which}") for which in ("from", "to"))
+        step = max((high - low) / STEPS, 1e-9)
+        here = (low if start is None else start), (high if end is None else end)
+        ranges.append(Range(name, low, high, step, *here))
+    return ranges
+
+
+def grid_page(held: HeldSamples, chosen: Filter) -> dict[str, Any]:
+    """What the page of the grid needs."""
+    return {
+        "filter": chosen,
+        "choices": find_choices(held, chosen),
+        "ranges": find_ranges(held, chosen),
+        "sorts": {name: text for name, (text, _) in SORTS.items()},
+        "cards": find_cards(held, chosen),
+    }
+
+
+def set_page(held: HeldSamples, set_id: str) -> dict[str, Any]:
+    """What the page of one set needs.
+
+    Raises:
+        StoreError: If there is no such set or it is damaged.
+    """
+    row = held.store.row(set_id)
+    samples = held.query(f"set_id = '{set_id}'", "rank").to_pylist()
+    return {
+        "row": row,
+        "samples": samples,
+        "scores": {name: row[name] for name in SCORES},
+        "provenance": {name: value for name, value in row.items() if name not in HIDDEN},
+        "settings": json.dumps(json.loads(row["settings"]), indent=2, ensure_ascii=False),
+        "lines": lines_for_set(held.store.url, set_id),
+        "data": _for_script(row, samples),
+    }
+
+
+def _for_script(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the script of a set's page needs."""
+    names: tuple[str, ...] = tuple(f"value {i + 1}" for i in range(row["keypoint_length"]))
+    positions: tuple[tuple[int, int], ...] = ()
+    try:
+        layout = layout_of(row["backbone"], row["keypoint_length"])
+        names, positions = layout.names, layout.positions
+    except FlawcastError:  # of a backbone that this version does not know: curves, no tracks
+        pass
+    sizes = {name: row[name] for name in ("past", "future", "width", "height", "samples")}
+    return {
+        **sizes,
+        "set": row["set_id"],
+        "fps": row["fps"] or 12.5,
+        "length": row["keypoint_length"],
+        "names": names,
+        "positions": positions,
+        "kept": [sample["index"] for sample in samples],
+        "columns": {name: grid_columns(row[name]) for name in ("past", "future")},
+        "masks": samples[0]["masks"] if samples else None,
+    }
+
+
+def _counted(table: pa.Table, column: str) -> dict[str, int]:
+    """How often each value of a column is there, values sorted."""
+    pairs = pc.value_counts(table[column].combine_chunks()).to_pylist()
+    return dict(sorted((str(pair["values"]), pair["counts"]) for pair in pairs))

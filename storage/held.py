@@ -1,0 +1,85 @@
+"""Rows of a store held in memory, for programs that ask many questions of it."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from configs.errors import StoreError
+from storage.place import open_place
+from storage.query import Question, answer
+from storage.reviews import Reviews
+from storage.schema import ANSWERS
+from storage.store import SampleStore
+
+HELD = pa.schema(  # the settings are long, and all that queries ask of them is the kind of masks
+    [field for field in ANSWERS["samples"] if field.name not in ("settings", "review")]
+)
+
+
+class HeldSamples:
+    """The rows of all kept samples; a question reads no file, and new sets are read once.
+
+    Rows never change, so what is held stays true; sets that came since, and reviews, are looked for
+    at every question. May be asked from several threads.
+
+    Args:
+        url: The store, as `SampleStore.open` takes it.
+
+    Raises:
+        StoreError: If there is no store or a file is damaged.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        self.store = SampleStore.open(url)
+        self._place = open_place(url)
+        self._reviews = Reviews(self._place)
+        self._rows = HELD.empty_table()
+        self._known: frozenset[str] = frozenset()
+        self._positions: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self.rows()
+
+    def rows(self) -> pa.Table:
+        """The rows, columns as in HELD, those of sets that came since among them.
+
+        Raises:
+            StoreError: If a file is damaged.
+        """
+        with self._lock:
+            new = frozenset(self.store.set_ids()) - self._known
+            if new:
+                found = SampleStore(self._place, "r", new).query(rows="samples")
+                rows = pa.concat_tables([self._rows, found.select(HELD.names)])
+                ids = rows["sample_id"].to_pylist()
+                self._positions = {name: position for position, name in enumerate(ids)}
+                self._rows, self._known = rows.combine_chunks(), self._known | new
+            return self._rows
+
+    def query(self, where: str | None = None, order_by: str | None = None) -> pa.Table:
+        """As `SampleStore.query` of samples, without the column `settings`.
+
+        Raises:
+            QueryError: If an expression is not valid.
+            StoreError: If a file is damaged.
+        """
+        rows = self.rows()
+        question = Question(where, order_by, None, "samples")
+        return answer(question, lambda: rows, self._reviews.verdicts)
+
+    def verdicts(self) -> pa.Table:
+        """The samples that are accepted or rejected at present, columns as in VERDICTS."""
+        return self._reviews.verdicts()
+
+    def find(self, sample_id: str) -> dict[str, Any]:
+        """The row of one sample, columns as in SAMPLES.
+
+        Raises:
+            StoreError: If there is no such sample.
+        """
+        rows = self._rows if sample_id in self._positions else self.rows()
+        if sample_id not in self._positions:
+            raise StoreError(f"store {self.store.url}: no sample {sample_id[:100]!r}")
+        row: dict[str, Any] = rows.slice(self._positions[sample_id], 1).to_pylist()[0]
+        return row
