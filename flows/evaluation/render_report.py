@@ -109,7 +109,7 @@ def _single_tables(single: Sequence[Row], about: About) -> list[str]:
     if not single:
         return []
     distance = single[0]["distance_name"]
-    scores = (("mae", "MAE", 4), ("distance", distance, 3), ("ssim", "SSIM", 3))
+    scores = (("mae", "MAE", ".4f"), ("distance", distance, ".3g"), ("ssim", "SSIM", ".3f"))
     lines = ["## One future", ""]
     if distance != "JEDi":
         lines += [
@@ -121,11 +121,11 @@ def _single_tables(single: Sequence[Row], about: About) -> list[str]:
     for mode in distinct(single, "mode"):
         ours = [row for row in single if row["mode"] == mode]
         names = distinct(ours, "forecaster")
-        for score, title, digits in scores:
+        for score, title, form in scores:
             body = []
             for horizon in distinct(ours, "horizon"):
                 cells = {row["forecaster"]: row for row in ours if row["horizon"] == horizon}
-                figures = [f"{cells[name][score]:.{digits}f}" for name in names]
+                figures = [f"{cells[name][score]:{form}}" for name in names]
                 body.append([horizon, str(cells[names[0]]["n"]), *figures])
                 body += _published(about, mode, horizon, score, names)
             lines += [f"### {title}, {mode}", ""]
