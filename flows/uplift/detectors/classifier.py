@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flows.uplift.descent import descend
 from flows.uplift.detectors.base import DETECTORS, Lesson, Verdict, augment, with_motion
 
 BATCH = 16
@@ -59,23 +60,16 @@ def classify(lesson: Lesson, videos: Tensor) -> Verdict:
 
 def _train(lesson: Lesson) -> tuple[VideoClassifier, float]:
     """The trained model and its mean loss over the last tenth of the steps."""
-    rng = np.random.default_rng(lesson.seed)
-    model = VideoClassifier(lesson.count, lesson.videos.shape[-1]).train()
-    optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, lesson.steps)
-    labels, losses = torch.from_numpy(lesson.labels), []
-    for _ in range(lesson.steps):
+    rng, labels = np.random.default_rng(lesson.seed), torch.from_numpy(lesson.labels)
+    model = VideoClassifier(lesson.count, lesson.videos.shape[-1])
+
+    def loss() -> Tensor:
         chosen = torch.from_numpy(rng.choice(len(labels), BATCH, p=lesson.chances))
         batch = lesson.videos[chosen]
-        loss = functional.cross_entropy(
-            model(augment(batch) if lesson.augmented else batch), labels[chosen]
-        )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-    return model.eval(), float(np.mean(losses[-max(1, lesson.steps // 10) :]))
+        logits = model(augment(batch) if lesson.augmented else batch)
+        return functional.cross_entropy(logits, labels[chosen])
+
+    return model, descend(model, loss, lesson.steps, RATE)
 
 
 @torch.no_grad()

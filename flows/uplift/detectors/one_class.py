@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flows.uplift.descent import descend
 from flows.uplift.detectors.base import DETECTORS, Lesson, Verdict, augment
 
 BATCH = 8  # videos, of which every frame but the first two is foretold
@@ -59,20 +60,13 @@ def _small(videos: Tensor) -> Tensor:
 
 def _train(videos: Tensor, chances: NDArray[np.float64], lesson: Lesson) -> tuple[NextFrame, float]:
     """The trained network and its mean loss over the last tenth of the steps."""
-    rng = np.random.default_rng(lesson.seed)
-    model = NextFrame()
-    optimiser = torch.optim.AdamW(model.parameters(), RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, lesson.steps)
-    losses = []
-    for _ in range(lesson.steps):
+    rng, model = np.random.default_rng(lesson.seed), NextFrame()
+
+    def loss() -> Tensor:
         batch = videos[torch.from_numpy(rng.choice(len(videos), BATCH, p=chances))]
-        loss = _errors(model, augment(batch) if lesson.augmented else batch).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-    return model.eval(), float(np.mean(losses[-max(1, lesson.steps // 10) :]))
+        return _errors(model, augment(batch) if lesson.augmented else batch).mean()
+
+    return model, descend(model, loss, lesson.steps, RATE)
 
 
 def _errors(model: NextFrame, videos: Tensor) -> Tensor:

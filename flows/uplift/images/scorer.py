@@ -14,6 +14,7 @@ from skimage.feature import multiscale_basic_features
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flows.uplift.descent import descend
 from flows.uplift.images.frames import Frame
 
 PIXELS = 300  # looked at of each picture; of a defective one up to a half are defective
@@ -104,15 +105,14 @@ def train(pixels: list[Pixels], chances: NDArray[np.float64], steps: int, seed: 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Scorer(known.shape[1])
-        optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-        for batch in torch.from_numpy(draws):
-            loss = functional.binary_cross_entropy_with_logits(model(inputs[batch]), answers[batch])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    return Trained(model.eval(), middle, spread)
+        batches = iter(torch.from_numpy(draws))
+
+        def loss() -> Tensor:
+            batch = next(batches)
+            return functional.binary_cross_entropy_with_logits(model(inputs[batch]), answers[batch])
+
+        descend(model, loss, steps, RATE)
+    return Trained(model, middle, spread)
 
 
 @dataclass(frozen=True)
