@@ -1,7 +1,7 @@
 """What documents say can be typed: commands exist with their options, code runs, links lead on.
 
 The README has its own module, `tests/test_readme.py`; commands of docs/training.md are run by
-`tests/flows/test_training.py`.
+`tests/flows/test_training.py`, those of docs/browsing.md by `tests/flows/test_browse_server.py`.
 """
 
 import re
@@ -46,7 +46,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[list[str]]:
     """Commands in a page's shell blocks."""
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.strip()]
+    whole = (block.replace("\\\n", " ") for block in blocks(page, "sh"))
+    lines = [line for block in whole for line in block.splitlines() if line.strip()]
     return [shlex.split(line, comments=True) for line in lines]
 
 
