@@ -128,7 +128,7 @@ function drawCurves() {
   const size = [720, 480];
   [canvas.width, canvas.height] = size;
   const context = canvas.getContext("2d");
-  const [left, right, top, bottom] = [76, size[0] - 16, 18, size[1] - 48];
+  const [left, right, top, bottom] = [104, size[0] - 16, 18, size[1] - 48];
   let [low, high] = [Infinity, -Infinity];
   for (let future = 0; future < data.samples; future += 1) {
     for (let frame = 0; frame < data.future; frame += 1) {
