@@ -1,6 +1,8 @@
 # Both commands install what they need into .venv first; nothing else is needed but Python 3.11.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Two processes share the tests out, module by module; `pytest` alone runs them one after the other.
+PYTEST := $(BIN)/pytest -n 2 --dist loadscope
 
 .PHONY: demo test test-all lint clean
 
@@ -8,10 +10,10 @@ demo: .venv/flawcast.done ## the whole job on the built-in line
 	$(BIN)/flawcast demo --out demo
 
 test: .venv/dev.done lint ## format, lint, types, fast tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-all: .venv/dev.done lint ## the slow tests too
-	$(BIN)/pytest -m ""
+	$(PYTEST) -m ""
 
 lint: .venv/dev.done
 	$(BIN)/ruff format --check .

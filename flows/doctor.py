@@ -206,10 +206,6 @@ def _ray() -> Finding:
         return generators.model.__name__
 
     began = time.monotonic()
-    with run_folder() as folder, ray_workers(None, 1, folder) as arguments:
-        ray.init(**arguments)
-        try:
-            ray.get(ray.remote(imported).remote())
-        finally:
-            ray.shutdown()
+    with run_folder() as folder, ray_workers(None, 1, folder):
+        ray.get(ray.remote(imported).remote())
     return Finding("ray", "ok", f"a worker starts in {time.monotonic() - began:.0f} s")

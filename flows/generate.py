@@ -103,16 +103,15 @@ def run_on_ray(
     with (
         run_folder() as folder,
         prefect_api(folder),
-        ray_workers(request.ray_address, request.workers, folder) as init,
+        ray_workers(request.ray_address, request.workers, folder),
     ):
-        runner = RayTaskRunner(address=init.pop("address"), init_kwargs=init)
-        run = make_all_shards.with_options(task_runner=runner, flow_run_name=run_name(request))
+        named = {"task_runner": RayTaskRunner(), "flow_run_name": run_name(request)}
+        run = make_all_shards.with_options(**named)
         token = JOB.set(Job(tuple(shards), on_event))
         try:
             run(request)
         finally:
             JOB.reset(token)
-            ray.shutdown()  # the task runner leaves Ray running when it is interrupted
 
 
 def run_name(request: GenerateRequest) -> str:

@@ -18,10 +18,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import psutil
 
 from configs.errors import FlawcastError
 
@@ -35,7 +37,9 @@ QUIET = {
     # Ray looks for accelerators by itself; without any it must not hide them from torch either.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-START_SECONDS = 180.0  # it takes 5 on an idle machine
+START_SECONDS = 300.0  # it takes 5 on an idle machine
+RAY_TRIES = 3
+CONNECT_SECONDS = 10.0
 STOP_SECONDS = 10.0
 LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
 SERVER = (sys.executable, "-m", "prefect", "server", "start")
@@ -143,24 +147,78 @@ def prefect_api(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[dict[str, Any]]:
-    """Arguments for Ray: a local one of `workers` processes, or a running cluster.
+def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[None]:
+    """Ray for as long as this context: a local one of `workers` processes, or a running cluster.
 
-    Yields:
-        What `ray.init` is to be called with.
+    Ray gives its own processes 30 seconds to start, too few for a busy machine: it is tried again.
+
+    Raises:
+        FlawcastError: If it does not start, or no cluster answers at the address.
     """
-    if address:
-        yield {"address": address, "log_to_driver": False}
-        return
-    yield {
-        "address": "local",
+    import ray
+
+    local: dict[str, Any] = {
         "num_cpus": workers,
         "include_dashboard": False,
-        "log_to_driver": False,
         "configure_logging": False,
         "object_store_memory": 128 * 2**20,  # sets travel through the store, not through Ray
-        "_temp_dir": str(folder / "ray"),
     }
+    try:
+        if address:
+            _join_cluster(address)
+        else:
+            _start_ray(local, folder)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join_cluster(address: str) -> None:
+    """Connect to a cluster; Ray itself would wait for minutes where nobody listens."""
+    import ray
+
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if port.isdigit():
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        ray.init(address, log_to_driver=False)
+    except Exception as error:  # of many kinds
+        raise FlawcastError(
+            f"ray address: expected a cluster at {address}, got: {_short(error)}; "
+            "start one with `ray start --head`, or leave the address out"
+        ) from error
+
+
+def _start_ray(options: dict[str, Any], folder: Path) -> None:
+    """Start a local Ray, at the third try if need be."""
+    import ray
+
+    for attempt in range(1, RAY_TRIES + 1):
+        place = folder / f"ray{attempt}"
+        try:
+            ray.init("local", log_to_driver=False, _temp_dir=str(place), **options)
+            return
+        except Exception as error:  # of many kinds
+            ray.shutdown()
+            _end_children_in(place)
+            if attempt == RAY_TRIES:
+                raise FlawcastError(
+                    f"Ray: expected workers to start, {RAY_TRIES} times got: {_short(error)}; "
+                    "see `flawcast doctor`, or name a running cluster with --ray-address"
+                ) from error
+
+
+def _short(error: Exception) -> str:
+    """An error as a part of a line."""
+    return " ".join(str(error).split())[:200]
+
+
+def _end_children_in(folder: Path) -> None:
+    """Kill those of our children that keep their files in a folder."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any(str(folder) in word for word in child.cmdline()):
+                child.kill()
 
 
 def configured_api() -> str | None:

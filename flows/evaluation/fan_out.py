@@ -86,15 +86,13 @@ def do_all(
         stop_on_sigterm(),
         run_folder() as folder,
         prefect_api(folder),
-        ray_workers(ray_address, workers, folder) as init,
+        ray_workers(ray_address, workers, folder),
     ):
-        runner = RayTaskRunner(address=init.pop("address"), init_kwargs=init)
         token = JOB.set(Job(tuple(stages), on_done))
         try:
-            do_stages.with_options(task_runner=runner, flow_run_name=name)()
+            do_stages.with_options(task_runner=RayTaskRunner(), flow_run_name=name)()
         finally:
             JOB.reset(token)
-            ray.shutdown()  # the task runner leaves Ray running when it is interrupted
 
 
 def _do_here(stage: Stage, on_done: OnDone) -> None:

@@ -13,23 +13,30 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from flows.generate import generate
-from flows.request import GenerateRequest
-from flows.summary import RunSummary
 from generators.demo import draw_line, write_line
 from tests.flows.commands import mistake, run
-from tests.flows.test_generate import SETTINGS
 
 FLAWCAST = Path(sys.executable).with_name("flawcast")
 
 
 @pytest.fixture(scope="module")
-def store(line_folder: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("cli") / "store"
-    values = {"clips": line_folder, "model": tiny_model, "store": str(path), "workers": 1}
-    summary: RunSummary = generate(GenerateRequest.model_validate({**values, "settings": SETTINGS}))
-    assert summary.written == 3
-    return str(path)
+def generated(
+    line_folder: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """What `flawcast generate` says of clips of which one is broken, and the store it makes."""
+    folder = tmp_path_factory.mktemp("cli")
+    clips = folder / "clips"
+    shutil.copytree(line_folder, clips)
+    (clips / "broken.mp4").write_text("not a video")
+    options = ("--past", "4", "--future", "4", "--samples", "12", "--keep", "5", "--workers", "1")
+    store = folder / "store"
+    return run("generate", clips, "--model", tiny_model, "--store", store, *options), str(store)
+
+
+@pytest.fixture(scope="module")
+def store(generated: tuple[subprocess.CompletedProcess[str], str]) -> str:
+    """A store with three sets."""
+    return generated[1]
 
 
 def test_the_installed_command_answers() -> None:
@@ -142,13 +149,9 @@ def test_a_clip_shorter_than_past_and_future(tiny_model: Path, tmp_path: Path) -
 
 
 def test_broken_clips_are_listed_at_the_end_and_the_run_goes_on(
-    line_folder: Path, tiny_model: Path, tmp_path: Path
+    generated: tuple[subprocess.CompletedProcess[str], str],
 ) -> None:
-    clips = tmp_path / "clips"
-    shutil.copytree(line_folder, clips)
-    (clips / "broken.mp4").write_text("not a video")
-    options = ("--samples", "4", "--keep", "2", "--workers", "1")
-    done = run("generate", clips, "--model", tiny_model, "--store", tmp_path / "s", *options)
+    done, _ = generated
     assert done.returncode == 0, done.stderr
     assert "left out: broken.mp4: not a readable video" in done.stdout
     assert "3 sets written" in done.stdout

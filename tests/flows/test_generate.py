@@ -7,25 +7,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
+import ray
 import torch
 
-from configs.errors import ClipError, ModelError, SettingsError, StoreError
+from configs.errors import ClipError, FlawcastError, ModelError, SettingsError, StoreError
 from configs.settings import GenerateSettings
 from flows.generate import generate
 from flows.regenerate import regenerate
 from flows.request import GenerateRequest
+from flows.services import ray_workers, run_folder
 from flows.summary import RunSummary
 from generators.clips import list_clips, read_entry
 from generators.demo import draw_line, write_line
 from generators.model import load_model
 from generators.scene import Scene
 from storage import SampleSet, SampleStore
+from tests.flows.making import make_store
 
 FLAWCAST = Path(sys.executable).with_name("flawcast")
+MODES = ("reconstruction", "transfer")
 SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
 
 
@@ -35,19 +41,27 @@ def asked(clips: Path, model: Path, store: Path, **changes: object) -> GenerateR
         "model": model,
         "store": str(store),
         "settings": SETTINGS,
-        "workers": 1,
+        "workers": 2,
     }
     return GenerateRequest.model_validate(values | changes)
 
 
 @pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    """A folder for what runs keep while they run, with a name short enough for Ray."""
+    folder = Path(tempfile.mkdtemp(prefix="fc-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
 def run(
-    line_folder: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+    line_folder: Path, tiny_model: Path, scratch: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> RunSummary:
-    """One run in both modes with one worker."""
+    """One run in both modes with two workers."""
     store = tmp_path_factory.mktemp("run") / "store"
-    modes = ("reconstruction", "transfer")
-    return generate(asked(line_folder, tiny_model, store, modes=modes))
+    with mock.patch.object(tempfile, "tempdir", str(scratch)):
+        return generate(asked(line_folder, tiny_model, store, modes=MODES))
 
 
 def sets(run: RunSummary) -> list[SampleSet]:
@@ -134,8 +148,7 @@ def test_second_run_finds_everything_done(
     run: RunSummary, line_folder: Path, tiny_model: Path
 ) -> None:
     before = snapshot(Path(run.store))
-    modes = ("reconstruction", "transfer")
-    again = generate(asked(line_folder, tiny_model, Path(run.store), modes=modes))
+    again = generate(asked(line_folder, tiny_model, Path(run.store), modes=MODES))
     assert (again.written, again.present) == (0, 6)
     assert snapshot(Path(run.store)) == before
 
@@ -143,15 +156,13 @@ def test_second_run_finds_everything_done(
 def test_two_workers_make_what_one_makes(
     run: RunSummary, line_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    modes = ("reconstruction", "transfer")
-    other = generate(asked(line_folder, tiny_model, tmp_path / "s", modes=modes, workers=2))
-    ours = {made.id: made for made in sets(run)}
-    theirs = {made.id: made for made in sets(other)}
-    assert ours.keys() == theirs.keys()
-    for set_id, made in ours.items():
-        assert np.array_equal(made.mae, theirs[set_id].mae)
-        assert np.array_equal(made.videos, theirs[set_id].videos)
-        assert made.apd == theirs[set_id].apd
+    other = make_store(line_folder, tiny_model, tmp_path / "s", SETTINGS, MODES)
+    assert other.set_ids() == SampleStore.open(run.store).set_ids()
+    for made in sets(run):
+        alone = other.load(made.id)
+        assert np.array_equal(made.mae, alone.mae)
+        assert np.array_equal(made.videos, alone.videos)
+        assert made.apd == alone.apd
 
 
 def test_contact_sheet_is_written(run: RunSummary) -> None:
@@ -159,24 +170,23 @@ def test_contact_sheet_is_written(run: RunSummary) -> None:
     assert run.sheet.stat().st_size > 5_000
 
 
-def test_nothing_is_left_running_or_lying_about(run: RunSummary) -> None:
+@pytest.mark.usefixtures("run")
+def test_nothing_is_left_running_or_lying_about(scratch: Path) -> None:
+    assert processes_of(scratch) == []
+    assert list(scratch.iterdir()) == []
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of all processes that name a folder; Ray's and Prefect's name a run's."""
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    left = [
-        line
-        for line in listing.stdout.splitlines()
-        if ("raylet" in line or "gcs_server" in line or "prefect server" in line)
-        and "flawcast-" in line
-    ]
-    assert left == []
+    return [line for line in listing.stdout.splitlines() if str(folder) in line]
 
 
 def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
-    line_folder: Path, tiny_model: Path, tmp_path: Path, request: pytest.FixtureRequest
+    line_folder: Path, tiny_model: Path, tmp_path: Path, scratch: Path
 ) -> None:
     """Ctrl-C while sets are being made: what was committed stays, nothing is left running."""
     store = tmp_path / "store"
-    scratch = Path(tempfile.mkdtemp(prefix="fc-", dir="/tmp"))
-    request.addfinalizer(lambda: shutil.rmtree(scratch, ignore_errors=True))
     command = [str(FLAWCAST), "generate", str(line_folder)]
     command += ["--model", str(tiny_model), "--store", str(store), "--workers", "1"]
     command += ["--mode", "both", "--past", "2", "--future", "2"]  # 12 sets: enough to be caught
@@ -185,18 +195,17 @@ def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
         if (store / "sets").exists() and SampleStore.open(str(store)).set_ids():
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=90)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    assert str(scratch) not in listing.stdout
+    assert processes_of(scratch) == []
     assert list(scratch.iterdir()) == []
     done = SampleStore.open(str(store)).set_ids()
     assert 1 <= len(done) < 12
@@ -210,3 +219,47 @@ def test_keep_more_than_samples_is_refused(
     with pytest.raises(SettingsError, match="at most samples = 12, got 200; lower keep"):
         generate(asked(line_folder, tiny_model, tmp_path / "s", settings=settings))
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1"])
+def test_a_cluster_that_is_not_there_is_one_clear_line(address: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(FlawcastError, match=r"expected a cluster at .*, got: .*refused"),
+        ray_workers(address, 1, tmp_path),
+    ):
+        pass
+
+
+def test_ray_that_starts_late_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a machine so busy that Ray gives up on its own processes."""
+    begin, tries, left = ray.init, [], []
+
+    def late(*arguments: object, **options: object) -> None:
+        tries.append(options["_temp_dir"])
+        if len(tries) == 1:
+            command = [sys.executable, "-c", "import time; time.sleep(600)", str(tries[0])]
+            left.append(subprocess.Popen(command))
+            raise RuntimeError("The current node timed out during startup.")
+        begin(*arguments, **options)
+
+    monkeypatch.setattr(ray, "init", late)
+    with run_folder() as folder, ray_workers(None, 1, folder):
+        assert ray.is_initialized()
+    assert len(tries) == 2
+    assert left[0].wait(60) == -signal.SIGKILL
+
+
+def test_ray_that_never_starts_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: object, **options: object) -> None:
+        raise RuntimeError("timed out\nduring startup")
+
+    monkeypatch.setattr(ray, "init", never)
+    with (
+        pytest.raises(FlawcastError, match=r"3 times got: timed out during startup; see `flaw"),
+        ray_workers(None, 1, tmp_path),
+    ):
+        pass

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from configs.errors import FlawcastError
-from flows.generate import generate
-from flows.request import GenerateRequest
+from configs.settings import GenerateSettings
 from generators.model import load_model
 from storage import SampleStore
-from tests.flows.test_generate import SETTINGS
+from tests.flows.making import make_store
 
-ROUNDS = 60
+SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
+ROUNDS = [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 
 
 def flip(data: bytes, draw: random.Random) -> bytes:
@@ -60,13 +60,14 @@ def damaged(folder: Path, copy: Path, damage: Damage, draw: random.Random) -> st
     return str(victim.relative_to(copy))
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_damaged_models_are_refused_or_sound(
-    damage: Damage, tiny_model: Path, tmp_path: Path
+    damage: Damage, rounds: int, tiny_model: Path, tmp_path: Path
 ) -> None:
     draw = random.Random(7)  # noqa: S311 - damage, no secrets
     refused = 0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         name = damaged(tiny_model, tmp_path / "model", damage, draw)
         refused += attempt(lambda: load_model(tmp_path / "model").clip_settings(), name) is None
     assert refused
@@ -76,18 +77,18 @@ def test_damaged_models_are_refused_or_sound(
 def store(line_folder: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with three sets."""
     folder = tmp_path_factory.mktemp("hostile") / "store"
-    values = {"clips": line_folder, "model": tiny_model, "store": str(folder), "workers": 1}
-    generate(GenerateRequest.model_validate({**values, "settings": SETTINGS}))
+    make_store(line_folder, tiny_model, folder, SETTINGS)
     return folder
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_damaged_stores_never_hand_out_other_videos(
-    damage: Damage, store: Path, tmp_path: Path
+    damage: Damage, rounds: int, store: Path, tmp_path: Path
 ) -> None:
     draw = random.Random(11)  # noqa: S311 - damage, no secrets
     sound = {name: SampleStore.open(store).load(name) for name in SampleStore.open(store).set_ids()}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         name = damaged(store, tmp_path / "store", damage, draw)
         steps: list[Callable[[SampleStore], object]] = [
             lambda opened: opened.query(),
