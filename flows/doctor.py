@@ -182,11 +182,11 @@ def _models() -> Finding:
 
 def _prefect() -> Finding:
     """A Prefect server answers: the configured one, or one that is started as a run does."""
-    from prefect.client.orchestration import get_client
+    from prefect.client.orchestration import SyncPrefectClient
 
     began = time.monotonic()
     configured = configured_api()
-    with run_folder() as folder, prefect_api(folder) as url, get_client(sync_client=True) as client:
+    with run_folder() as folder, prefect_api(folder) as url, SyncPrefectClient(url) as client:
         problem = client.api_healthcheck()
     if problem is not None:
         fix = "start that server, or unset PREFECT_API_URL for one of a run's own"

@@ -47,7 +47,8 @@ def test_batch_of_many_equals_batches_of_one(backbone: MotionBackbone) -> None:
     appearance = backbone.appearance(frames[0])
     keypoints = backbone.keypoints(frames)
     alone = torch.cat([backbone.keypoints(frame[None]) for frame in frames])
-    torch.testing.assert_close(keypoints, alone, atol=1e-5, rtol=1e-5)
+    # angles are sums of up to 99 degrees, which cancel: 1e-4 is their rounding
+    torch.testing.assert_close(keypoints, alone, atol=1e-4, rtol=1e-5)
     together = backbone.render(appearance, keypoints)
     single = torch.cat([backbone.render(appearance, vector[None]) for vector in keypoints])
     torch.testing.assert_close(together, single, atol=1e-5, rtol=1e-5)

@@ -68,7 +68,7 @@ def test_a_still_clip_leaves_the_mask_where_it_was() -> None:
     frame = to_tensor(clip.frames[:1])
     drawn = backbone.rendering(backbone.appearance(frame[0]), backbone.keypoints(frame))
     carried = carry_mask(clip.part_masks[0], drawn).mask[0]
-    assert (carried != clip.part_masks[0]).sum() <= 2
+    assert (carried != clip.part_masks[0]).sum() <= 0.02 * clip.part_masks[0].sum()
 
 
 @pytest.mark.parametrize(("model", "size"), [("demo", 64), ("line-128", 128)])

@@ -4,6 +4,7 @@ import atexit
 import base64
 import io
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ HOSTILE = "<script>alert(1)</script>"
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """An IPython without a history, whose files go with the test."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setitem(
+        sys.modules, "__main__", sys.modules["__main__"]
+    )  # IPython puts its own there
     quiet = Config()
     quiet.HistoryManager.enabled = False
     made = InteractiveShell.instance(config=quiet)

@@ -17,7 +17,7 @@ from storage.schema import ANSWERS
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import review_together
 
-PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES = multiprocessing.get_context("spawn")  # a fork would not see the server's address
 KEPT = "review != 'rejected'"
 
 

@@ -94,8 +94,8 @@ def binned_average_precision(inside: NDArray[np.int64], outside: NDArray[np.int6
     """Average precision from counts by ascending score; equal bins count together.
 
     Example:
-        >>> binned_average_precision(np.array([0, 1, 1]), np.array([5, 1, 0]))
-        0.8333333333333334
+        >>> round(binned_average_precision(np.array([0, 1, 1]), np.array([5, 1, 0])), 4)
+        0.8333
     """
     hits, misses = np.cumsum(inside[::-1]), np.cumsum(outside[::-1])
     precision = hits / np.maximum(hits + misses, 1)
