@@ -110,3 +110,8 @@ def test_pictures_without_a_number_or_a_second_item_are_refused(images: Path) ->
         read_stills(images, 32, r"item(\d+)", 1)
     with pytest.raises(ClipError, match="at least two defective items"):
         read_stills(images, 32, r"_(\d+)", 1000)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="expected a folder of pictures"):
+        read_stills(tmp_path / "none", 32, r"_(\d+)", 1)

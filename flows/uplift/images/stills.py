@@ -50,9 +50,13 @@ def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
             are those in between: rather too few items than one on both sides of a split.
 
     Raises:
-        ClipError: If a picture cannot be read, has no number, or there are no two items of each
-            kind.
+        ClipError: If there is no such folder, a picture cannot be read or has no number, or there
+            are no two items of each kind.
     """
+    if not folder.is_dir():
+        raise ClipError(
+            f"images: expected a folder of pictures and their masks, {folder} is none; name another"
+        )
     files = sorted(
         path
         for path in folder.iterdir()
