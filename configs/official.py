@@ -1,5 +1,6 @@
 """Official configuration files of FOMM, TPS and face-vid2vid, read as our settings."""
 
+import re
 from typing import Any
 
 from configs.errors import SettingsError
@@ -31,13 +32,14 @@ def backbone_of(values: Values) -> str:
     )
 
 
-def from_official(values: Values) -> Values:
+def from_official(values: Values, name: str = "") -> Values:
     """Say what an official configuration says in the words of `TrainSettings`.
 
     Parts that only concern the original's own files and pictures are left out.
 
     Args:
         values: The parsed file.
+        name: The file's own, e.g. `ted-384`: those of TPS tell the size of frames nowhere else.
 
     Returns:
         Plain values for `TrainSettings`.
@@ -45,7 +47,7 @@ def from_official(values: Values) -> Values:
     Raises:
         SettingsError: If a section or a number has another form than in the official files.
     """
-    name = backbone_of(values)
+    backbone = backbone_of(values)
     model = dict(_section(values, "model_params"))
     discriminator = model.pop("discriminator_params", {})
     data = _section(values, "dataset_params")
@@ -55,15 +57,21 @@ def from_official(values: Values) -> Values:
         raise SettingsError(
             f"configuration: train_params: {error}; use the official file as it is"
         ) from None
-    shape = data.get("frame_shape") or data.get("image_shape") or [256]
+    shape = data.get("frame_shape") or data.get("image_shape") or _size_in(name)
     settings = {
         "clips": {"size": shape[0] if isinstance(shape, list) else shape},
-        "backbone": {"name": name, "config": model},
+        "backbone": {"name": backbone, "config": model},
         "motion": {**motion, "discriminator": discriminator},
     }
     if "train_avd_params" in values:
         settings["avd"] = _avd(_section(values, "train_avd_params"))
     return settings
+
+
+def _size_in(name: str) -> int:
+    """The frame size that a configuration's name ends with; 256 where there is none."""
+    size = re.search(r"-(\d{2,4})$", name)
+    return int(size[1]) if size else 256
 
 
 def _avd(train: Values) -> Values:

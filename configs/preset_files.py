@@ -33,7 +33,7 @@ def load_preset(name: str, backbone: str | None = None) -> TrainSettings:
         raise SettingsError(f"preset{whose}: expected one of {known} or a YAML file, got {name!r}")
     values = read_yaml(path)
     if is_official(values):
-        values = from_official(values)
+        values = from_official(values, path.stem)
     settings = validated(TrainSettings, values, f"preset {name}")
     if backbone is not None and settings.backbone.name != backbone:
         raise SettingsError(

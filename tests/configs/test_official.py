@@ -72,6 +72,21 @@ def test_epochs_become_steps_and_shares() -> None:
     assert motion.total_steps(clips=360) == 100 * 25 * 360 // 36
 
 
+TED = """
+dataset_params: {root_dir: ../TED384-v2, frame_shape: null, id_sampling: True}
+model_params:
+  common_params: {num_tps: 10, num_channels: 3, bg: True, multi_mask: True}
+  generator_params: {block_expansion: 64, max_features: 512, num_down_blocks: 3}
+  dense_motion_params: {block_expansion: 64, max_features: 1024, num_blocks: 5, scale_factor: 0.25}
+"""
+
+
+def test_the_size_is_in_the_name_where_the_file_leaves_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "ted-384.yaml"
+    path.write_text(TED)
+    assert load_preset(str(path)).clips.size == load_preset("ted-384").clips.size == 384
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_holds_valid_settings(name: str) -> None:
     settings = load_preset(name)
