@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 
 from configs.errors import StoreError
 from storage.layout import SAMPLES, SETS, row_file, samples_file
+from storage.local import LocalPlace
 from storage.manifest import Manifest, manifest_numbers, read_manifest
 from storage.parts import PartReader
-from storage.place import LocalPlace, Place
+from storage.place import Place
 from storage.rows import check_row, check_samples, read_commit, read_samples
 from storage.schema import ATTEMPT, COMMITS, SET_ID
 from storage.schema import SAMPLES as SAMPLE_COLUMNS

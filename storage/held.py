@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from configs.errors import StoreError
-from storage.place import open_place
+from storage.address import open_place
 from storage.query import Question, answer
 from storage.reviews import Reviews
 from storage.schema import ANSWERS

@@ -10,8 +10,9 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from configs.errors import StoreError
+from storage.local import LocalPlace
 from storage.manifest import Part
-from storage.place import LocalPlace, Place, file_sha256
+from storage.place import Place, file_sha256
 from storage.schema import COMMITS, SAMPLES
 
 SETS_PER_GROUP, SAMPLES_PER_GROUP = 1000, 10_000  # read at once to find one set

@@ -17,13 +17,15 @@ import zarr
 
 from configs.errors import StoreError
 from storage import layout
+from storage.address import open_place
 from storage.arrays import open_array, read_array, write_arrays
 from storage.catalogue import TRIES, Catalogue
 from storage.compaction import Compaction, compact
 from storage.garbage import Garbage, find_garbage
 from storage.ledger import Ledger
+from storage.local import LocalPlace
 from storage.notebook import from_store
-from storage.place import LocalPlace, Place, UnsettledError, open_place
+from storage.place import Place, UnsettledError
 from storage.reviews import Reviews, check_review, set_of
 from storage.rows import write_rows
 from storage.sample_set import PROVENANCE, SampleSet, SetProvenance, check_sample_set, check_set_id

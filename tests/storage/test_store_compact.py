@@ -11,8 +11,10 @@ from configs.errors import StoreError
 from storage import SampleSetDataset, SampleStore
 from storage import compaction as compaction_module
 from storage import store as store_module
+from storage.address import open_place
+from storage.local import LocalPlace
 from storage.manifest import Manifest, manifest_numbers, publish_manifest
-from storage.place import LocalPlace, Place, open_place
+from storage.place import Place
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from storage import SampleStore
-from storage.place import LocalPlace
+from storage.local import LocalPlace
 from tests.storage.examples import sample_set, set_id
 
 ROOT = Path(__file__).parents[2]
