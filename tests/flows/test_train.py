@@ -155,6 +155,7 @@ def test_starting_from_another_architecture_is_refused(clips: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # six minutes of one quiet core for FOMM, more for the others
 @pytest.mark.parametrize(
     ("preset", "steps"), [("small", 300), ("tps/small", 300), ("vid2vid/small", 300)]
 )
