@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,10 @@ class LinkedPlace(LocalPlace):
 
     first: str | None = None
 
-    def write_arrays(self, folder: str, write: Callable[[Any], None]) -> None:
+    def put_folder(self, folder: str, contents: Mapping[str, bytes]) -> None:
         """Write the first set's arrays, and link the others'."""
         if self.first is None:
-            write(self.root / folder)
+            super().put_folder(folder, contents)
             self.first = folder
         else:
             shutil.copytree(self.root / self.first, self.root / folder, copy_function=os.link)
