@@ -4,9 +4,7 @@
 - Doubling an image by repeating pixels and then convolving it with a 3x3 kernel reads each source
   pixel several times. Each of the four output pixels that come from one source pixel sees only 2x2
   different ones: four 2x2 convolutions of the small image, 16 products instead of 36.
-- A 3x3 convolution of many channels is done on 4x4 tiles in Winograd's form: 36 products per tile
-  and pair of channels instead of 144, all of them in matrix products (Lavin & Gray, 2016,
-  https://arxiv.org/abs/1509.09308, F(4x4, 3x3)).
+- A convolution of many channels is done with fewer products: `generators.convolutions`.
 
 Results differ from the plain model's by rounding, less than 1e-4 in pixels.
 """
@@ -20,37 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.backbones import MotionBackbone
+from generators.convolutions import SameConv
 from generators.layers import DownBlock, ResBlock, SameBlock, UpBlock
-
-TILES_WORTH_WHILE = 128  # of Winograd's form: with fewer, moving weights costs more than is saved
-CHANNELS_WORTH_WHILE = 64
-
-_FROM_KERNEL = torch.tensor(
-    [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ],
-    dtype=torch.float64,
-)
-_FROM_TILE = torch.tensor(
-    [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ],
-    dtype=torch.float64,
-)
-_TO_TILE = torch.tensor(
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
-    dtype=torch.float64,
-)
 
 
 def fused(backbone: MotionBackbone) -> MotionBackbone:
@@ -101,56 +70,15 @@ def _(block: ResBlock) -> nn.Module | None:
     return _FusedRes(block) if isinstance(block.norm1, nn.BatchNorm2d) else None
 
 
-class Conv3x3(nn.Module):
-    """A 3x3 convolution that keeps the size, in Winograd's form where that is faster.
-
-    Args:
-        weight: (C', C, 3, 3).
-        bias: (C',).
-    """
-
-    weight: Tensor
-    bias: Tensor
-    transformed: Tensor
-    from_tile: Tensor
-    to_tile: Tensor
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        outputs, inputs = weight.shape[:2]
-        self.wide = min(outputs, inputs) >= CHANNELS_WORTH_WHILE
-        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
-        self.register_buffer("bias", bias)
-        if self.wide:
-            exact = weight.double()
-            whole = torch.einsum("ai,ocij,bj->abco", _FROM_KERNEL, exact, _FROM_KERNEL)
-            transformed = whole.reshape(36, inputs, outputs).to(weight.dtype)
-            self.register_buffer("transformed", transformed)
-            self.register_buffer("from_tile", torch.kron(_FROM_TILE, _FROM_TILE).to(weight.dtype))
-            self.register_buffer("to_tile", torch.kron(_TO_TILE, _TO_TILE).to(weight.dtype))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H, W)."""
-        batch, _, height, width = features.shape
-        whole = height % 4 == 0 and width % 4 == 0
-        many = batch * height * width >= 16 * TILES_WORTH_WHILE
-        if self.wide and whole and many and features.device.type == "cpu":
-            return self._by_tiles(features)
-        return F.conv2d(features, self.weight, self.bias, padding=1)
-
-    def _by_tiles(self, features: Tensor) -> Tensor:
-        """Winograd's form; channels come last in memory, so that tiles are rows of matrices."""
-        batch, inputs, height, width = features.shape
-        down, across = height // 4, width // 4
-        edged = F.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()
-        image, row, column, channel = edged.stride()
-        shape = (6, 6, batch, down, across, inputs)
-        tiles = edged.as_strided(shape, (row, column, image, 4 * row, 4 * column, channel))
-        seen = (self.from_tile @ tiles.reshape(36, -1)).view(36, -1, inputs)
-        products = torch.bmm(seen, self.transformed).view(36, -1)
-        painted = (self.to_tile @ products).view(4, 4, batch, down, across, -1)
-        joined = painted.permute(2, 3, 0, 4, 1, 5).reshape(batch, height, width, -1)
-        return (joined + self.bias).permute(0, 3, 1, 2)
+@inference_form.register
+def _(conv: nn.Conv2d) -> nn.Module | None:
+    size = conv.kernel_size[0]
+    keeps_size = size % 2 == 1 and conv.padding == (size // 2, size // 2)
+    plain = conv.stride == conv.dilation == (1, 1) and conv.kernel_size == (size, size)
+    if not (keeps_size and plain and conv.groups == 1 and conv.bias is not None):
+        return None
+    hooked = bool(conv._forward_pre_hooks)  # spectral norm makes its weights anew
+    return None if hooked else SameConv(conv.weight, conv.bias)
 
 
 class _FusedSame(nn.Module):
@@ -229,9 +157,8 @@ class _FusedRes(nn.Module):
         self.register_buffer("scale", scale[:, None, None])
         self.register_buffer("shift", shift[:, None, None])
         first = _folded(block.conv1, block.norm2)
-        self.conv1 = Conv3x3(first.weight.detach(), cast(Tensor, first.bias).detach())
-        bias = cast(Tensor, block.conv2.bias)
-        self.conv2 = Conv3x3(block.conv2.weight.detach(), bias.detach())
+        self.conv1 = SameConv(first.weight, cast(Tensor, first.bias))
+        self.conv2 = SameConv(block.conv2.weight, cast(Tensor, block.conv2.bias))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""

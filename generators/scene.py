@@ -12,7 +12,6 @@ from configs.settings import Transfer
 from generators.backbones import Appearance, MotionBackbone, Rendering
 from generators.frames import to_tensor, to_video
 
-PIXELS_PER_BATCH = 2**17  # 2 frames at 256x256: features stay in the CPU's cache
 PIXELS_PER_GPU_BATCH = 2**22  # 64 frames at 256x256
 MOST_PER_BATCH = 16  # on a CPU; more are no faster, and the last batch of a video is seldom full
 
@@ -73,7 +72,7 @@ class Scene:
         """
         if self.backbone.device.type == "cuda":
             return max(1, PIXELS_PER_GPU_BATCH // self.pixels)
-        return min(MOST_PER_BATCH, max(1, PIXELS_PER_BATCH // self.pixels))
+        return min(MOST_PER_BATCH, max(1, self.backbone.batch_pixels // self.pixels))
 
     @torch.no_grad()
     def place(self, keypoints: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from generators.fused import fused
 from generators.scene import Scene
 
 SIZE = 256
-FRAMES = 2  # that are timed at once: one batch of ours
+FRAMES = 8  # that are timed at once: one batch of ours
 REFERENCE = "reference: source encoded for every frame, batch of one"
 
 
@@ -38,11 +38,14 @@ def render(request: BenchmarkRequest, on_done: OnDone) -> Report:
     def one_by_one() -> torch.Tensor:
         return torch.cat([plain.render(appearance, vector[None]) for vector in moved])
 
+    def two_by_two() -> torch.Tensor:
+        return torch.cat([plain.render(appearance, part) for part in moved.split(2)])
+
     ways: dict[str, Way] = {
         REFERENCE: as_reference,
         "source encoded once, batch of one": one_by_one,
-        "source encoded once, batch of two": lambda: plain.render(appearance, moved),
-        "ours: inference form, batch of two": lambda: scene.draw(moved),
+        "source encoded once, batches of two": two_by_two,
+        f"ours: inference form, batch of {FRAMES}": lambda: scene.draw(moved),
     }
     with FlopCounterMode(display=False) as counter:
         _anew(plain, appearance, source, moved[:1])

@@ -52,6 +52,7 @@ class MotionBackbone(nn.Module, ABC):
     Config: ClassVar[type[BaseModel]]
     name: ClassVar[str]
     training_only: ClassVar[frozenset[str]] = frozenset()  # networks a checkpoint may lack
+    batch_pixels: ClassVar[int] = 2**17  # drawn at once on a CPU: features stay in its cache
 
     def __init__(self, config: BaseModel) -> None:
         super().__init__()

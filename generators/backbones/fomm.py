@@ -34,6 +34,7 @@ from generators.layers import (
 from generators.objective import Objective, Outcome, Pairs
 
 KEYPOINT_VARIANCE = 0.01  # of the bumps that tell the dense motion network where keypoints are
+PIXELS_AT_ONCE = 2**16  # painted on a CPU: a frame at 256x256
 
 
 class _Settings(BaseModel):
@@ -254,6 +255,9 @@ class FOMM(MotionBackbone):
 
     Config = FOMMConfig
     name = "fomm"
+    batch_pixels = (
+        2**19
+    )  # weights of the dense motion network are read once for 8 frames at 256x256
 
     def __init__(self, config: FOMMConfig) -> None:
         super().__init__(config)
@@ -289,12 +293,30 @@ class FOMM(MotionBackbone):
             appearance.keypoints,
             Keypoints.from_vectors(keypoints),
         )
-        painted = self.generator.decode(appearance.features.expand(frames, -1, -1, -1), motion)
+        painted = self._paint(appearance.features.expand(frames, -1, -1, -1), motion)
         # The original's grid has its corners in the corner pixels' centres: where it stands still,
         # so does this field only after they are moved there.
         height, width = motion.deformation.shape[1:3]
         inwards = motion.deformation.new_tensor([1 - 1 / width, 1 - 1 / height])
         return Rendering(painted, inwards * motion.deformation, motion.occlusion)
+
+    def _paint(self, features: Tensor, motion: DenseMotion) -> Tensor:
+        """Decode all frames: on a CPU a few at a time, whose features stay in its cache."""
+        height, width = features.shape[2:]
+        pixels = height * width * 4 ** len(self.generator.up_blocks)
+        if features.device.type != "cpu" or torch.is_grad_enabled():
+            return self.generator.decode(features, motion)
+        few = max(1, PIXELS_AT_ONCE // pixels)
+        occlusions: tuple[Tensor | None, ...] = (None,) * len(features)
+        if motion.occlusion is not None:
+            occlusions = motion.occlusion.split(few)
+        parts = zip(features.split(few), motion.deformation.split(few), occlusions, strict=False)
+        return torch.cat(
+            [
+                self.generator.decode(part, DenseMotion(flow, occlusion))
+                for part, flow, occlusion in parts
+            ]
+        )
 
     def positions(self, keypoints: Tensor) -> Tensor:
         """Where the keypoints lie in the frame: (F, D) -> (F, K, 2), x and y in [-1, 1]."""

@@ -7,7 +7,8 @@ from torch import nn
 
 from generators.backbones import BACKBONES, MotionBackbone, build_backbone, load_backbone
 from generators.backbones.base import ready
-from generators.fused import Conv3x3, fused, inference_form
+from generators.convolutions import SameConv
+from generators.fused import fused, inference_form
 from generators.layers import ResBlock, UpBlock
 from generators.model import shipped_model
 from tests.generators.tiny_backbones import TINY
@@ -54,18 +55,19 @@ def test_inference_form_equals_a_trained_model() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "height", "width"),
-    [(64, 96, 32, 40), (80, 64, 64, 32), (64, 64, 33, 64), (8, 64, 32, 32)],
-    ids=["tiles", "other tiles", "no whole tiles", "narrow"],
+    ("inputs", "outputs", "size", "height", "width"),
+    [(64, 96, 3, 32, 40), (80, 64, 3, 33, 61), (8, 64, 3, 32, 32), (64, 3, 7, 40, 36)],
+    ids=["tiles", "no whole tiles", "narrow", "seven"],
 )
-def test_convolution_by_tiles_is_a_convolution(
-    inputs: int, outputs: int, height: int, width: int
+def test_convolution_with_fewer_products_is_a_convolution(
+    inputs: int, outputs: int, size: int, height: int, width: int
 ) -> None:
     torch.manual_seed(0)
     features = torch.randn(2, inputs, height, width).contiguous(memory_format=torch.channels_last)
-    weight, bias = torch.randn(outputs, inputs, 3, 3) / inputs**0.5 / 3, torch.randn(outputs)
-    found = Conv3x3(weight, bias)(features)
-    wanted = F.conv2d(features.double(), weight.double(), bias.double(), padding=1)
+    weight, bias = torch.randn(outputs, inputs, size, size), torch.randn(outputs)
+    weight /= inputs**0.5 * size
+    found = SameConv(weight, bias)(features)
+    wanted = F.conv2d(features.double(), weight.double(), bias.double(), padding=size // 2)
     torch.testing.assert_close(found.double(), wanted, atol=1e-4, rtol=1e-4)
 
 
