@@ -157,10 +157,12 @@ def runs(store: StoreArgument, as_json: JsonFlag = False) -> None:
         typer.echo(json.dumps(rows, default=str))
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("run", "state", "started (UTC)", "time"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("run", overflow="fold")  # in a narrow terminal on several lines, but whole
+    table.add_column("state", no_wrap=True)
+    table.add_column("started (UTC)")
+    table.add_column("time", no_wrap=True)
     for name in RUN_COLUMNS:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         counts = ("-" if row[name] is None else str(row[name]) for name in RUN_COLUMNS)
         started = row["started"].strftime("%Y-%m-%d %H:%M")
