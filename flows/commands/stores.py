@@ -159,7 +159,7 @@ def runs(store: StoreArgument, as_json: JsonFlag = False) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("run", overflow="fold")  # in a narrow terminal on several lines, but whole
     table.add_column("state", no_wrap=True)
-    table.add_column("started (UTC)")
+    table.add_column("started (UTC)", overflow="fold")
     table.add_column("time", no_wrap=True)
     for name in RUN_COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
