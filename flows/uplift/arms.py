@@ -44,9 +44,12 @@ ARMS = {
     "real, augmented": Arm(augmented=True),
     "+ reconstruction": Arm(("reconstruction",)),
     "+ transfer": Arm(("transfer",)),
+    "+ transfer, augmented": Arm(("transfer",), augmented=True),
     "+ both, augmented": Arm(BOTH, augmented=True),
+    "+ transfer, labels shuffled": Arm(("transfer",), augmented=True, shuffled=True),
     "+ both, labels shuffled": Arm(BOTH, augmented=True, shuffled=True),
     "VRNN: + reconstruction": Arm(("reconstruction",), vrnn=True),
     "VRNN: + transfer": Arm(("transfer",), vrnn=True),
+    "VRNN: + transfer, augmented": Arm(("transfer",), vrnn=True, augmented=True),
     "VRNN: + both, augmented": Arm(BOTH, vrnn=True, augmented=True),
 }

@@ -20,7 +20,7 @@ def descend(model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: floa
         The mean loss over the last tenth of the steps.
     """
     model.train()
-    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     losses = []
     for _ in range(steps):

@@ -8,7 +8,7 @@ saw no label.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from flows.uplift.arms import BOTH, OWN, VRNN
 from flows.uplift.data import Material, Videos, joined, seen_frames, shrink
 from generators.backbones import MotionBackbone
 from generators.forecasters import KeypointPredictor
-from generators.frames import to_tensor
+from generators.frames import to_tensor, to_video
 from generators.scene import Scene
 
 KINDS = tuple((mode, name) for name in (OWN, VRNN) for mode in BOTH)
@@ -34,7 +34,8 @@ class Making(Settings):
     """How samples are made; the defaults are those that were best on validation clips.
 
     Args:
-        per_label: Samples of each label in each mode.
+        per_label: Samples of each label in each mode; fewer in reconstruction mode where so many
+            different futures were not drawn.
         drawn: Futures drawn of each clip, of which those nearest to what happened are used.
         temperature: Of the forecaster.
         real_share: Share of the transferred samples that move as the clip did instead of as a
@@ -42,7 +43,7 @@ class Making(Settings):
         epochs: Of fitting a forecaster.
     """
 
-    per_label: int = Field(16, ge=1)
+    per_label: int = Field(64, ge=1)
     drawn: int = Field(20, ge=2)
     temperature: float = Field(1.0, gt=0)
     real_share: float = Field(0.5, ge=0, le=1)
@@ -57,7 +58,7 @@ class Maker:
         backbone: Moves frames; its weights are the user's.
         horizon: P and F.
         material: Clips.
-        folder: For finished samples, one file for each K, seed and forecaster.
+        folder: For finished samples, one file for each K, seed, forecaster and mode.
         making: How.
     """
 
@@ -67,24 +68,29 @@ class Maker:
     folder: Path
     making: Making = field(default_factory=Making)
     _keypoints: dict[int, Tensor] = field(default_factory=dict)
+    _fitted: dict[str, KeypointPredictor] = field(default_factory=dict)
 
-    def of(self, name: str, k: int, seed: int, real: list[int]) -> Videos:
-        """Samples of one forecaster in both modes, from clips of those numbers alone.
+    def of(self, name: str, modes: tuple[str, ...], k: int, seed: int, real: list[int]) -> Videos:
+        """Samples of one forecaster in those modes, from clips of those numbers alone.
 
         They are read where they are there already.
         """
+        return joined([self._once(name, mode, k, seed, real) for mode in modes])
+
+    def _once(self, name: str, mode: str, k: int, seed: int, real: list[int]) -> Videos:
+        """Samples of one mode, made or read."""
         about = self.making.model_dump(mode="json") | {"name": name, "k": k, "seed": seed}
-        path = self.folder / f"{content_id('samples', **about)}.safetensors"
+        path = self.folder / f"{content_id('samples', mode=mode, **about)}.safetensors"
         if not path.is_file():
-            made = self._make(name, seed, real)
+            made = self._make(name, mode, seed, real)
             draft = path.with_suffix(f".{os.getpid()}.part")
             save_file(_as_arrays(made, self.material), draft)
             draft.replace(path)
         return _from_arrays(load_file(path), self.material)
 
     @torch.no_grad()
-    def _make(self, name: str, seed: int, real: list[int]) -> Videos:
-        """Fit a forecaster, then make all samples."""
+    def _make(self, name: str, mode: str, seed: int, real: list[int]) -> Videos:
+        """Fit a forecaster, then make all samples of one mode."""
         predictor = self._fit(name, seed, real)
         labels = self.material.train.labels
         good = [index for index in real if labels[index] == 0]
@@ -94,17 +100,23 @@ class Maker:
             rng = np.random.default_rng(derive_seed(seed, "sources", label))
             clips = rng.permutation(clips).tolist()[: self.making.per_label]
             futures = {index: self._futures(predictor, index, seed) for index in clips}
-            made += self._reconstruct(futures, name)
-            made += self._transfer(futures, good, name, rng)
+            if mode == "reconstruction":
+                made += self._reconstruct(futures, name)
+            else:
+                made += self._transfer(futures, good, name, rng)
         return joined(made)
 
     def _fit(self, name: str, seed: int, real: list[int]) -> KeypointPredictor:
-        """A forecaster that knows the chosen clips alone."""
+        """A forecaster that knows the chosen clips alone, fitted once for all modes."""
+        key = content_id("fitted", name=name, seed=seed, real=real)
+        if key in self._fitted:
+            return self._fitted[key]
         past, future = self.horizon
         predictor = KeypointPredictor(name, self.backbone.layout.length)
         series = [self._points(index) for index in real]
         with torch.enable_grad():
             predictor.fit(series, past, future, seed=seed, epochs=self.making.epochs)
+        self._fitted[key] = predictor
         return predictor
 
     def _futures(self, predictor: KeypointPredictor, index: int, seed: int) -> Tensor:
@@ -119,38 +131,40 @@ class Maker:
 
     def _reconstruct(self, futures: dict[int, Tensor], name: str) -> list[Videos]:
         """Sampled futures of the clips, each animating the first frame of its own window."""
+        different = self.making.drawn * len(futures)
         scenes = {index: Scene.of(self.backbone, self._source(index)) for index in futures}
         return [
             self._sample(scenes[index], motion, index, index, ("reconstruction", name))
-            for index, motion in self._in_turn(futures)
+            for index, motion in _in_turn(futures, min(self.making.per_label, different))
         ]
 
     def _transfer(
         self, futures: dict[int, Tensor], good: list[int], name: str, rng: np.random.Generator
     ) -> list[Videos]:
-        """The clips' motion, as it was and as it might have been, on frames of good clips."""
-        past, future = self.horizon
-        made = []
-        for number, (index, motion) in enumerate(self._in_turn(futures)):
-            track = self._points(index)[-past - future :]
-            source = int(rng.choice([other for other in good if other != index] or good))
-            scene = Scene.of(self.backbone, self._source(source), track[0])
-            share = self.making.real_share
-            as_it_was = int((number + 1) * share) > int(number * share)  # evenly spread
-            used = track[past:] if as_it_was else motion
-            made.append(self._sample(scene, used, index, source, ("transfer", name)))
-        return made
+        """The clips' motion, as it was and as it might have been, on frames of good clips.
 
-    def _in_turn(self, futures: dict[int, Tensor]) -> Iterator[tuple[int, Tensor]]:
-        """As many futures as there are to be samples: the nearest of each clip, then the next."""
-        for number, index in enumerate(islice(cycle(futures), self.making.per_label)):
-            yield index, futures[index][number // len(futures) % self.making.drawn]
+        Every good clip lends its frame before one lends it again.
+        """
+        past, future = self.horizon
+        tracks = {index: self._points(index)[-past - future :] for index in futures}
+        as_it_was = {index: track[past:][None] for index, track in tracks.items()}
+        real = round(self.making.per_label * self.making.real_share)
+        motions = chain(_in_turn(as_it_was, real), _in_turn(futures, self.making.per_label - real))
+        sources = cycle(rng.permutation(good).tolist())
+        made = []
+        for index, motion in motions:
+            source = next(other for other in sources if other != index or len(good) == 1)
+            scene = Scene.of(self.backbone, self._source(source), tracks[index][0])
+            made.append(self._sample(scene, motion, index, source, ("transfer", name)))
+        return made
 
     def _sample(
         self, scene: Scene, motion: Tensor, index: int, source: int, kind: tuple[str, str]
     ) -> Videos:
         """Render the frames that detectors see of one motion (F, D)."""
-        video = scene.render(motion[seen_frames(len(motion))])
+        placed = scene.place(motion[seen_frames(len(motion))])
+        # not scene.render: it fills batches up, and here all videos are equally long
+        video = to_video(scene.backbone.render(scene.appearance, placed))
         train = self.material.train
         return Videos(
             shrink(video)[None],
@@ -170,6 +184,12 @@ class Maker:
             frames = to_tensor(self.material.clips[index].frames)
             self._keypoints[index] = self.backbone.keypoints(frames)
         return self._keypoints[index]
+
+
+def _in_turn(motions: dict[int, Tensor], count: int) -> Iterator[tuple[int, Tensor]]:
+    """So many of the clips' motions (N, F, D): the first of each clip, then the next of each."""
+    for number, index in enumerate(islice(cycle(motions), count)):
+        yield index, motions[index][number // len(motions) % len(motions[index])]
 
 
 def _as_arrays(made: Videos, material: Material) -> dict[str, NDArray[np.generic]]:

@@ -34,7 +34,8 @@ from generators.model import find_model, read_card
 
 VALIDATION_EVERY = 3  # one in so many training clips is scored where no test clip may be
 OnCell = Callable[[int, int], None]
-Samples = Callable[[str, int, int, list[int]], Videos]  # of forecaster, K, seed, real clips
+# of forecaster, modes, K, seed, real clips
+Samples = Callable[[str, tuple[str, ...], int, int, list[int]], Videos]
 
 
 class UpliftRequest(Settings):
@@ -66,7 +67,7 @@ class UpliftRequest(Settings):
     k: tuple[int, ...] = (1, 3, 5, 10)
     seeds: int = Field(5, ge=1)
     arms: tuple[str, ...] = tuple(ARMS)
-    steps: int = Field(300, ge=1)
+    steps: int = Field(1000, ge=1)
     share: float = Field(0.5, gt=0, lt=1)
     normal: str = "normal"
     validation: bool = False
@@ -155,7 +156,7 @@ def _prepare(request: UpliftRequest, folder: Path) -> tuple[Material, Samples]:
         return material, maker.of
     stored = read_samples(request.store, material, future)
     claim(request.out, about | {"samples": len(stored.labels)})
-    return material, lambda name, k, seed, real: usable(stored, material, real)
+    return material, lambda name, modes, k, seed, real: usable(stored, material, real)
 
 
 def _run_cell(
@@ -166,7 +167,9 @@ def _run_cell(
     arm, real = ARMS[cell.arm], choose_real(material, cell.k, cell.seed)
     seed = derive_seed(cell.seed, "uplift", cell.k) % 2**31
     mine = pick(material.train, real)
-    made = samples(arm.forecaster, cell.k, cell.seed, real) if arm.synthetic else pick(mine, [])
+    made = pick(mine, [])
+    if arm.synthetic:
+        made = samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
     try:
         data = training_set(mine, made, arm, seed, request.share)
     except SettingsError as error:

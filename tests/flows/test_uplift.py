@@ -14,7 +14,7 @@ from configs.settings import GenerateSettings
 from flows.pipeline import SetRequest, make_set
 from flows.plan import plan_sets
 from flows.uplift import UpliftRequest, uplift
-from flows.uplift.arms import ARMS
+from flows.uplift.arms import ARMS, BOTH
 from flows.uplift.data import (
     Material,
     choose_real,
@@ -97,7 +97,7 @@ def test_made_samples_come_from_clips_in_use(
     backbone = load_backbone(tiny_model / BACKBONE_FILE)
     maker = Maker(backbone, (4, 4), material, tmp_path, Making.model_validate(QUICK))
     real = choose_real(material, 1, seed=0)
-    made = maker.of("vrnn", 1, 0, real)
+    made = maker.of("vrnn", BOTH, 1, 0, real)
     in_use = {material.train.clips[index]: material.train.labels[index] for index in real}
     assert len(made.labels) == 2 * 2 * 3  # labels, modes
     for clip, source, label, (mode, _) in zip(
@@ -105,10 +105,28 @@ def test_made_samples_come_from_clips_in_use(
     ):
         assert in_use[clip] == label
         assert in_use[source] == 0 if mode == "transfer" else source == clip
-    again = maker.of("vrnn", 1, 0, real)
+    again = maker.of("vrnn", BOTH, 1, 0, real)
     assert torch.equal(again.videos.mul(255).round(), made.videos.mul(255).round())
     assert again.clips == made.clips
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.iterdir())) == 2  # a file for each mode
+
+
+def test_every_good_clip_lends_its_looks_before_one_lends_them_again(
+    material: Material, tiny_model: Path, tmp_path: Path
+) -> None:
+    backbone = load_backbone(tiny_model / BACKBONE_FILE)
+    making = Making(per_label=6, drawn=2, epochs=1)
+    real = choose_real(material, 1, seed=0)  # 4 good clips and one defect
+    made = Maker(backbone, (4, 4), material, tmp_path, making).of("gru_nf", BOTH, 1, 0, real)
+    lent = [
+        source
+        for source, label, kind in zip(made.sources, made.labels, made.kinds, strict=True)
+        if label == 1 and kind[0] == "transfer"
+    ]
+    assert len(lent) == 6
+    assert len(set(lent[:4])) == 4
+    again = [mode for (mode, _), label in zip(made.kinds, made.labels, strict=True) if label == 1]
+    assert again.count("reconstruction") == 2  # no more than there are futures
 
 
 def test_arms_share_the_real_clips_and_half_of_what_is_drawn_is_real(
@@ -174,7 +192,7 @@ def test_a_store_can_give_the_samples(clips: Path, store: str, tmp_path: Path) -
     arms = {row["arm"] for row in values["rows"]}
     assert "+ both, augmented" in arms
     assert "VRNN: + transfer" not in arms  # the store has none
-    assert values["skipped"] == 3 * 2
+    assert values["skipped"] == 4 * 2
 
 
 def test_arms_are_checked_before_anything_is_trained(clips: Path, tmp_path: Path) -> None:
