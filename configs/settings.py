@@ -5,7 +5,14 @@ from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from configs.clip_settings import ClipSettings
 from configs.errors import SettingsError
@@ -202,6 +209,15 @@ class GenerateSettings(Settings):
     temperature: float = Field(1.0, gt=0)
     selector: str = "lowest_mae"
     seed: int = Field(0, ge=0)
+    precision: Literal["fp32", "int8", "bf16", "fp16"] = "fp32"  # of drawing; int8 is for CPUs
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave fp32 out: ids of sets that are drawn so stay what they were."""
+        values: dict[str, Any] = dump(self)
+        if values.get("precision") == "fp32":
+            del values["precision"]
+        return values
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -12,15 +12,16 @@ from torch import Tensor
 from configs.clip_settings import ClipSettings
 from configs.errors import ClipError
 from configs.settings import Transfer
-from flows.train_motion import pick_device
 from generators.backbones import MotionBackbone, load_backbone
 from generators.clips import read_clip
 from generators.decoding import STILL
+from generators.devices import pick_device
 from generators.frames import resize_square, to_tensor
 from generators.fused import fused
 from generators.geometry import object_size
 from generators.model import find_model, read_card
 from generators.pictures import read_picture
+from generators.precision import check_precision, in_precision
 from generators.scene import Scene
 from generators.video_files import check_video_name, write_video
 
@@ -53,6 +54,7 @@ def animate(
     *,
     best_frame: bool = False,
     device: str = "auto",
+    precision: str = "fp32",
     on_frames: OnFrames = lambda done, total: None,
 ) -> Animation:
     """Move a source picture as a driving clip moves.
@@ -66,6 +68,7 @@ def animate(
         best_frame: Count displacements from the driving frame whose pose is nearest to the source's
             instead of from the first.
         device: Where to compute, as PyTorch names it; "auto" for a GPU if there is one.
+        precision: "fp32", "int8" on a CPU, "bf16" or "fp16" on a GPU.
         on_frames: Called with the number of frames rendered so far and of all.
 
     Raises:
@@ -75,13 +78,14 @@ def animate(
     folder = find_model(model)
     settings = ClipSettings.model_validate(read_card(folder)["settings"]["clips"])
     backbone = fused(load_backbone(folder)).to(pick_device(device))
+    check_precision(precision, backbone.device)
     backbone.check_transfer(how or Transfer())
     picture = read_source(source, settings)
     clip = read_clip(driving, settings)
     keypoints = find_keypoints(backbone, clip.frames)
     own = find_keypoints(backbone, picture[None])[0]
     start = nearest_pose(backbone, own, keypoints) if best_frame else 0
-    scene = Scene.of(backbone, picture, keypoints[start], how)
+    scene = in_precision(Scene.of(backbone, picture, keypoints[start], how), precision, keypoints)
     frames = []
     for drawn in scene.rendered(keypoints):
         frames.append(drawn)

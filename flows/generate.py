@@ -23,7 +23,9 @@ from flows.request import GenerateRequest
 from flows.services import prefect_api, ray_workers, run_folder, stop_on_sigterm
 from flows.shards import Shard, ShardError, cut_shards, make_shard
 from flows.summary import RunSummary, summarise, write_sheet
+from generators.devices import pick_device
 from generators.model import load_model, read_card
+from generators.precision import check_precision
 from storage import SampleStore
 
 POLL_SECONDS = 0.2
@@ -65,6 +67,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     began = time.perf_counter()
     model = load_model(request.model)
     model.backbone.check_transfer(request.settings.transfer)
+    if request.ray_address is None:  # other machines may have other devices
+        check_precision(request.settings.precision, pick_device(request.device))
     clips = model.clip_settings(request.size)
     with display.reading() as on_clip:
         plan = plan_sets(
@@ -132,7 +136,7 @@ def make_all_shards(request: GenerateRequest) -> None:
     """
     job = current_job()
     with inbox(job.shards[0].inbox) as messages:
-        resources = remote_options(num_cpus=request.task_cpus, num_gpus=request.task_gpus)
+        resources = remote_options(num_cpus=request.task_cpus, num_gpus=request.gpus_per_worker())
         with resources:
             futures = [make_shard.submit(shard) for shard in job.shards]
         waiting = [cast("PrefectRayFuture[int]", future).wrapped_future for future in futures]

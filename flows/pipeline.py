@@ -18,6 +18,7 @@ from generators.backbones import MotionBackbone
 from generators.clips import Clip, read_entry
 from generators.frames import to_tensor
 from generators.model import Model
+from generators.precision import in_precision
 from generators.scene import Scene
 from selection.metrics import mae, sample_diversity, ssim, temporal_coherence
 from selection.pruning import Closest, keep_closest
@@ -136,8 +137,9 @@ def observe(
     source_clip = read_entry(plan.source.entry, clips) if transfer else clip
     source = source_clip.frames[plan.source.frame]
     with torch.no_grad():
-        keypoints = backbone.keypoints(to_tensor(np.concatenate([past, truth])))
-        foreign = keypoints[0] if transfer else None
+        seen = to_tensor(np.concatenate([past, truth])).to(backbone.device)
+        keypoints = backbone.keypoints(seen).cpu()
+        foreign = keypoints[0].to(backbone.device) if transfer else None
         scene = Scene.of(backbone, source, foreign, settings.transfer)
     return Observed(clip, past, truth, source, keypoints, scene, len(source_clip.frames))
 
@@ -147,7 +149,8 @@ def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
     settings = request.settings
     seen = observe(plan, model.backbone, settings, request.clips)
     futures = sample_futures(plan, model, seen.keypoints[: settings.past], settings)
-    return Drawn(**vars(seen), futures=futures)
+    scene = in_precision(seen.scene, settings.precision, futures.flatten(0, 1))
+    return Drawn(**{**vars(seen), "scene": scene}, futures=futures)
 
 
 def choose(

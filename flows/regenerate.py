@@ -14,6 +14,7 @@ from configs.settings import GenerateSettings, validated
 from flows.pipeline import SetRequest, draw
 from flows.plan import SetPlan, SourceFrame
 from generators.clips import ClipEntry, Window, list_clips, read_entry
+from generators.devices import pick_device
 from generators.model import find_model, load_model
 from generators.video_files import check_video_name, write_video
 from storage import SampleStore
@@ -43,6 +44,7 @@ def regenerate(
     clips: Path | None = None,
     sources: Path | None = None,
     out: Path | None = None,
+    device: str = "auto",
 ) -> Regenerated:
     """Make a kept sample again from what its row says of model, clip, window, settings and seed.
 
@@ -53,6 +55,7 @@ def regenerate(
         clips: Folder of clips; None for where the run had it.
         sources: Folder of the sources of transfer mode; None for where the run had it.
         out: Video to write as well.
+        device: Where to draw; bytes are equal on the kind of processor that the run had.
 
     Raises:
         FlawcastError: If the store has no such sample, or the model or a clip is not what it was
@@ -66,7 +69,7 @@ def regenerate(
     about = json.loads(row["settings"])
     settings = validated(GenerateSettings, about["generate"], f"row of {sample_id}")
     read = validated(ClipSettings, about["clips"], f"row of {sample_id}")
-    loaded = load_model(find_model(model or asked("model", "--model")))
+    loaded = load_model(find_model(model or asked("model", "--model")), pick_device(device))
     if loaded.weights_id != row["weights_id"]:
         raise ModelError(
             f"model: {sample_id} was made with {row['weights_id']}, found {loaded.weights_id}; "

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import Field
 
 from configs.errors import SettingsError
@@ -34,7 +35,8 @@ class GenerateRequest(Settings):
         workers: Ray worker processes, where Ray is started by the run.
         ray_address: A running Ray cluster; None starts one on this machine.
         task_cpus: Cores that Ray keeps for each worker; a fraction lets workers share one.
-        task_gpus: GPUs that Ray keeps for each worker.
+        task_gpus: GPUs that Ray keeps for each worker; None for an equal share, none on a CPU.
+        device: Where workers draw: "auto" for a GPU where there is one.
         threads: Torch threads of each worker.
         set_seconds: How long one set may take; None for no limit.
     """
@@ -51,9 +53,19 @@ class GenerateRequest(Settings):
     workers: int = Field(default_factory=usable_cores, ge=1)
     ray_address: str | None = None
     task_cpus: float = Field(1, ge=0)
-    task_gpus: float = Field(0, ge=0)
+    task_gpus: float | None = Field(None, ge=0)
+    device: str = "auto"
     threads: int = Field(1, ge=1)
     set_seconds: float | None = Field(3600, gt=0)
+
+    def gpus_per_worker(self) -> float:
+        """What Ray keeps for each worker; it hides GPUs from those that it keeps none for."""
+        if self.task_gpus is not None:
+            return self.task_gpus
+        found = torch.cuda.device_count()
+        if self.device == "cpu" or (self.device == "auto" and not found):
+            return 0
+        return min(1.0, found / self.workers) if found else 1.0
 
 
 def request_from_options(
@@ -69,6 +81,7 @@ def request_from_options(
     masks: bool = False,
     workers: int | None = None,
     ray_address: str | None = None,
+    device: str = "auto",
 ) -> GenerateRequest:
     """Fill in what the command line left open from the model's card.
 
@@ -84,6 +97,7 @@ def request_from_options(
         masks: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
         ray_address: As in `GenerateRequest`.
+        device: As in `GenerateRequest`.
 
     Raises:
         FlawcastError: If the model cannot be read, has another forecaster, or a value does not fit.
@@ -108,6 +122,7 @@ def request_from_options(
         "windows": windows,
         "masks": masks,
         "ray_address": ray_address,
+        "device": device,
     }
     if workers is not None:
         values["workers"] = workers

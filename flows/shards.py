@@ -36,6 +36,7 @@ class Shard:
         title: Clips, modes and forecaster, for people who look at the task.
         set_seconds: How long one set may take; None for no limit.
         threads: Torch threads of the worker.
+        device: Where to draw.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Shard:
     title: str
     set_seconds: float | None
     threads: int
+    device: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def cut_shards(
             title=_title(first + 1, plans[first::count], forecaster),
             set_seconds=request.set_seconds,
             threads=request.threads,
+            device=request.device,
         )
         for first in range(count)
     ]
@@ -137,7 +140,7 @@ def make_shard(shard: Shard) -> int:
     logger = get_run_logger()
     outbox = Outbox(shard.inbox, shard.number, shard.request.settings.samples)
     store = SampleStore.open(shard.store, "a")
-    model = worker_model(shard.model, shard.threads)
+    model = worker_model(shard.model, shard.threads, shard.device)
     written, failures = 0, []
     for plan in shard.plans:
         if store.has(plan.set_id):

@@ -16,11 +16,12 @@ from flows.display import Display
 from flows.reconstruction_sheet import SHEET, reconstruction_sheet
 from flows.train_clips import TrainClip, read_clips, split_clips
 from flows.train_forecaster import forecast_metrics, keypoint_series, train_forecaster
-from flows.train_motion import LOSSES, pick_device, train_disentanglement, train_motion
+from flows.train_motion import LOSSES, train_disentanglement, train_motion
 from flows.train_summary import TrainSummary
 from generators.backbones import MotionBackbone, build_backbone, load_backbone
 from generators.backbones.base import start_from
 from generators.clips import Reject
+from generators.devices import pick_device
 from generators.forecasters import KeypointPredictor
 from generators.model import (
     add_forecaster,

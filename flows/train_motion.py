@@ -4,9 +4,6 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from configs.errors import SettingsError
 from configs.identity import content_id
 from configs.settings import TrainSettings
 from flows.display import Display
@@ -117,22 +114,3 @@ class LossTable:
         with self.path.open("w" if fresh else "a", newline="") as stream:
             table = csv.writer(stream)
             table.writerows([["step", *losses], *self.rows] if fresh else [row])
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; for "auto" a GPU where there is one.
-
-    Raises:
-        SettingsError: If PyTorch has no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(
-            f"device: expected auto, cpu or a GPU of this machine, got {name!r}: {reason}"
-        ) from None
-    return device

@@ -10,7 +10,9 @@ Results differ from the plain model's by rounding, less than 1e-4 in pixels.
 """
 
 import copy
-from functools import singledispatch
+from collections.abc import Callable, Sequence
+from functools import partial, singledispatch
+from itertools import product
 from typing import cast
 
 import torch
@@ -62,7 +64,7 @@ def _(block: DownBlock) -> nn.Module | None:
 
 @inference_form.register
 def _(block: UpBlock) -> nn.Module | None:
-    return _FusedUp(block) if isinstance(block.norm, nn.BatchNorm2d) else None
+    return UpConv(block) if isinstance(block.norm, nn.BatchNorm2d) else None
 
 
 @inference_form.register
@@ -78,7 +80,7 @@ def _(conv: nn.Conv2d) -> nn.Module | None:
     if not (keeps_size and plain and conv.groups == 1 and conv.bias is not None):
         return None
     hooked = bool(conv._forward_pre_hooks)  # spectral norm makes its weights anew
-    return None if hooked else SameConv(conv.weight, conv.bias)
+    return None if hooked else _same(conv)
 
 
 class _FusedSame(nn.Module):
@@ -87,7 +89,7 @@ class _FusedSame(nn.Module):
     def __init__(self, block: SameBlock) -> None:
         super().__init__()
         self.leaky = block.leaky
-        self.conv = _folded(block.conv, block.norm)
+        self.conv = _same(_folded(block.conv, block.norm))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H, W)."""
@@ -100,14 +102,14 @@ class _FusedDown(nn.Module):
 
     def __init__(self, block: DownBlock) -> None:
         super().__init__()
-        self.conv = _folded(block.conv, block.norm)
+        self.conv = _same(_folded(block.conv, block.norm))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H/2, W/2)."""
         return F.avg_pool2d(F.relu_(self.conv(features)), 2)
 
 
-class _FusedUp(nn.Module):
+class UpConv(nn.Module):
     """Twice the resolution and a convolution in one: 2x2 kernels for four output pixels."""
 
     kernels: Tensor
@@ -135,13 +137,26 @@ class _FusedUp(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
-        batch, _, height, width = features.shape
         edged = F.pad(features, (1, 1, 1, 1))
-        out = features.new_empty(batch, 2 * height, 2 * width, len(self.bias)).permute(0, 3, 1, 2)
-        for index, kernel in enumerate(self.kernels):
-            down, across = divmod(index, 2)
-            seen = edged[:, :, down : down + height + 1, across : across + width + 1]
-            out[:, :, down::2, across::2] = F.relu_(F.conv2d(seen, kernel, self.bias))
+        return self.woven(edged, [partial(self._part, kernel) for kernel in self.kernels])
+
+    def _part(self, kernel: Tensor, seen: Tensor) -> Tensor:
+        """Every second row and column of the output."""
+        return F.relu_(F.conv2d(seen, kernel, self.bias))
+
+    @staticmethod
+    def woven(edged: Tensor, parts: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
+        """Put together what four 2x2 convolutions make of an image that was padded by a pixel."""
+        batch, _, height, width = edged.shape
+        rows, columns = height - 1, width - 1
+        drawn = [
+            part(edged[:, :, down : down + rows, across : across + columns])
+            for part, (down, across) in zip(parts, product((0, 1), (0, 1)), strict=True)
+        ]
+        size = (batch, 2 * rows - 2, 2 * columns - 2, drawn[0].shape[1])
+        out = drawn[0].new_empty(size).permute(0, 3, 1, 2)
+        for part, (down, across) in zip(drawn, product((0, 1), (0, 1)), strict=True):
+            out[:, :, down::2, across::2] = part
         return out
 
 
@@ -156,9 +171,8 @@ class _FusedRes(nn.Module):
         scale, shift = _scale_and_shift(block.norm1)
         self.register_buffer("scale", scale[:, None, None])
         self.register_buffer("shift", shift[:, None, None])
-        first = _folded(block.conv1, block.norm2)
-        self.conv1 = SameConv(first.weight, cast(Tensor, first.bias))
-        self.conv2 = SameConv(block.conv2.weight, cast(Tensor, block.conv2.bias))
+        self.conv1 = _same(_folded(block.conv1, block.norm2))
+        self.conv2 = _same(block.conv2)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
@@ -173,6 +187,11 @@ def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
     scale = batch_norm.weight.detach().double() / (variance.double() + batch_norm.eps).sqrt()
     shift = batch_norm.bias.detach().double() - mean.double() * scale
     return scale.to(mean.dtype), shift.to(mean.dtype)
+
+
+def _same(conv: nn.Conv2d) -> SameConv:
+    """The inference form of a convolution that keeps the size."""
+    return SameConv(conv.weight, cast(Tensor, conv.bias))
 
 
 def _folded(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:

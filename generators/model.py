@@ -23,6 +23,7 @@ from configs.identity import hash_files
 from configs.settings import TrainSettings, validated
 from generators.backbones import MotionBackbone, load_backbone, save_backbone
 from generators.backbones.base import BACKBONE_FILE as BACKBONE
+from generators.devices import pick_device
 from generators.forecasters import KeypointPredictor
 from generators.forecasters.predictor import FILE as FORECASTER
 from generators.fused import fused
@@ -127,8 +128,13 @@ def check_free(folder: Path) -> None:
         )
 
 
-def load_model(folder: Path | str) -> Model:
+def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
     """Read a model folder written by `flawcast train`, for inference (`generators.fused`).
+
+    Args:
+        folder: The model's.
+        device: Where to find keypoints and to draw. Forecasts are made on the CPU, the same
+            everywhere.
 
     Raises:
         ModelError: If the folder is absent, incomplete, damaged, of a newer version, or its
@@ -136,7 +142,7 @@ def load_model(folder: Path | str) -> Model:
     """
     folder = Path(folder)
     card = read_card(folder)
-    backbone = fused(load_backbone(folder / BACKBONE))
+    backbone = fused(load_backbone(folder / BACKBONE)).to(device)
     if not has_forecaster(folder):
         raise ModelError(
             f"model {folder}: expected a forecaster, found none; "
@@ -154,13 +160,13 @@ def load_model(folder: Path | str) -> Model:
 
 
 @lru_cache(maxsize=1)
-def worker_model(folder: Path, threads: int = 1) -> Model:
+def worker_model(folder: Path, threads: int = 1, device: str = "cpu") -> Model:
     """The model of a worker process, loaded once, on one torch thread unless told otherwise.
 
     Small models slow down many times when several threads share busy cores.
     """
     torch.set_num_threads(threads)
-    return load_model(folder)
+    return load_model(folder, pick_device(device))
 
 
 def shipped_model(name: str = "demo") -> Path:

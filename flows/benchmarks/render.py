@@ -12,6 +12,7 @@ from generators.backbones.base import ready
 from generators.backbones.fomm import FOMM, FOMMAppearance
 from generators.frames import to_video
 from generators.fused import fused
+from generators.precision import in_precision
 from generators.scene import Scene
 
 SIZE = 256
@@ -31,6 +32,7 @@ def render(request: BenchmarkRequest, on_done: OnDone) -> Report:
     own = appearance.keypoints.vectors()
     moved = own + 0.02 * torch.randn(FRAMES, own.shape[1])
     scene = Scene.of(fused(plain), to_video(source))
+    integers = in_precision(scene, "int8", moved)
 
     def as_reference() -> torch.Tensor:
         return torch.cat([_anew(plain, appearance, source, vector[None]) for vector in moved])
@@ -46,6 +48,7 @@ def render(request: BenchmarkRequest, on_done: OnDone) -> Report:
         "source encoded once, batch of one": one_by_one,
         "source encoded once, batches of two": two_by_two,
         f"ours: inference form, batch of {FRAMES}": lambda: scene.draw(moved),
+        f"ours: int8, batch of {FRAMES}": lambda: integers.draw(moved),
     }
     with FlopCounterMode(display=False) as counter:
         _anew(plain, appearance, source, moved[:1])

@@ -38,6 +38,15 @@ class Motion(StrEnum):
     avd = "avd"
 
 
+class Precision(StrEnum):
+    """How exactly frames are drawn."""
+
+    fp32 = "fp32"
+    int8 = "int8"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
 class Rows(StrEnum):
     """What a row of a query's answer is."""
 
@@ -66,6 +75,9 @@ BackboneOption = Annotated[
     str | None, typer.Option(help="Motion backbone of the preset: fomm, tps or vid2vid.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="Of drawing: fp32, int8 on CPUs, bf16 or fp16 on GPUs.")
+]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, help="Ray worker processes; one per core if not given.")
 ]

@@ -12,6 +12,8 @@ from flows.commands.base import (
     JsonFlag,
     Mode,
     Motion,
+    Precision,
+    PrecisionOption,
     QuietFlag,
     SeedOption,
     WorkersOption,
@@ -88,6 +90,8 @@ def generate(
     masks: Annotated[
         bool, typer.Option("--masks", help="Store masks and their validity beside the videos.")
     ] = False,
+    precision: PrecisionOption = Precision.fp32,
+    device: DeviceOption = "auto",
     seed: SeedOption = 0,
     workers: WorkersOption = None,
     ray_address: Annotated[
@@ -112,6 +116,7 @@ def generate(
         masks=masks,
         workers=workers,
         ray_address=ray_address,
+        device=device,
         settings={
             "past": past,
             "future": future,
@@ -120,6 +125,7 @@ def generate(
             "temperature": temperature,
             "transfer": {"mode": motion.value, "adapt_movement_scale": adapt_scale},
             "seed": seed,
+            "precision": precision.value,
         },
     )
     with interruptible():
@@ -142,6 +148,7 @@ def animate(
     best_frame: Annotated[
         bool, typer.Option("--best-frame", help="Start from the driving frame nearest in pose.")
     ] = False,
+    precision: PrecisionOption = Precision.fp32,
     device: DeviceOption = "auto",
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
@@ -163,6 +170,7 @@ def animate(
             how,
             best_frame=best_frame,
             device=device,
+            precision=precision.value,
             on_frames=on_frames,
         )
     if as_json:

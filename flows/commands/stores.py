@@ -12,6 +12,7 @@ from rich.table import Table
 
 from configs.errors import SettingsError
 from flows.commands.base import (
+    DeviceOption,
     Format,
     JsonFlag,
     QuietFlag,
@@ -193,12 +194,13 @@ def regenerate(
     out: Annotated[
         Path | None, typer.Option(help="Video to write as well: .mp4, .mkv (lossless) or .gif.")
     ] = None,
+    device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Make one kept sample again from its row, and say whether the bytes are equal."""
     from flows.regenerate import regenerate as run
 
-    made = run(store, sample_id, model, clips, sources, out)
+    made = run(store, sample_id, model, clips, sources, out, device)
     if as_json:
         typer.echo(json.dumps(asdict(made)))
     elif made.equal:

@@ -16,14 +16,17 @@ from storage import SampleStore
 SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
 
 
-@pytest.mark.parametrize("mode", ["reconstruction", "transfer"])
+@pytest.mark.parametrize(
+    ("mode", "precision"), [("reconstruction", "fp32"), ("transfer", "fp32"), ("transfer", "int8")]
+)
 def test_a_set_is_that_of_rendering_everything(
-    mode: str, line_folder: Path, tiny_model: Path, tmp_path: Path
+    mode: str, precision: str, line_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     model = load_model(tiny_model)
     clips = model.clip_settings()
-    request = SetRequest(SETTINGS, clips, "run-0", "0")
-    plan = plan_sets(line_folder, None, (mode,), SETTINGS, clips, model.weights_id, 1)
+    settings = SETTINGS.model_copy(update={"precision": precision})
+    request = SetRequest(settings, clips, "run-0", "0")
+    plan = plan_sets(line_folder, None, (mode,), settings, clips, model.weights_id, 1)
     store = SampleStore.open(tmp_path / "store", "a")
     frames: list[int] = []
     futures: list[int] = []
