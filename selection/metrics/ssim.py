@@ -1,6 +1,7 @@
 """Structural similarity: how alike local brightness, contrast and structure are."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import cv2
@@ -11,6 +12,7 @@ from configs.errors import ShapeError
 from selection.metrics.base import METRICS, expect_comparable
 
 Pixels = NDArray[np.float64]
+BAND_VALUES = 2**15  # of rows that are compared at once: they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,17 @@ def ssim(
             f"videos: SSIM needs frames of at least {local.size}x{local.size} pixels, "
             f"got {sizes['H']}x{sizes['W']}"
         )
-    similarity = np.empty((sizes["N"], sizes["F"]))
-    for frame in range(sizes["F"]):
-        kind = _UniformTarget if window == "uniform" else _Target
-        target = kind(reference[frame], local, data_range * 255)
+    similarity = np.zeros((sizes["N"], sizes["F"]))
+    kind = _UniformTarget if window == "uniform" else _Target
+    rows = sizes["H"] - local.size + 1  # that have a whole neighbourhood
+    band = max(1, BAND_VALUES // (sizes["W"] * 3)) if window == "uniform" else rows
+    for frame, top in product(range(sizes["F"]), range(0, rows, band)):
+        bottom = min(top + band, rows)
+        seen = slice(top, bottom + local.size - 1)
+        target = kind(reference[frame, seen], local, data_range * 255)
         for sample in range(sizes["N"]):
-            similarity[sample, frame] = target.similarity(videos[sample, frame])
+            found = target.similarity(videos[sample, frame, seen])
+            similarity[sample, frame] += found * (bottom - top) / rows
     scores: NDArray[np.float64] = similarity.mean(axis=1)
     return scores
 
@@ -129,42 +136,59 @@ class _UniformTarget:
     """A reference frame with its local sums over the uniform window: exact, in 32-bit integers.
 
     With n pixels in a window and sums instead of means, all terms of the formula are n^2 or
-    n (n - 1) times as large above and below the line, which cancels.
+    n (n - 1) times as large above and below the line, which cancels. Only then do they become
+    floats. All steps write to memory that is held, since asking for it takes longer than they do.
     """
 
     def __init__(self, frame: NDArray[np.uint8], window: _Window, white: float) -> None:
         self.window, self.count = window, window.size**2
         self.frame = np.ascontiguousarray(frame)
-        self.sums, squares = self._sums(self.frame), self._sums(self._products(self.frame))
+        self.products = np.empty(self.frame.shape, np.uint16)
+        self.scratch = [np.empty(self.frame.shape, np.int32) for _ in range(5)]
+        self.sums, squares = self._sums(self.frame, 3), self._squares(self.frame, 4)
         self.squared = self.sums * self.sums
         self.spread = self.count * squares - self.squared  # n (n - 1) times the sample variance
-        self.brightness = (0.01 * white) ** 2 * self.count**2
-        self.contrast = (0.03 * white) ** 2 * self.count * (self.count - 1)
+        self.product = np.empty_like(self.squared)
+        self.floats = [np.empty(self.squared.shape, np.float32) for _ in range(3)]
+        self.brightness = np.float32((0.01 * white) ** 2 * self.count**2)
+        self.contrast = np.float32((0.03 * white) ** 2 * self.count * (self.count - 1))
 
     def similarity(self, frame: NDArray[np.uint8]) -> float:
         """Mean SSIM over pixels and channels of one frame."""
         frame = np.ascontiguousarray(frame)
-        sums = self._sums(frame)
-        squares = self.count * self._sums(self._products(frame))
-        crossed = self.count * self._sums(self._products(frame, self.frame))
-        product, squared = sums * self.sums, sums * sums
-        crossed -= product
-        squares -= squared
+        sums, squares = self._sums(frame, 0), self._squares(frame, 1)
+        cv2.multiply(frame, self.frame, dst=self.products, dtype=cv2.CV_16U)
+        crossed = self._sums(self.products, 2)
+        mixed = np.multiply(sums, self.sums, out=self.product)
+        sums *= sums
+        crossed *= self.count
+        crossed -= mixed
+        squares *= self.count
+        squares -= sums
         squares += self.spread
-        squared += self.squared
-        above = (2 * product + self.brightness) * (2 * crossed + self.contrast)
-        below = (squared + self.brightness) * (squares + self.contrast)
-        return float(np.divide(above, below, out=above).mean(dtype=np.float64))
+        sums += self.squared
+        above, below, factor = self.floats
+        above[...] = mixed
+        above += self.brightness / 2  # both factors above the line are halved
+        factor[...] = crossed
+        factor += self.contrast / 2
+        above *= factor
+        below[...] = sums
+        below += self.brightness
+        factor[...] = squares
+        factor += self.contrast
+        below *= factor
+        above /= below
+        return 4 * float(above.mean(dtype=np.float64))
 
-    def _products(
-        self, frame: NDArray[np.uint8], other: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.uint16]:
-        """Products of pixels, which 16 bits hold."""
-        found = cv2.multiply(frame, frame if other is None else other, dtype=cv2.CV_16U)
-        return np.asarray(found, np.uint16)
+    def _squares(self, frame: NDArray[np.uint8], place: int) -> NDArray[np.int32]:
+        """Sums of squares of pixels, which 16 bits hold."""
+        cv2.multiply(frame, frame, dst=self.products, dtype=cv2.CV_16U)
+        return self._sums(self.products, place)
 
-    def _sums(self, values: NDArray[np.unsignedinteger]) -> NDArray[np.int32]:
+    def _sums(self, values: NDArray[np.unsignedinteger], place: int) -> NDArray[np.int32]:
         """Sums around every pixel whose whole neighbourhood lies inside the frame."""
         size, edge = (self.window.size, self.window.size), self.window.size // 2
-        found = cv2.boxFilter(values, cv2.CV_32S, size, normalize=False)[edge:-edge, edge:-edge]
-        return np.asarray(found, np.int32)
+        whole = self.scratch[place]
+        cv2.boxFilter(values, cv2.CV_32S, size, dst=whole, normalize=False)
+        return whole[edge:-edge, edge:-edge]
