@@ -39,7 +39,9 @@ class SameConv(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H, W)."""
         large = features.shape[2] * features.shape[3] >= PIXELS_WORTH_WHILE
-        if self.fewer_products and large and features.device.type == "cpu":
+        traced = torch.compiler.is_compiling()  # PyTorch's compiler does not know NNPACK
+        known = features.device.type == "cpu" and features.dtype == self.weight.dtype
+        if self.fewer_products and large and known and not traced:
             return torch.cat([self._one(image) for image in features.split(1)])
         return F.conv2d(features, self.weight, self.bias, padding=self.margin)
 

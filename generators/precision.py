@@ -61,13 +61,16 @@ def in_precision(scene: Scene, precision: str, keypoints: Tensor) -> Scene:
 
 
 @lru_cache(maxsize=2)
-def halved(backbone: MotionBackbone, dtype: torch.dtype) -> MotionBackbone:
+def halved(
+    backbone: MotionBackbone, dtype: torch.dtype, compiler: str = "inductor"
+) -> MotionBackbone:
     """The same model, weights included, that draws in half precision, compiled at the first frame.
 
-    Positions, softmaxes and what else needs it stay in fp32 (`torch.autocast`).
+    `compiler` is one that `torch.compile` knows. Positions, softmaxes and what else needs it stay
+    in fp32 (`torch.autocast`).
     """
     twin = copy.copy(backbone)
-    compiled = torch.compile(backbone.rendering)
+    compiled = torch.compile(backbone.rendering, backend=compiler)
 
     def rendering(appearance: Appearance, keypoints: Tensor) -> Rendering:
         with torch.autocast(backbone.device.type, dtype):
