@@ -28,8 +28,8 @@ def test_a_frame_does_not_depend_on_its_batch(name: str, rng: np.random.Generato
         assert np.array_equal(scene.draw(scene.place(moved[index : index + 1]))[0], whole[index])
 
 
-def test_a_batch_fits_the_cache_whatever_the_frame_size() -> None:
+def test_a_batch_has_fewer_frames_the_larger_they_are() -> None:
     backbone = build_backbone("fomm", TINY["fomm"])
     scene = Scene.of(ready(backbone), np.zeros((32, 32, 3), np.uint8))
     sizes = [replace(scene, pixels=side * side).batch for side in (32, 64, 128, 256, 512)]
-    assert sizes == [16, 16, 8, 2, 1]
+    assert sizes == [16, 16, 16, 8, 2]
