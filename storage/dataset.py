@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from configs.errors import StoreError
-from storage.arrays import read_array
+from storage.arrays import by_video, read_array
 from storage.leaks import OnTest, guarded
 from storage.schema import MASK_ARRAYS
 from storage.store import SampleStore
@@ -138,7 +138,7 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         """An array whose metadata was read before, if it was lately."""
         key = (set_id, name)
         if key not in self._arrays:
-            self._arrays[key] = self._store.open_array(set_id, name)
+            self._arrays[key] = by_video(self._store.open_array(set_id, name))
         self._arrays.move_to_end(key)
         if len(self._arrays) > OPEN_ARRAYS:
             self._arrays.popitem(last=False)

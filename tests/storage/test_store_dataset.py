@@ -1,6 +1,8 @@
 """The torch dataset: the stored videos as tensors, in one process or several."""
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,25 @@ def test_workers_read_what_one_process_reads(store: SampleStore) -> None:
     assert [name for batch in batches for name in batch["sample_id"]] == [
         item["sample_id"] for item in plain
     ]
+
+
+FORKED = """
+import sys
+from torch.utils.data import DataLoader
+from storage import SampleSetDataset, SampleStore
+
+store = SampleStore.open(sys.argv[1])
+_ = [store.load(set_id) for set_id in store.set_ids()]
+dataset = SampleSetDataset(store)
+here = [dataset[index]["sample_id"] for index in range(len(dataset))]
+loader = DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context="fork")
+assert [item["sample_id"] for item in loader] == here
+"""
+
+
+def test_forked_workers_read_after_their_parent_has_read(store: SampleStore) -> None:
+    """In a process of its own: other tests leave threads here, which do not survive a fork."""
+    subprocess.run([sys.executable, "-c", FORKED, store.url], check=True, timeout=120)
 
 
 def test_a_pickled_dataset_reads_on(store: SampleStore) -> None:
