@@ -27,6 +27,7 @@ from generators.devices import pick_device
 from generators.forecasters import KeypointPredictor
 from generators.forecasters.predictor import FILE as FORECASTER
 from generators.fused import fused
+from generators.packed import packed
 
 CARD_FORMAT = "flawcast-model"
 CARD_VERSION = 1
@@ -129,7 +130,7 @@ def check_free(folder: Path) -> None:
 
 
 def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
-    """Read a model folder written by `flawcast train`, for inference (`generators.fused`).
+    """Read a model folder written by `flawcast train`, for inference (`fused`, `packed`).
 
     Args:
         folder: The model's.
@@ -155,6 +156,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
             f"D = {backbone.layout.length}, found one for {predictor.features}; "
             "use the files of one training"
         )
+    packed(predictor.forecaster)
     digest = hash_files([folder / BACKBONE, folder / FORECASTER])
     return Model(backbone, predictor, card, f"weights-{digest[:16]}")
 

@@ -161,7 +161,7 @@ def test_a_schedule_fires_twice(server: str, config: Path) -> None:
             ]
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(60) == 0  # told to end, a server has done what it was to do
     assert [run.state_name for run in done[:2]] == ["Completed", "Completed"]
     rows = SampleStore.open(config.parent / "store").query(rows="runs", order_by="started")
     assert rows["made"].to_pylist()[:2] == [3, 0]
