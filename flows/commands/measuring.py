@@ -10,6 +10,7 @@ from configs.errors import SettingsError
 from flows.commands.base import (
     JsonFlag,
     QuietFlag,
+    WorkersOption,
     app,
     console,
     display,
@@ -119,6 +120,8 @@ def uplift(
         list[str] | None,
         typer.Option(help="NAME=VALUE: share, per_label, drawn, temperature, real_share, epochs."),
     ] = None,
+    workers: WorkersOption = None,
+    ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -138,12 +141,14 @@ def uplift(
         steps=steps,
         normal=normal,
         validation=validation,
+        ray_address=ray_address,
         **({"arms": tuple(arm)} if arm else {}),
+        **({"workers": workers} if workers else {}),
     )
     with interruptible("finished cells are in the folder, the same command goes on"):
         show = display(quiet or as_json)
-        with show.counting("clips") as on_clip, show.counting("cells") as on_cell:
-            values = run(request, on_clip, on_cell)
+        with show.stages() as on_done:
+            values = run(request, lambda done, total: on_done("clips", done, total), on_done)
     typer.echo(json.dumps(values) if as_json else (out / "report.md").read_text())
 
 

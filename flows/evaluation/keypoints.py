@@ -11,13 +11,13 @@ from configs.errors import ModelError, SettingsError
 from configs.identity import content_id, hash_files
 from configs.settings import Settings
 from flows.evaluation.candidates import candidates
-from flows.evaluation.fan_out import OnDone, Stage, do_all
 from flows.evaluation.fitting import Fitting, Imported, fit_folder, fit_key
 from flows.evaluation.horizon import Horizon
 from flows.evaluation.keypoint_report import write_keypoint_report
 from flows.evaluation.split import SPEAKER, group_of
 from flows.evaluation.tables import read_rows, write_rows
 from flows.request import usable_cores
+from flows.stages import OnDone, Stage, do_all
 from generators.forecasters import KeypointPredictor
 from generators.forecasters.evaluation import (
     Candidate,

@@ -13,7 +13,6 @@ from configs.errors import ClipError
 from configs.identity import content_id, hash_files
 from configs.settings import GenerateSettings, Settings, TrainSettings, validated
 from flows.evaluation.candidates import candidates
-from flows.evaluation.fan_out import OnDone, Stage, do_all
 from flows.evaluation.features import Features
 from flows.evaluation.fitting import fit_folder, fit_key
 from flows.evaluation.horizon import Horizon, horizons
@@ -23,6 +22,7 @@ from flows.evaluation.split import SPEAKER, split_entries
 from flows.evaluation.tables import read_rows
 from flows.plan import SetPlan, plan_sets
 from flows.request import usable_cores
+from flows.stages import OnDone, Stage, do_all
 from generators.backbones.base import BACKBONE_FILE
 from generators.clips import ClipEntry, Reject, list_clips
 from generators.decoding import frame_files

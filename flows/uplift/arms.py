@@ -26,6 +26,11 @@ class Arm:
         """Whether it has synthetic samples."""
         return bool(self.modes)
 
+    @property
+    def good_videos(self) -> tuple[tuple[str, ...], bool, bool]:
+        """What decides which good videos it has: arms where this is equal differ in defects."""
+        return self.modes, self.vrnn, self.shuffled
+
     def takes(self, mode: str, forecaster: str) -> bool:
         """Whether a sample of that mode and forecaster is for this arm."""
         return mode in self.modes and (forecaster == VRNN) == self.vrnn

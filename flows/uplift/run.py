@@ -1,8 +1,9 @@
 """`flawcast uplift`: every arm, K, seed and detector is a cell; what is done is not done again."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from pydantic import Field
 from configs.errors import SettingsError
 from configs.identity import content_id, derive_seed, hash_files
 from configs.settings import Settings, TrainSettings
+from flows.request import usable_cores
+from flows.stages import OnDone, Stage, do_all
 from flows.uplift.arms import ARMS
 from flows.uplift.data import (
     Material,
@@ -30,10 +33,11 @@ from flows.uplift.report import write_report
 from flows.uplift.stored import read_samples, store_reading
 from generators.backbones import load_backbone
 from generators.backbones.base import BACKBONE_FILE
+from generators.fused import fused
 from generators.model import find_model, read_card
 
+FREE = {"out", "clips", "model", "k", "seeds", "arms", "line_seed", "workers", "ray_address"}
 VALIDATION_EVERY = 3  # one in so many training clips is scored where no test clip may be
-OnCell = Callable[[int, int], None]
 # of forecaster, modes, K, seed, real clips
 Samples = Callable[[str, tuple[str, ...], int, int, list[int]], Videos]
 
@@ -57,6 +61,8 @@ class UpliftRequest(Settings):
         normal: The label of good clips.
         validation: Score on held-out training clips instead of test clips, which are not read.
         making: How samples are made.
+        workers: Ray worker processes; 1 works in this process.
+        ray_address: A running Ray cluster.
     """
 
     clips: Path
@@ -72,34 +78,69 @@ class UpliftRequest(Settings):
     normal: str = "normal"
     validation: bool = False
     making: Making = Making()
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    ray_address: str | None = None
 
 
 @dataclass(frozen=True)
-class Cell:
+class SamplesPiece:
+    """The samples of one forecaster, K and seed, in all modes that arms take."""
+
+    request: UpliftRequest
+    forecaster: str
+    modes: tuple[str, ...]
+    k: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"samples by {self.forecaster}, K = {self.k}, seed {self.seed}"
+
+    def work(self) -> None:
+        """Make them, unless they are there."""
+        bench = opened(self.request)
+        real = choose_real(bench.material, self.k, self.seed)
+        bench.samples(self.forecaster, self.modes, self.k, self.seed, real)
+
+
+@dataclass(frozen=True)
+class CellPiece:
     """One detector trained with one arm's data."""
 
+    request: UpliftRequest
     k: int
     seed: int
     arm: str
     detector: str
 
     @property
-    def id(self) -> str:
-        """Names its file."""
-        return content_id("cell", k=self.k, seed=self.seed, arm=self.arm, detector=self.detector)
+    def title(self) -> str:
+        """For people."""
+        return f"{self.detector}, {self.arm}, K = {self.k}, seed {self.seed}"
+
+    @property
+    def path(self) -> Path:
+        """Its result."""
+        name = content_id("cell", k=self.k, seed=self.seed, arm=self.arm, detector=self.detector)
+        return self.request.out / "cells" / f"{name}.json"
+
+    def work(self) -> None:
+        """Train the detector and keep what it says of the clips that are scored."""
+        once(self.path, partial(_judge, self))
 
 
 def uplift(
     request: UpliftRequest,
-    on_clip: OnCell = lambda done, total: None,
-    on_cell: OnCell = lambda done, total: None,
+    on_clip: Callable[[int, int], None] = lambda done, total: None,
+    on_done: OnDone = lambda stage, done, total: None,
 ) -> dict[str, Any]:
     """Train and test the same detectors with each arm's data, and write report.md.
 
     Args:
         request: What is compared.
         on_clip: Called with the number of the line's clips drawn and of all.
-        on_cell: Called with the number of cells done and of all.
+        on_done: Called with a stage's name, the number of its pieces done, and of all.
 
     Returns:
         The report's figures as plain values.
@@ -115,27 +156,80 @@ def uplift(
         raise SettingsError(
             "arm: expected one without samples to compare with, got none; add --arm real"
         )
-    folder = request.clips
-    if str(folder) == NAME:
+    if str(request.clips) == NAME:
         folder = draw_material(request.out / "clips", request.line_seed, on_clip)
-    material, samples = _prepare(request, folder)
-    cells = [
-        Cell(k, seed, arm, detector)
-        for k in request.k
-        for arm in request.arms
-        for seed in range(request.seeds)
-        for detector in DETECTORS.names()
+        request = request.model_copy(update={"clips": folder})
+    request = _resolved(request)
+    opened.cache_clear()
+    bench = opened(request)
+    claim(request.out, bench.about)
+    cells = _cells(request)
+    stages = [
+        Stage("samples", lambda: _samples(request)),
+        Stage("cells", lambda: [cell for cell in cells if not cell.path.is_file()]),
     ]
-    results = []
-    for done, cell in enumerate(cells, start=1):
-        path = request.out / "cells" / f"{cell.id}.json"
-        results.append(once(path, partial(_run_cell, request, material, samples, cell)))
-        on_cell(done, len(cells))
-    return write_report(results, material, request.steps, request.out, request.validation)
+    if stages[1].pieces():
+        do_all(stages, request.workers, request.ray_address, "uplift", on_done)
+    results = [json.loads(cell.path.read_text()) for cell in cells]
+    return write_report(results, bench.material, request.steps, request.out, request.validation)
 
 
-def _prepare(request: UpliftRequest, folder: Path) -> tuple[Material, Samples]:
-    """Real clips, and where samples come from; claims the folder of results."""
+def _resolved(request: UpliftRequest) -> UpliftRequest:
+    """With paths that workers understand, whatever folder they are in."""
+    where: dict[str, Any] = {"clips": request.clips.resolve(), "out": request.out.resolve()}
+    if request.store is None:
+        where["model"] = str(find_model(request.model).resolve())
+    elif "://" not in request.store:
+        where["store"] = str(Path(request.store).resolve())
+    return request.model_copy(update=where)
+
+
+def _samples(request: UpliftRequest) -> list[SamplesPiece]:
+    """Samples that the experiment makes itself."""
+    modes: dict[str, set[str]] = {}
+    for arm in map(ARMS.__getitem__, request.arms):
+        if arm.synthetic and request.store is None:
+            modes.setdefault(arm.forecaster, set()).update(arm.modes)
+    return [
+        SamplesPiece(request, forecaster, tuple(sorted(modes[forecaster])), k, seed)
+        for k in request.k
+        for forecaster in modes
+        for seed in range(request.seeds)
+    ]
+
+
+def _cells(request: UpliftRequest) -> list[CellPiece]:
+    """All cells; of arms with the same good videos, a scorer that knows no others has the first."""
+    arms = {name: list(request.arms) for name in DETECTORS.names()}
+    firsts = {ARMS[arm].good_videos: arm for arm in reversed(request.arms)}
+    arms["one-class"] = [arm for arm in request.arms if firsts[ARMS[arm].good_videos] == arm]
+    return [
+        CellPiece(request, k, seed, arm, detector)
+        for k in request.k
+        for detector in DETECTORS.names()
+        for arm in arms[detector]
+        for seed in range(request.seeds)
+    ]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all cells share.
+
+    Args:
+        material: Real clips.
+        samples: Where samples come from.
+        about: What decides the results, as plain JSON values.
+    """
+
+    material: Material
+    samples: Samples
+    about: dict[str, Any]
+
+
+@lru_cache(maxsize=1)
+def opened(request: UpliftRequest) -> Bench:
+    """Read clips and model, once in each process."""
     validation = VALIDATION_EVERY if request.validation else None
     if request.store is None:
         model = find_model(request.model)
@@ -143,33 +237,32 @@ def _prepare(request: UpliftRequest, folder: Path) -> tuple[Material, Samples]:
         read, past, future = trained.clips, trained.forecast.past, trained.forecast.future
     else:
         read, past, future = store_reading(request.store)
-    material = read_material(folder, read, past, future, request.normal, validation)
-    about = request.model_dump(
-        mode="json", exclude={"out", "clips", "k", "seeds", "arms", "line_seed"}
-    )
+    material = read_material(request.clips, read, past, future, request.normal, validation)
+    about = request.model_dump(mode="json", exclude=FREE)
     about |= {"train": sorted(material.train.clips), "scored": list(material.scored.clips)}
     if request.store is None:
-        claim(request.out, about | {"weights": hash_files([model / BACKBONE_FILE])})
-        (request.out / "samples").mkdir(exist_ok=True)
-        backbone = load_backbone(model / BACKBONE_FILE)
-        maker = Maker(backbone, (past, future), material, request.out / "samples", request.making)
-        return material, maker.of
+        about["weights"] = hash_files([model / BACKBONE_FILE])
+        folder = request.out / "samples"
+        folder.mkdir(parents=True, exist_ok=True)
+        backbone = fused(load_backbone(model / BACKBONE_FILE))
+        maker = Maker(backbone, (past, future), material, folder, request.making)
+        return Bench(material, maker.of, about)
     stored = read_samples(request.store, material, future)
-    claim(request.out, about | {"samples": len(stored.labels)})
-    return material, lambda name, modes, k, seed, real: usable(stored, material, real)
+    about["samples"] = len(stored.labels)
+    return Bench(material, lambda name, modes, k, seed, real: usable(stored, material, real), about)
 
 
-def _run_cell(
-    request: UpliftRequest, material: Material, samples: Samples, cell: Cell
-) -> dict[str, Any]:
+def _judge(cell: CellPiece) -> dict[str, Any]:
     """Train one detector and let it judge the clips that are scored."""
+    request, bench = cell.request, opened(cell.request)
+    material = bench.material
     about = {"k": cell.k, "seed": cell.seed, "arm": cell.arm, "detector": cell.detector}
     arm, real = ARMS[cell.arm], choose_real(material, cell.k, cell.seed)
     seed = derive_seed(cell.seed, "uplift", cell.k) % 2**31
     mine = pick(material.train, real)
     made = pick(mine, [])
     if arm.synthetic:
-        made = samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
+        made = bench.samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
     try:
         data = training_set(mine, made, arm, seed, request.share)
     except SettingsError as error:

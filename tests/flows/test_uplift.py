@@ -69,6 +69,7 @@ def material(clips: Path) -> Material:
 
 def asked(clips: Path, out: Path, **changes: object) -> UpliftRequest:
     values = {"clips": clips, "out": out, "k": (1,), "seeds": 2, "steps": 3, "making": QUICK}
+    values |= {"workers": 1}
     return UpliftRequest.model_validate(values | changes)
 
 
@@ -172,7 +173,7 @@ def test_cells_are_done_once(clips: Path, tiny_model: Path, tmp_path: Path) -> N
     request = asked(clips, tmp_path / "out", model=str(tiny_model))
     first = uplift(request)
     cells = sorted((tmp_path / "out" / "cells").iterdir())
-    assert len(cells) == 2 * len(ARMS) * 2
+    assert len(cells) == 2 * (len(ARMS) + len({arm.good_videos for arm in ARMS.values()}))
     times = {path: path.stat().st_mtime_ns for path in cells}
     lost = cells[0].read_text()
     cells[0].unlink()
@@ -187,12 +188,20 @@ def test_cells_are_done_once(clips: Path, tiny_model: Path, tmp_path: Path) -> N
         uplift(request.model_copy(update={"steps": 4}))
 
 
+def test_workers_find_what_one_process_finds(clips: Path, tiny_model: Path, tmp_path: Path) -> None:
+    arms = ("real", "+ transfer", "VRNN: + reconstruction")
+    request = asked(clips, tmp_path / "one", model=str(tiny_model), seeds=1, arms=arms)
+    here = uplift(request)
+    there = uplift(request.model_copy(update={"out": tmp_path / "two", "workers": 2}))
+    assert there["rows"] == here["rows"]
+
+
 def test_a_store_can_give_the_samples(clips: Path, store: str, tmp_path: Path) -> None:
     values = uplift(asked(clips, tmp_path / "out", store=store, seeds=1))
     arms = {row["arm"] for row in values["rows"]}
     assert "+ both, augmented" in arms
     assert "VRNN: + transfer" not in arms  # the store has none
-    assert values["skipped"] == 4 * 2
+    assert values["skipped"] == 4 + 3  # the one-class scorer sees no difference in augmentation
 
 
 def test_arms_are_checked_before_anything_is_trained(clips: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class Lesson:
         videos: (M, 3, T, S, S).
         labels: Of each, 0 for good ones, (M,).
         chances: How often each is drawn, (M,), summing to 1.
-        augmented: Whether videos are changed at random.
+        augmented: Whether a detector that can use it changes videos at random.
         count: How many labels there are.
         steps: Training steps, the same in every arm.
         seed: Decides weights, batches and augmentation.

@@ -2,7 +2,8 @@
 
 A small network foretells the next frame of good videos. What it gets wrong, where and when, is a
 video's error profile; its distance from the profiles of good videos is the score (Mahalanobis,
-with a covariance shrunk towards a multiple of the identity).
+with a covariance shrunk towards a multiple of the identity). Nothing is augmented: a flipped or
+shifted good video is not one that this line shows, and to take it for one costs AUROC.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flows.uplift.descent import descend
-from flows.uplift.detectors.base import DETECTORS, Lesson, Verdict, augment
+from flows.uplift.detectors.base import DETECTORS, Lesson, Verdict
 
 BATCH = 8  # videos, of which every frame but the first two is foretold
 RATE = 3e-3
@@ -64,7 +65,7 @@ def _train(videos: Tensor, chances: NDArray[np.float64], lesson: Lesson) -> tupl
 
     def loss() -> Tensor:
         batch = videos[torch.from_numpy(rng.choice(len(videos), BATCH, p=chances))]
-        return _errors(model, augment(batch) if lesson.augmented else batch).mean()
+        return _errors(model, batch).mean()
 
     return model, descend(model, loss, lesson.steps, RATE)
 

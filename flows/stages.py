@@ -1,4 +1,4 @@
-"""Stages of an evaluation, done in this process or by Ray workers within a Prefect flow."""
+"""Stages of a long measurement, done in this process or by Ray workers within a Prefect flow."""
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -50,7 +50,7 @@ class Job:
     on_done: OnDone
 
 
-JOB: ContextVar[Job] = ContextVar("EVALUATION")
+JOB: ContextVar[Job] = ContextVar("STAGES")
 
 
 def current_job() -> Job:
@@ -114,7 +114,7 @@ def on_one_thread(piece: Piece) -> None:
         torch.set_num_threads(before)
 
 
-@flow(name="flawcast-evaluate", persist_result=False)
+@flow(name="flawcast-measure", persist_result=False)
 def do_stages() -> None:
     """Run the current job's pieces as tasks, stage by stage, and count those that are done.
 
@@ -147,7 +147,7 @@ def _raise_first(broken: Sequence[BaseException], stage: Stage) -> None:
     ) from first
 
 
-@task(name="evaluate", persist_result=False)
+@task(name="measure", persist_result=False)
 def do_piece(piece: Piece) -> None:
     """Do one piece on a worker."""
     on_one_thread(piece)
