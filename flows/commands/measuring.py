@@ -17,7 +17,17 @@ from flows.commands.base import (
     interruptible,
 )
 
-SPEED = ("render", "sample", "metrics", "store", "loader", "pipeline", "realtime", "scaling")
+SPEED = (
+    "render",
+    "sample",
+    "metrics",
+    "store",
+    "loader",
+    "pipeline",
+    "memory",
+    "realtime",
+    "scaling",
+)
 
 
 @app.command()
@@ -25,8 +35,8 @@ def benchmark(
     subject: Annotated[
         str | None,
         typer.Argument(
-            help="What to measure: render, sample, metrics, store, loader, pipeline, realtime, "
-            "scaling (speed, beside alternatives), masks, kept-masks or budget."
+            help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
+            "realtime, scaling (cost, beside alternatives), masks, kept-masks or budget."
         ),
     ] = None,
     everything: Annotated[

@@ -71,6 +71,12 @@ def test_store_benchmark_writes_json_and_markdown(tmp_path: Path) -> None:
     assert {row["way"] for row in answer["rows"]} == set(CONTAINERS)
 
 
+def test_memory_is_bounded_by_the_kept_videos_and_a_batch() -> None:
+    answer = json.loads(run("benchmark", "memory", "--samples", "30", "--json").stdout)
+    by_stage = {row["up to"]: row["MiB"] for row in answer["rows"]}
+    assert by_stage["all futures drawn, the closest kept"] < 2048
+
+
 def test_one_subject_or_all_is_asked() -> None:
     assert "expected one subject or --all" in mistake("benchmark")
     assert "expected one of" in mistake("benchmark", "speed")
