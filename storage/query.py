@@ -1,10 +1,12 @@
 """SQL over the Parquet files of committed sets, closed to everything else."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -89,7 +91,7 @@ def answer(
     _check(question)
     table = rows()
     try:
-        with closing(duckdb.connect(":memory:", config=SANDBOX)) as connection:
+        with closing(_sandbox().cursor()) as connection:
             connection.register(question.rows, table)
             statement = STATEMENTS[question.rows]
             if question.rows in REVIEWED and (reviews := verdicts()).num_rows:
@@ -97,10 +99,23 @@ def answer(
                 statement = REVIEWED[question.rows]
             if "masks" in table.schema.names:  # was found out before: see storage/held.py
                 statement = statement.replace(KIND_OF_MASKS, "")
-            connection.execute("SET lock_configuration = true")
             return _ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise UnansweredError(str(_query_error("query", error, question.rows))) from error
+
+
+@lru_cache(maxsize=1)
+def _sandbox() -> duckdb.DuckDBPyConnection:
+    """An empty database, opened once: that takes as long as answering.
+
+    What a question registers is its own cursor's and goes with it.
+    """
+    connection = duckdb.connect(":memory:", config=SANDBOX)
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+os.register_at_fork(before=_sandbox.cache_clear)  # its threads are not in the new process
 
 
 def _check(question: Question) -> None:

@@ -52,6 +52,7 @@ def test_workers_read_what_one_process_reads(store: SampleStore) -> None:
 
 
 FORKED = """
+import os
 import sys
 from torch.utils.data import DataLoader
 from storage import SampleSetDataset, SampleStore
@@ -62,10 +63,13 @@ dataset = SampleSetDataset(store)
 here = [dataset[index]["sample_id"] for index in range(len(dataset))]
 loader = DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context="fork")
 assert [item["sample_id"] for item in loader] == here
+if not (child := os.fork()):
+    sys.exit(len(store.query()))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == len(store.query()) > 0
 """
 
 
-def test_forked_workers_read_after_their_parent_has_read(store: SampleStore) -> None:
+def test_forked_processes_read_after_their_parent_has_read(store: SampleStore) -> None:
     """In a process of its own: other tests leave threads here, which do not survive a fork."""
     subprocess.run([sys.executable, "-c", FORKED, store.url], check=True, timeout=120)
 
