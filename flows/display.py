@@ -121,7 +121,7 @@ class Display:
                     ahead[event.shard] += event.futures
                 elif isinstance(event, SetDone):
                     done[event.shard] += 1
-                    ahead[event.shard] = 0
+                    ahead[event.shard] = max(0, ahead[event.shard] - samples)
                     bars.console.print(event.line, highlight=False, soft_wrap=True)
                 for number, task in tasks.items():
                     bars.update(

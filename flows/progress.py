@@ -130,13 +130,14 @@ class Outbox:
 
     def futures(self, done: int) -> None:
         """Report that `done` futures of the current set are behind us; sends every tenth part."""
+        if done < self._sent:  # of the next set; the last one's commit may still be under way
+            self._sent = 0
         if done - self._sent >= self._every:
             self._send(FuturesDone(self._shard, done - self._sent))
             self._sent = done
 
     def set_done(self, event: SetDone) -> None:
         """Report a committed set."""
-        self._sent = 0
         self._send(event)
 
     def _send(self, event: Event) -> None:

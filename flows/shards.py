@@ -1,7 +1,9 @@
-"""A worker's share of a run: a few sets, made and committed one after the other."""
+"""A worker's share of a run: a few sets, each committed while the next one is made."""
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from flows.plan import SetPlan
 from flows.progress import Outbox, SetDone
 from flows.request import GenerateRequest
 from generators.model import Model, worker_model
-from storage import SampleStore
+from storage import SampleSet, SampleStore
 
 SHARDS_PER_WORKER = 4  # so that a slow shard at the end leaves no worker idle for long
 RETRIES = 2
@@ -129,7 +131,9 @@ def _worth_another_try(task: object, run: object, state: State[int]) -> bool:
 def make_shard(shard: Shard) -> int:
     """Make and commit a shard's sets; a set that the store has already is left as it is.
 
-    A set that fails does not keep the others from being made.
+    A commit waits for a disk or a bucket, so a thread does it while the next set is made; at most
+    one set is made and not yet committed. A set that fails does not keep the others from being
+    made.
 
     Returns:
         How many sets were written.
@@ -139,31 +143,64 @@ def make_shard(shard: Shard) -> int:
     """
     logger = get_run_logger()
     outbox = Outbox(shard.inbox, shard.number, shard.request.settings.samples)
-    store = SampleStore.open(shard.store, "a")
+    store, writer = (SampleStore.open(shard.store, "a") for _ in range(2))  # one for each thread
     model = worker_model(shard.model, shard.threads, shard.device)
     written, failures = 0, []
-    for plan in shard.plans:
-        if store.has(plan.set_id):
-            outbox.set_done(SetDone(shard.number, plan.set_id, f"{plan.set_id}  was there", False))
-            continue
-        try:
-            event = _make_one(plan, shard, model, store, outbox)
-        except Exception as error:
-            failures.append(_failure(plan, error))
-            logger.warning("%s: %s", failures[-1].title, failures[-1].reason)
-            continue
-        written += event.fresh
+
+    def tell(event: SetDone) -> None:
         logger.info(event.line)
         outbox.set_done(event)
+
+    def fail(plan: SetPlan, error: Exception) -> None:
+        failures.append(_failure(plan, error))
+        logger.warning("%s: %s", failures[-1].title, failures[-1].reason)
+
+    def settle(plan: SetPlan, commit: Future[SetDone]) -> int:
+        try:
+            return int(commit.result().fresh)
+        except Exception as error:
+            fail(plan, error)
+            return 0
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit") as thread:
+        commits: deque[tuple[SetPlan, Future[SetDone]]] = deque()
+        for plan in shard.plans:
+            if store.has(plan.set_id):
+                was_there = f"{plan.set_id}  was there"
+                outbox.set_done(SetDone(shard.number, plan.set_id, was_there, False))
+                continue
+            try:
+                made = _make(plan, shard, model, outbox)
+            except Exception as error:
+                fail(plan, error)
+                continue
+            while commits:
+                written += settle(*commits.popleft())
+            commits.append((plan, thread.submit(_commit, plan, made, shard, writer, tell)))
+        while commits:
+            written += settle(*commits.popleft())
     if failures:
         raise ShardError(failures)
     return written
 
 
-def _make_one(
-    plan: SetPlan, shard: Shard, model: Model, store: SampleStore, outbox: Outbox
-) -> SetDone:
-    """Make and commit one set."""
+@dataclass(frozen=True)
+class Made:
+    """A set that is not yet committed.
+
+    Args:
+        set: What will be.
+        seconds: It took.
+        frames: That were rendered for it.
+    """
+
+    set: SampleSet
+    seconds: float
+    frames: int
+
+
+def _make(plan: SetPlan, shard: Shard, model: Model, outbox: Outbox) -> Made:
+    """Make one set."""
     began = time.perf_counter()
     with time_limit(shard.set_seconds, plan.title) as deadline:
 
@@ -173,9 +210,20 @@ def _make_one(
 
         frames: list[int] = []
         made = make_set(plan, model, shard.request, on_futures, frames.append)
-        fresh = store.commit(made)
-    seconds = time.perf_counter() - began
-    return SetDone.of(shard.number, plan.title, made, fresh, seconds, sum(frames))
+    return Made(made, time.perf_counter() - began, sum(frames))
+
+
+def _commit(
+    plan: SetPlan, made: Made, shard: Shard, store: SampleStore, tell: Callable[[SetDone], None]
+) -> SetDone:
+    """Commit one set, within a time limit of its own, and tell of it."""
+    began = time.perf_counter()
+    with time_limit(shard.set_seconds, plan.title):
+        fresh = store.commit(made.set)
+    seconds = made.seconds + time.perf_counter() - began
+    done = SetDone.of(shard.number, plan.title, made.set, fresh, seconds, made.frames)
+    tell(done)
+    return done
 
 
 def _failure(plan: SetPlan, error: Exception) -> Failure:
