@@ -9,7 +9,8 @@ from configs.settings import GenerateSettings
 from flows.pipeline import SetRequest, draw, make_set
 from flows.plan import plan_sets
 from flows.regenerate import regenerate
-from generators.model import load_model
+from generators.demo import draw_line, write_line
+from generators.model import load_model, shipped_model
 from selection.metrics import mae
 from storage import SampleStore
 
@@ -48,3 +49,27 @@ def test_a_set_is_that_of_rendering_everything(
     assert futures[-1] == SETTINGS.samples
     assert len(frames) == len(plan.sets)
     assert all(5 * 4 <= drawn <= 12 * 4 for drawn in frames)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["reconstruction", "transfer"])
+def test_integers_keep_nearly_the_same_futures(mode: str, tmp_path: Path) -> None:
+    """On trained weights: at least 18 of the 20 kept are the same, and look the same."""
+    model = load_model(shipped_model())
+    clips = model.clip_settings()
+    line = write_line(tmp_path / "line", draw_line(2, 501, 24, 64, ("topple", "wobble")))
+    sets = {}
+    for precision in ("fp32", "int8"):
+        settings = GenerateSettings(past=12, future=12, samples=100, keep=20, precision=precision)
+        plan = plan_sets(line, None, (mode,), settings, clips, model.weights_id, 1).sets
+        request = SetRequest(settings, clips, "run-0", "0")
+        sets[precision] = [make_set(item, model, request) for item in plan]
+    for exact, integers in zip(sets["fp32"], sets["int8"], strict=True):
+        assert np.array_equal(exact.keypoints, integers.keypoints)
+        both = sorted(set(exact.indices) & set(integers.indices))
+        assert len(both) >= 18
+        wanted, found = (
+            one.videos[[one.indices.index(index) for index in both]].astype(int)
+            for one in (exact, integers)
+        )
+        assert np.abs(wanted - found).mean() / 255 < 0.01
