@@ -15,17 +15,18 @@ from configs.clip_settings import ClipSettings
 from configs.settings import GenerateSettings
 from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flows.benchmarks.timing import Way, alternately, compared, machine
-from flows.pipeline import SetRequest, draw, make_set
+from flows.pipeline import SetRequest, draw, make_set, observe, sample_futures
 from flows.plan import SetPlan, plan_sets
 from generators.backbones import MotionBackbone, load_backbone
 from generators.demo import draw_line, write_line
 from generators.frames import to_tensor, to_video
 from generators.model import Model, find_model, load_model
-from storage import SampleStore
+from storage import SampleSet, SampleStore
 
 FRAMES = 24
 STATE = "topple"  # which clip of the line
 REFERENCE = "reference: every frame from its source, all futures, float loops"
+OURS = "ours"
 
 
 @BENCHMARKS.register("pipeline")
@@ -58,8 +59,8 @@ def pipeline(request: BenchmarkRequest, on_done: OnDone) -> Report:
             timings = alternately(ways, request.repeats, on_round)
             for row in compared(timings, REFERENCE, dict.fromkeys(ways, 1.0), "set"):
                 share = drawn[plan.mode] / (settings.samples * settings.future)
-                ours = row["way"] != REFERENCE
-                rows.append({"mode": plan.mode, **row, "frames": share if ours else 1.0})
+                frames = {REFERENCE: 1.0, OURS: share}.get(str(row["way"]), "")
+                rows.append({"mode": plan.mode, **row, "frames": frames})
     return Report(
         title=f"pipeline: {request.model} at {size}x{size}, {settings.samples} futures of "
         f"{settings.future} frames, {settings.keep} kept, {request.repeats} repetitions",
@@ -78,15 +79,23 @@ def _ways(
     store: SampleStore,
     drawn: dict[str, int],
 ) -> dict[str, Way]:
-    """Both ways of making one set."""
+    """Both ways of making one set, and two parts of ours."""
 
-    def ours() -> None:
-        made = make_set(
-            plan, model, asked, on_frames=lambda count: drawn.update({plan.mode: count})
-        )
+    def commit(made: SampleSet) -> None:
         store.commit(replace(made, id=f"set-{uuid4().hex}"))  # never there already
 
-    return {REFERENCE: lambda: _as_reference(plan, model, plain, asked), "ours": ours}
+    def make() -> SampleSet:
+        return make_set(plan, model, asked, on_frames=lambda new: drawn.update({plan.mode: new}))
+
+    made = make()
+    past = observe(plan, model.backbone, asked.settings, asked.clips).keypoints
+    past = past[: asked.settings.past]
+    return {
+        REFERENCE: lambda: _as_reference(plan, model, plain, asked),
+        OURS: lambda: commit(make()),
+        "of it: sampling": lambda: sample_futures(plan, model, past, asked.settings),
+        "of it: committing": lambda: commit(made),
+    }
 
 
 @torch.no_grad()
