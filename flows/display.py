@@ -100,8 +100,10 @@ class Display:
         )
         with self._bars(*columns) as bars:
             wanted = {shard.number: len(shard.plans) for shard in shards}
-            done = dict.fromkeys(wanted, 0)
-            ahead = dict.fromkeys(wanted, 0)  # futures of the set that a shard is at
+            done: dict[int, set[str]] = {
+                number: set() for number in wanted
+            }  # a retry meets some again
+            ahead = dict.fromkeys(wanted, ("", 0))  # the set that a shard is at, and its futures
             total = sum(wanted.values())
             overall = bars.add_task(
                 "starting workers", total=total * samples, sets=f"0/{total} sets"
@@ -118,24 +120,26 @@ class Display:
 
             def on_event(event: object) -> None:
                 if isinstance(event, FuturesDone):
-                    ahead[event.shard] += event.futures
+                    ahead[event.shard] = event.set_id, event.futures
                 elif isinstance(event, SetDone):
-                    done[event.shard] += 1
-                    ahead[event.shard] = max(0, ahead[event.shard] - samples)
+                    done[event.shard].add(event.set_id)
                     bars.console.print(event.line, highlight=False, soft_wrap=True)
+                behind = {
+                    number: len(done[number]) * samples + (0 if at in done[number] else futures)
+                    for number, (at, futures) in ahead.items()
+                }
                 for number, task in tasks.items():
                     bars.update(
                         task,
-                        completed=done[number] * samples + ahead[number],
-                        sets=f"{done[number]}/{wanted[number]} sets",
-                        visible=done[number] < wanted[number]
-                        and (done[number] or ahead[number]) > 0,
+                        completed=behind[number],
+                        sets=f"{len(done[number])}/{wanted[number]} sets",
+                        visible=len(done[number]) < wanted[number] and behind[number] > 0,
                     )
                 bars.update(
                     overall,
                     description="all sets",
-                    completed=sum(done.values()) * samples + sum(ahead.values()),
-                    sets=f"{sum(done.values())}/{total} sets",
+                    completed=sum(behind.values()),
+                    sets=f"{sum(map(len, done.values()))}/{total} sets",
                 )
 
             yield on_event

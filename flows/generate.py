@@ -135,7 +135,7 @@ def make_all_shards(request: GenerateRequest) -> None:
         FlawcastError: If a shard failed; the others were finished first.
     """
     job = current_job()
-    with inbox(job.shards[0].inbox) as messages:
+    with stop_on_sigterm(), inbox(job.shards[0].inbox) as messages:  # a flow has Prefect's handler
         resources = remote_options(num_cpus=request.task_cpus, num_gpus=request.gpus_per_worker())
         with resources:
             futures = [make_shard.submit(shard) for shard in job.shards]

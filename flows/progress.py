@@ -18,9 +18,10 @@ MESSAGES_PER_SET = 10
 
 @dataclass(frozen=True)
 class FuturesDone:
-    """A shard has rendered or ruled out some more futures of the set it is at."""
+    """How many futures of the set that a shard is at are rendered or ruled out."""
 
     shard: int
+    set_id: str
     futures: int
 
 
@@ -123,18 +124,17 @@ class Outbox:
     def __init__(self, name: str, shard: int, samples: int) -> None:
         self._shard = shard
         self._every = max(1, samples // MESSAGES_PER_SET)
-        self._sent = 0
+        self._sent = ("", 0)
         self._actor: Any = None
         with contextlib.suppress(ValueError):  # the run is gone
             self._actor = ray.get_actor(name, namespace=NAMESPACE)
 
-    def futures(self, done: int) -> None:
-        """Report that `done` futures of the current set are behind us; sends every tenth part."""
-        if done < self._sent:  # of the next set; the last one's commit may still be under way
-            self._sent = 0
-        if done - self._sent >= self._every:
-            self._send(FuturesDone(self._shard, done - self._sent))
-            self._sent = done
+    def futures(self, set_id: str, done: int) -> None:
+        """Report that `done` futures of a set are behind us; sends every tenth part."""
+        last, sent = self._sent
+        if set_id != last or done - sent >= self._every:
+            self._send(FuturesDone(self._shard, set_id, done))
+            self._sent = set_id, done
 
     def set_done(self, event: SetDone) -> None:
         """Report a committed set."""

@@ -131,9 +131,9 @@ def _worth_another_try(task: object, run: object, state: State[int]) -> bool:
 def make_shard(shard: Shard) -> int:
     """Make and commit a shard's sets; a set that the store has already is left as it is.
 
-    A commit waits for a disk or a bucket, so a thread does it while the next set is made; at most
-    one set is made and not yet committed. A set that fails does not keep the others from being
-    made.
+    A commit waits for a disk or a bucket, so a thread does it while the next set is made; that one
+    waits for it, so two sets at most are in memory. A set that fails does not keep the others from
+    being made.
 
     Returns:
         How many sets were written.
@@ -157,10 +157,11 @@ def make_shard(shard: Shard) -> int:
 
     def settle(plan: SetPlan, commit: Future[SetDone]) -> int:
         try:
-            return int(commit.result().fresh)
+            event = commit.result()
         except Exception as error:
             fail(plan, error)
             return 0
+        return int(event.fresh)
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit") as thread:
         commits: deque[tuple[SetPlan, Future[SetDone]]] = deque()
@@ -206,7 +207,7 @@ def _make(plan: SetPlan, shard: Shard, model: Model, outbox: Outbox) -> Made:
 
         def on_futures(done: int) -> None:
             deadline.check()
-            outbox.futures(done)
+            outbox.futures(plan.set_id, done)
 
         frames: list[int] = []
         made = make_set(plan, model, shard.request, on_futures, frames.append)

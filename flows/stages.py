@@ -122,16 +122,22 @@ def do_stages() -> None:
         FlawcastError: If one failed; the others of its stage were finished first.
     """
     job = current_job()
-    for stage in job.stages:
-        pieces = stage.pieces()
-        job.on_done(stage.name, 0, len(pieces))
-        futures = [do_piece.with_options(task_run_name=one.title).submit(one) for one in pieces]
-        waiting = [cast("PrefectRayFuture[None]", future).wrapped_future for future in futures]
-        while waiting:
-            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
-            job.on_done(stage.name, len(futures) - len(waiting), len(futures))
-        results: list[object] = [future.result(raise_on_failure=False) for future in futures]
-        _raise_first([result for result in results if isinstance(result, BaseException)], stage)
+    with stop_on_sigterm():  # a flow has Prefect's handler
+        for stage in job.stages:
+            _do_on_ray(stage, job.on_done)
+
+
+def _do_on_ray(stage: Stage, on_done: OnDone) -> None:
+    """Run one stage's pieces as tasks of the current flow."""
+    pieces = stage.pieces()
+    on_done(stage.name, 0, len(pieces))
+    futures = [do_piece.with_options(task_run_name=one.title).submit(one) for one in pieces]
+    waiting = [cast("PrefectRayFuture[None]", future).wrapped_future for future in futures]
+    while waiting:
+        _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
+        on_done(stage.name, len(futures) - len(waiting), len(futures))
+    results: list[object] = [future.result(raise_on_failure=False) for future in futures]
+    _raise_first([result for result in results if isinstance(result, BaseException)], stage)
 
 
 def _raise_first(broken: Sequence[BaseException], stage: Stage) -> None:

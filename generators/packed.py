@@ -42,8 +42,13 @@ def packed(module: Layers) -> Layers:
     ):
         return module
     for name, child in module.named_children():
-        if type(child) is nn.Linear and child.weight.numel() >= WORTH_WHILE:
+        if type(child) is nn.Linear and _worth_while(child.weight):
             setattr(module, name, PackedLinear(child))
         else:
             packed(child)
     return module
+
+
+def _worth_while(weight: Tensor) -> bool:
+    """Whether packing helps: a wide layer in fp32."""
+    return weight.dtype == torch.float32 and weight.numel() >= WORTH_WHILE

@@ -1,23 +1,21 @@
 """A set's arrays in one Zarr group: written once, read back only if they are what was written."""
 
 import hashlib
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr import AsyncArray
 from zarr.codecs import ZstdCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
+from zarrs import ZarrsCodecPipeline
 
 from configs.errors import StoreError
 from storage.place import Place
 from storage.schema import BY_VIDEO, STORED
-
-ZARRS = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-_OPENING = threading.Lock()  # Zarr's settings are the whole process's
 
 
 def array_sha256(array: NDArray[Any]) -> str:
@@ -90,8 +88,11 @@ def by_video(array: "zarr.Array[Any]") -> "zarr.Array[Any]":
     """
     if not isinstance(array.store, LocalStore):
         return array
-    with _OPENING, zarr.config.set(ZARRS):
-        return zarr.open_array(store=array.store, path=array.path, mode="r", zarr_format=3)
+    inner = AsyncArray(array.metadata, array.store_path, array.config)
+    pipeline = ZarrsCodecPipeline.from_array_metadata_and_store(array.metadata, array.store)
+    # Zarr's own way is a setting of the whole process, which other threads and forks would see.
+    object.__setattr__(inner, "codec_pipeline", pipeline)
+    return zarr.Array(inner)
 
 
 def read_array(array: zarr.Array[Any], name: str, place: Any, sha256: str) -> NDArray[Any]:

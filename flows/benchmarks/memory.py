@@ -45,7 +45,7 @@ def memory(request: BenchmarkRequest, on_done: OnDone) -> Report:
     reference = rng.integers(0, 256, (FUTURE, SIZE, SIZE, 3), np.uint8)
     on_done(1, 2)
     PEAK_FROM_NOW.write_text("5")
-    begun, peaks = _mib("VmRSS"), {"the model itself": _mib("VmRSS")}
+    begun, peaks = _mib("VmRSS"), {"the process with its model": _mib("VmRSS")}
 
     def peak_of(stage: str) -> None:
         peaks[stage] = _mib("VmHWM") - begun
@@ -75,7 +75,7 @@ def memory(request: BenchmarkRequest, on_done: OnDone) -> Report:
         title=f"memory: FOMM, published sizes at {SIZE}x{SIZE}, {request.samples} futures of "
         f"{FUTURE} frames, {keep} kept",
         rows=tuple(rows),
-        note="most memory up to the end of each stage, beyond the process with its model; "
+        note="most memory up to the end of each stage, beyond what the first row says; "
         f"{kept.drawn} of {request.samples * FUTURE} frames were needed. {machine()}",
     )
 

@@ -48,7 +48,7 @@ def benchmark(
     ] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Decides the clips.")] = 77,
     samples: Annotated[
-        int, typer.Option(min=10, help="Futures drawn per clip; a fifth of them is kept.")
+        int, typer.Option(min=10, help="Futures drawn per clip; a fifth is kept (memory: 20).")
     ] = 100,
     repeats: Annotated[int, typer.Option(min=1, help="How often each way is timed.")] = 5,
     clips: Annotated[

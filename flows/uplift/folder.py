@@ -17,14 +17,19 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
         about: What decides its results, as plain JSON values.
 
     Raises:
-        SettingsError: If it holds another experiment.
+        SettingsError: If it holds another experiment, or is not a folder.
     """
     path = folder / "experiment.json"
-    (folder / "cells").mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / "cells").mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise SettingsError(
+            f"out: expected a folder, found a file at {folder}; name another"
+        ) from None
     if not path.exists():
         _write(path, about)
         return
-    held = json.loads(path.read_text())
+    held = read(path)
     other = sorted(key for key in held | about if held.get(key) != about.get(key))
     if other:
         raise SettingsError(
@@ -36,8 +41,25 @@ def once(path: Path, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Read a cell's result, or do it and keep the result; it is there whole or not."""
     if not path.is_file():
         _write(path, do())
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result
+    return read(path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read what was kept.
+
+    Raises:
+        SettingsError: If it was changed or damaged since.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError):
+        values = None
+    if not isinstance(values, dict):
+        raise SettingsError(
+            f"out: expected a result as it was written in {path}, found something else; "
+            "remove the file, and the same command makes it again"
+        )
+    return values
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:

@@ -83,6 +83,7 @@ class Maker:
         path = self.folder / f"{content_id('samples', mode=mode, **about)}.safetensors"
         if not path.is_file():
             made = self._make(name, mode, seed, real)
+            self.folder.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(f".{os.getpid()}.part")
             save_file(_as_arrays(made, self.material), draft)
             draft.replace(path)

@@ -1,6 +1,5 @@
 """`flawcast uplift`: every arm, K, seed and detector is a cell; what is done is not done again."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -26,7 +25,7 @@ from flows.uplift.data import (
     usable,
 )
 from flows.uplift.detectors import DETECTORS, Lesson
-from flows.uplift.folder import claim, once
+from flows.uplift.folder import claim, once, read
 from flows.uplift.line import NAME, draw_material
 from flows.uplift.making import Maker, Making
 from flows.uplift.report import write_report
@@ -36,7 +35,7 @@ from generators.backbones.base import BACKBONE_FILE
 from generators.fused import fused
 from generators.model import find_model, read_card
 
-FREE = {"out", "clips", "model", "k", "seeds", "arms", "line_seed", "workers", "ray_address"}
+FREE = {"out", "clips", "model", "k", "seeds", "arms", "workers", "ray_address"}
 VALIDATION_EVERY = 3  # one in so many training clips is scored where no test clip may be
 # of forecaster, modes, K, seed, real clips
 Samples = Callable[[str, tuple[str, ...], int, int, list[int]], Videos]
@@ -149,6 +148,7 @@ def uplift(
         FlawcastError: If clips, store or model cannot be used, or the folder holds another
             experiment.
     """
+    request = _resolved(request)
     unknown = sorted(set(request.arms) - set(ARMS))
     if unknown:
         raise SettingsError(f"arm: expected some of {'; '.join(ARMS)}; got {unknown[0]!r}")
@@ -158,8 +158,7 @@ def uplift(
         )
     if str(request.clips) == NAME:
         folder = draw_material(request.out / "clips", request.line_seed, on_clip)
-        request = request.model_copy(update={"clips": folder})
-    request = _resolved(request)
+        request = request.model_copy(update={"clips": folder.resolve()})
     opened.cache_clear()
     bench = opened(request)
     claim(request.out, bench.about)
@@ -170,13 +169,19 @@ def uplift(
     ]
     if stages[1].pieces():
         do_all(stages, request.workers, request.ray_address, "uplift", on_done)
-    results = [json.loads(cell.path.read_text()) for cell in cells]
+    results = [read(cell.path) for cell in cells]
     return write_report(results, bench.material, request.steps, request.out, request.validation)
 
 
 def _resolved(request: UpliftRequest) -> UpliftRequest:
-    """With paths that workers understand, whatever folder they are in."""
-    where: dict[str, Any] = {"clips": request.clips.resolve(), "out": request.out.resolve()}
+    """With paths that workers understand, whatever folder they are in; nothing asked twice."""
+    where: dict[str, Any] = {
+        "out": request.out.resolve(),
+        "k": tuple(dict.fromkeys(request.k)),
+        "arms": tuple(dict.fromkeys(request.arms)),
+    }
+    if str(request.clips) != NAME:
+        where["clips"] = request.clips.resolve()
     if request.store is None:
         where["model"] = str(find_model(request.model).resolve())
     elif "://" not in request.store:
@@ -243,7 +248,6 @@ def opened(request: UpliftRequest) -> Bench:
     if request.store is None:
         about["weights"] = hash_files([model / BACKBONE_FILE])
         folder = request.out / "samples"
-        folder.mkdir(parents=True, exist_ok=True)
         backbone = fused(load_backbone(model / BACKBONE_FILE))
         maker = Maker(backbone, (past, future), material, folder, request.making)
         return Bench(material, maker.of, about)

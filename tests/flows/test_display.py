@@ -46,7 +46,7 @@ def test_a_run_says_that_it_starts_and_shows_shards_once_they_have_begun() -> No
     shards = [SimpleNamespace(number=1, plans=[0, 1]), SimpleNamespace(number=2, plans=[2])]
     with Display(console).making(shards, samples=10) as on_event:
         assert "starting workers" in stream.getvalue()
-        on_event(FuturesDone(shard=2, futures=5))
+        on_event(FuturesDone(shard=2, set_id="set-1", futures=5))
     text = stream.getvalue()
     assert "all sets" in text
     assert "shard 2" in text

@@ -182,10 +182,11 @@ def processes_of(folder: Path) -> list[str]:
     return [line for line in listing.stdout.splitlines() if str(folder) in line]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
-    line_folder: Path, tiny_model: Path, tmp_path: Path, scratch: Path
+    number: signal.Signals, line_folder: Path, tiny_model: Path, tmp_path: Path, scratch: Path
 ) -> None:
-    """Ctrl-C while sets are being made: what was committed stays, nothing is left running."""
+    """Stopped while sets are being made: what was committed stays, nothing is left running."""
     store = tmp_path / "store"
     command = [str(FLAWCAST), "generate", str(line_folder)]
     command += ["--model", str(tiny_model), "--store", str(store), "--workers", "1"]
@@ -200,7 +201,7 @@ def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
         if (store / "sets").exists() and SampleStore.open(str(store)).set_ids():
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 130, errors
     assert "interrupted" in errors

@@ -186,6 +186,14 @@ def test_cells_are_done_once(clips: Path, tiny_model: Path, tmp_path: Path) -> N
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == first
     with pytest.raises(SettingsError, match="holds an experiment with another steps"):
         uplift(request.model_copy(update={"steps": 4}))
+    twice = {"k": (1, 1), "arms": (*request.arms, "real")}
+    assert uplift(request.model_copy(update=twice)) == first
+    cells[0].write_text("")
+    with pytest.raises(SettingsError, match="remove the file"):
+        uplift(request)
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="expected a folder, found a file"):
+        uplift(request.model_copy(update={"out": tmp_path / "file"}))
 
 
 def test_workers_find_what_one_process_finds(clips: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ BATCH = 8  # videos, of which every frame but the first two is foretold
 RATE = 3e-3
 REGIONS = 4  # the profile has so many rows and columns
 SHRINKAGE = 0.2  # share of the identity in the covariance
+LEAST_SPREAD = 1e-6  # mean variance of a profile's parts: a single good video has none
 FLOOR = 1e-5  # squared error below which nothing is told apart: sensor noise
 
 
@@ -48,7 +49,8 @@ def one_class(lesson: Lesson, videos: Tensor) -> Verdict:
     middle = chances @ usual
     spread = (usual - middle).T @ ((usual - middle) * chances[:, None])
     size = len(spread)
-    spread = (1 - SHRINKAGE) * spread + SHRINKAGE * np.trace(spread) / size * np.eye(size)
+    mean = max(np.trace(spread) / size, LEAST_SPREAD)
+    spread = (1 - SHRINKAGE) * spread + SHRINKAGE * mean * np.eye(size)
     apart = found - middle
     distances = np.einsum("ij,ij->i", apart, np.linalg.solve(spread, apart.T).T)
     return Verdict(np.sqrt(distances), None, loss)
