@@ -100,9 +100,8 @@ class Display:
         )
         with self._bars(*columns) as bars:
             wanted = {shard.number: len(shard.plans) for shard in shards}
-            done: dict[int, set[str]] = {
-                number: set() for number in wanted
-            }  # a retry meets some again
+            # Sets by id: a shard that is tried again meets those that it had made.
+            done: dict[int, set[str]] = {number: set() for number in wanted}
             ahead = dict.fromkeys(wanted, ("", 0))  # the set that a shard is at, and its futures
             total = sum(wanted.values())
             overall = bars.add_task(

@@ -1,8 +1,8 @@
 """Wide fully connected layers for inference on a CPU, their weights packed once.
 
-A matrix product reads its weights in blocks. Bringing them into that order takes about as long as
-a third of the product itself where a hundred rows meet a layer of thousands of units, and is the
-same for every step of every set.
+A matrix product reads its weights in blocks. Where a hundred rows meet a layer of thousands of
+units, bringing them into that order takes a good part of the product's time, and is the same for
+every step of every set.
 """
 
 from typing import TypeVar

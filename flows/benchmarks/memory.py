@@ -14,6 +14,7 @@ from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, 
 from flows.benchmarks.timing import machine
 from generators.backbones import build_backbone
 from generators.backbones.base import ready
+from generators.frames import to_tensor
 from generators.fused import fused
 from generators.scene import Scene
 from selection.metrics import sample_diversity, ssim
@@ -51,7 +52,7 @@ def memory(request: BenchmarkRequest, on_done: OnDone) -> Report:
         peaks[stage] = _mib("VmHWM") - begun
 
     scene = Scene.of(backbone, source)
-    own = backbone.keypoints(torch.from_numpy(source).permute(2, 0, 1)[None].float() / 255)
+    own = backbone.keypoints(to_tensor(source[None]))
     moved = own + 0.02 * torch.randn(scene.batch, own.shape[1])
     scene.draw(moved)
     peak_of("source encoded, a batch drawn")

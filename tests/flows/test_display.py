@@ -9,7 +9,7 @@ from rich.console import Console
 
 from flows.cli import app
 from flows.display import Display
-from flows.progress import FuturesDone
+from flows.progress import FuturesDone, SetDone
 from tests.flows.commands import run
 
 
@@ -51,6 +51,18 @@ def test_a_run_says_that_it_starts_and_shows_shards_once_they_have_begun() -> No
     assert "all sets" in text
     assert "shard 2" in text
     assert "shard 1" not in text
+
+
+def test_sets_that_a_shard_meets_again_count_once() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    shards = [SimpleNamespace(number=1, plans=[0, 1, 2])]
+    with Display(console).making(shards, samples=10) as on_event:
+        for _ in range(2):
+            on_event(FuturesDone(shard=1, set_id="set-1", futures=10))
+            on_event(SetDone(shard=1, set_id="set-1", line="made", fresh=True))
+    assert "1/3 sets" in stream.getvalue()
+    assert "2/3 sets" not in stream.getvalue()
 
 
 ALWAYS_SHORT = {"import", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
