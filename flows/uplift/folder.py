@@ -9,6 +9,20 @@ from typing import Any
 from configs.errors import SettingsError
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of an experiment, if it is not there.
+
+    Raises:
+        SettingsError: If something else has its name.
+    """
+    try:
+        (folder / "cells").mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise SettingsError(
+            f"out: expected a folder, found a file at {folder}; name another"
+        ) from None
+
+
 def claim(folder: Path, about: dict[str, Any]) -> None:
     """Make the folder, or see that it is this experiment's.
 
@@ -20,12 +34,7 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
         SettingsError: If it holds another experiment, or is not a folder.
     """
     path = folder / "experiment.json"
-    try:
-        (folder / "cells").mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise SettingsError(
-            f"out: expected a folder, found a file at {folder}; name another"
-        ) from None
+    make_folder(folder)
     if not path.exists():
         _write(path, about)
         return

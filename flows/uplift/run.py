@@ -25,7 +25,7 @@ from flows.uplift.data import (
     usable,
 )
 from flows.uplift.detectors import DETECTORS, Lesson
-from flows.uplift.folder import claim, once, read
+from flows.uplift.folder import claim, make_folder, once, read
 from flows.uplift.line import NAME, draw_material
 from flows.uplift.making import Maker, Making
 from flows.uplift.report import write_report
@@ -157,6 +157,7 @@ def uplift(
             "arm: expected one without samples to compare with, got none; add --arm real"
         )
     if str(request.clips) == NAME:
+        make_folder(request.out)
         folder = draw_material(request.out / "clips", request.line_seed, on_clip)
         request = request.model_copy(update={"clips": folder.resolve()})
     opened.cache_clear()
