@@ -14,6 +14,7 @@ from configs.settings import TrainSettings
 from flows.display import Display
 from generators.clips import Reject, iter_clips
 from generators.demo import draw_line
+from generators.listing import TEST
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ def split_clips(
     Clips whose split is "test" are held out; without any, a share of the clips drawn by the seed
     is. A single clip has to serve for both.
     """
-    unseen = [clip for clip in clips if clip.split == "test"]
+    unseen = [clip for clip in clips if clip.split == TEST]
     if not unseen:
         order = np.random.default_rng(derive_seed(settings.seed, "split")).permutation(len(clips))
         count = max(1, round(settings.held_out * len(clips)))
         unseen = [clips[index] for index in sorted(order[:count])]
-    seen = [clip for clip in clips if clip.split != "test" and clip not in unseen]
+    seen = [clip for clip in clips if clip.split != TEST and clip not in unseen]
     return (seen, unseen) if seen else (list(clips), unseen)

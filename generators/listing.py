@@ -16,6 +16,7 @@ LABELS = "labels.csv"
 COLUMNS = ("file", "label", "split", "onset", "mask")
 UNLABELLED = "unlabelled"
 MASKS = "masks"  # a folder of this name holds masks, not clips
+TRAIN, VALIDATION, TEST = "train", "val", "test"  # splits, and folders that say so
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ClipEntry:
         name: Path relative to the folder, with forward slashes.
         path: The file, or the folder of frames.
         label: From labels.csv, or else the first sub-folder, or else "unlabelled".
-        split: From labels.csv; empty if it says nothing.
+        split: From labels.csv, or else the folder `train`, `val` or `test`; empty without.
         onset: First frame of the file that shows the defect; None if unknown.
         mask: A mask video, picture or folder; None without.
     """
@@ -54,8 +55,9 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
     """Find the clips of a folder, in sorted order.
 
     A clip is a video, a gif, a strip of frames side by side in one picture, or a folder that holds
-    pictures only (its frames). Sub-folders of clips are labels. Files that labels.csv does not name
-    are clips too, labelled by their sub-folder.
+    pictures only (its frames). Sub-folders of clips are labels; where `train` and `test` are among
+    them, those two and `val` are splits instead, and what is below them are labels. Files that
+    labels.csv does not name are clips too, and what it leaves open their folder says.
 
     Args:
         folder: The folder; a single file, or a folder of frames, is one clip.
@@ -71,25 +73,37 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
         return [ClipEntry(folder.name, folder)]
     rows = _read_labels(folder, on_reject)
     masks = {row.mask for row in rows.values()}
-    entries, met = [], set()
-    for path in _walk(folder):
-        name = path.relative_to(folder).as_posix()
-        met.add(name)
+    names = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
+    divided = {TRAIN, TEST} <= {name.split("/")[0] for name in names if "/" in name}
+    entries = []
+    for name, path in names.items():
         if path in masks:
             continue
         if not path.resolve().is_relative_to(folder.resolve()):
             on_reject(Reject(name, "a link that leads out of the folder"))
             continue
-        label = name.split("/")[0] if "/" in name else UNLABELLED
         row = rows.get(name, ClipEntry(name, path))
+        label, split = _said_by_folders(name, divided)
         label = row.label if row.label != UNLABELLED else label
-        entries.append(ClipEntry(name, path, label, row.split, row.onset, row.mask))
+        entries.append(ClipEntry(name, path, label, row.split or split, row.onset, row.mask))
     for name, row in rows.items():
-        if name not in met and row.path not in masks:
+        if name not in names and row.path not in masks:
             on_reject(Reject(name, f"named by {LABELS}, but it is not a clip"))
     if not entries:
         raise ClipError(f"clips: expected {FORMATS} in {folder}, found none; name another folder")
     return entries
+
+
+def _said_by_folders(name: str, divided: bool) -> tuple[str, str]:
+    """Label and split of a clip by the folders that it is in.
+
+    Example:
+        >>> _said_by_folders("train/crack/a.mp4", True), _said_by_folders("train/a.mp4", False)
+        (('crack', 'train'), ('train', ''))
+    """
+    folders = name.split("/")[:-1]
+    split = folders.pop(0) if divided and folders[:1] in ([TRAIN], [VALIDATION], [TEST]) else ""
+    return folders[0] if folders else UNLABELLED, split
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from generators.model import find_model, load_model
 from storage import SampleStore
 
 PAST = FUTURE = 2
-FRAMES = 144  # 36 windows of each clip
+FRAMES = 24  # six windows of each clip; long clips would be read anew for every set
 WAYS = ("bare loop", "Prefect and Ray, one worker", "Prefect and Ray, two workers")
 
 
@@ -28,8 +28,8 @@ WAYS = ("bare loop", "Prefect and Ray, one worker", "Prefect and Ray, two worker
 def scaling(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Seconds on the clock for the same tiny sets; the start of services stands apart.
 
-    With `--clips-per-state 4` there are about a thousand sets. The loop and the workers have one
-    thread each.
+    With `--clips-per-state 12` there are a thousand sets. The loop and the workers have one thread
+    each.
     """
     torch.set_num_threads(1)
     folder_of = find_model(request.model)

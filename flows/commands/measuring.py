@@ -103,7 +103,7 @@ def benchmark(
 def uplift(
     clips: Annotated[
         Path,
-        typer.Argument(help='Real clips with train and test in labels.csv, or "line".'),
+        typer.Argument(help='Real clips with the splits train and test, or "line".'),
     ],
     out: Annotated[Path, typer.Option(help="Folder for results; a run goes on where it stopped.")],
     store: Annotated[
@@ -117,7 +117,7 @@ def uplift(
         list[int] | None, typer.Option("--k", min=1, help="Real defect clips of each label.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of those clips.")] = 5,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 800,
     arm: Annotated[
         list[str] | None, typer.Option(help="An arm, as the report names it; all if not given.")
     ] = None,

@@ -15,7 +15,6 @@ from configs.settings import GenerateSettings
 from flows.evaluation.features import Features
 from flows.evaluation.fitting import Fitting, read_fit
 from flows.evaluation.horizon import Horizon
-from flows.evaluation.split import TRAIN
 from flows.evaluation.strips import draw_strips
 from flows.evaluation.tables import write_rows
 from flows.pipeline import Drawn, Observed, choose, observe, sample_futures
@@ -28,6 +27,7 @@ from generators.forecasters.predictor import FILE
 from generators.forecasters.training import Recipe
 from generators.frames import to_tensor
 from generators.fused import fused
+from generators.listing import TRAIN
 from generators.model import Model
 from generators.weights import read_weights, write_weights
 from selection.metrics import mae, sample_diversity, ssim, temporal_coherence

@@ -8,10 +8,9 @@ import numpy as np
 
 from configs.errors import ClipError, SettingsError
 from configs.identity import derive_seed
-from generators.clips import ClipEntry
+from generators.listing import TEST, TRAIN, ClipEntry
 
 SPEAKER = r"(id\d{5})"  # as VoxCeleb names its speakers
-TRAIN, TEST = "train", "test"
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,7 @@ def split_entries(entries: Sequence[ClipEntry], held_out: float, group: str, see
         ClipError: If one side would be empty.
     """
     splits = [entry.split for entry in entries]
-    how = "labels.csv"
-    if TEST not in splits:
-        splits = [entry.name.split("/")[0] for entry in entries]
-        how = "the folders train and test"
+    how = "labels.csv or the folders train and test"
     if TEST not in splits:
         groups = sorted({group_of(entry.name, group) for entry in entries})
         rng = np.random.default_rng(derive_seed(seed, "evaluation split"))

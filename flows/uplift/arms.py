@@ -52,7 +52,6 @@ ARMS = {
     "+ transfer, augmented": Arm(("transfer",), augmented=True),
     "+ both, augmented": Arm(BOTH, augmented=True),
     "+ transfer, labels shuffled": Arm(("transfer",), augmented=True, shuffled=True),
-    "+ both, labels shuffled": Arm(BOTH, augmented=True, shuffled=True),
     "VRNN: + reconstruction": Arm(("reconstruction",), vrnn=True),
     "VRNN: + transfer": Arm(("transfer",), vrnn=True),
     "VRNN: + transfer, augmented": Arm(("transfer",), vrnn=True, augmented=True),

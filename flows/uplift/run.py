@@ -24,7 +24,7 @@ from flows.uplift.data import (
     training_set,
     usable,
 )
-from flows.uplift.detectors import DETECTORS, Lesson
+from flows.uplift.detectors import DETECTORS, Detector, Lesson
 from flows.uplift.folder import claim, make_folder, once, read
 from flows.uplift.line import NAME, draw_material
 from flows.uplift.making import Maker, Making
@@ -45,8 +45,8 @@ class UpliftRequest(Settings):
     """What is compared.
 
     Args:
-        clips: Folder of real clips, with the splits "train" and "test" in its labels.csv; "line"
-            for the built-in line.
+        clips: Folder of real clips with the splits "train" and "test"; "line" for the built-in
+            line.
         out: Folder for clips of the line, samples, cells and report; an interrupted run goes on
             there.
         store: Samples of those clips; None makes some for every K and seed.
@@ -72,7 +72,7 @@ class UpliftRequest(Settings):
     k: tuple[int, ...] = (1, 3, 5, 10)
     seeds: int = Field(5, ge=1)
     arms: tuple[str, ...] = tuple(ARMS)
-    steps: int = Field(1000, ge=1)
+    steps: int = Field(800, ge=1)
     share: float = Field(0.5, gt=0, lt=1)
     normal: str = "normal"
     validation: bool = False
@@ -205,17 +205,22 @@ def _samples(request: UpliftRequest) -> list[SamplesPiece]:
 
 
 def _cells(request: UpliftRequest) -> list[CellPiece]:
-    """All cells; of arms with the same good videos, a scorer that knows no others has the first."""
-    arms = {name: list(request.arms) for name in DETECTORS.names()}
-    firsts = {ARMS[arm].good_videos: arm for arm in reversed(request.arms)}
-    arms["one-class"] = [arm for arm in request.arms if firsts[ARMS[arm].good_videos] == arm]
+    """All cells, in the order in which they are done."""
     return [
         CellPiece(request, k, seed, arm, detector)
         for k in request.k
         for detector in DETECTORS.names()
-        for arm in arms[detector]
+        for arm in _arms_of(DETECTORS[detector], request.arms)
         for seed in range(request.seeds)
     ]
+
+
+def _arms_of(detector: Detector, arms: tuple[str, ...]) -> list[str]:
+    """The arms that differ for a detector: of those that it cannot tell apart the first."""
+    if not detector.of_good_alone:
+        return list(arms)
+    firsts = {ARMS[arm].good_videos: arm for arm in reversed(arms)}
+    return [arm for arm in arms if firsts[ARMS[arm].good_videos] == arm]
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,7 @@ def _judge(cell: CellPiece) -> dict[str, Any]:
         request.steps,
         seed,
     )
-    found = DETECTORS[cell.detector](lesson, material.scored.videos)
+    found = DETECTORS[cell.detector].judge(lesson, material.scored.videos)
     return about | {
         "real": len(real),
         "synthetic": data.synthetic,

@@ -185,15 +185,13 @@ def entries(*names: str) -> list[ClipEntry]:
     return [ClipEntry(name, Path(name)) for name in names]
 
 
-def test_labels_decide_the_split_before_folders_and_chance() -> None:
-    clips = entries("train/a.mp4", "test/b.mp4", "test/c.mp4")
-    by_folder = split_entries(clips, 0.5, "x", 0)
-    assert [entry.name for entry in by_folder.test] == ["test/b.mp4", "test/c.mp4"]
-    assert by_folder.how == "the folders train and test"
+def test_what_clips_say_of_their_split_goes_before_chance() -> None:
+    clips = entries("a.mp4", "b.mp4", "c.mp4")
     said = [replace(clips[0], split="test"), replace(clips[1], split="train"), clips[2]]
-    by_labels = split_entries(said, 0.5, "x", 0)
-    assert [entry.name for entry in by_labels.test] == ["train/a.mp4"]
-    assert [entry.name for entry in by_labels.train] == ["test/b.mp4"]
+    split = split_entries(said, 0.5, "x", 0)
+    assert [entry.name for entry in split.test] == ["a.mp4"]
+    assert [entry.name for entry in split.train] == ["b.mp4"]
+    assert split.how == "labels.csv or the folders train and test"
 
 
 def test_chance_leaves_no_group_on_both_sides() -> None:

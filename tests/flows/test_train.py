@@ -14,11 +14,14 @@ from safetensors.torch import load_file
 
 from configs.preset_files import load_preset
 from configs.settings import GenerateSettings, TrainSettings, Transfer
+from flows.display import Display
 from flows.pipeline import SetRequest, make_set
 from flows.plan import plan_sets
 from flows.train import train
+from flows.train_clips import read_clips, split_clips
 from generators.backbones import BACKBONES
 from generators.demo import draw_line, write_line
+from generators.line.files import write_ffv1
 from generators.model import load_model
 from tests.flows.commands import mistake, run
 from tests.generators.tiny_backbones import TINY
@@ -86,6 +89,20 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     assert logs[0] == logs[1]
     steps = [int(row["step"]) for row in csv.DictReader(logs[0].splitlines())]
     assert steps == [1, *range(10, 81, 10)]
+
+
+def test_a_folder_named_test_is_held_out(tmp_path: Path) -> None:
+    drawn = draw_line(1, seed=9, frames=10, states=("normal", "jam", "slip"))
+    for clip, split in zip(drawn, ("train", "train", "test"), strict=True):
+        (tmp_path / split).mkdir(exist_ok=True)
+        write_ffv1(tmp_path / split / f"{clip.label}.mkv", clip.frames, 10)
+    settings = tiny("fomm")
+    clips = read_clips(tmp_path, settings, [], Display.silent())
+    sides = split_clips(clips, settings)
+    assert [[clip.name for clip in side] for side in sides] == [
+        ["train/jam.mkv", "train/normal.mkv"],
+        ["test/slip.mkv"],
+    ]
 
 
 @pytest.mark.parametrize("backbone", BACKBONES.names())

@@ -141,7 +141,7 @@ def test_arms_share_the_real_clips_and_half_of_what_is_drawn_is_real(
     assert plain.synthetic == 0
     assert mixed.videos.clips[: len(real)] == plain.videos.clips
     assert mixed.chances[: len(real)].sum() == pytest.approx(0.5)
-    control = training_set(mine, made, ARMS["+ both, labels shuffled"], 0, 0.5)
+    control = training_set(mine, made, ARMS["+ transfer, labels shuffled"], 0, 0.5)
     assert np.array_equal(control.videos.labels[: len(real)], mine.labels)
     with pytest.raises(SettingsError, match="no samples of these clips"):
         training_set(mine, made, ARMS["VRNN: + transfer"], 0, 0.5)
@@ -154,9 +154,9 @@ def test_detectors_repeat_and_find_what_is_blatant(name: str) -> None:
     labels = np.arange(24) % 2
     videos[labels == 1, :, 3:] += 0.3  # it flashes
     lesson = Lesson(videos, labels, np.full(24, 1 / 24), True, 2, 40, 0)
-    found = DETECTORS[name](lesson, videos)
+    found = DETECTORS[name].judge(lesson, videos)
     assert auroc(found.suspicion, labels == 1) > 0.9
-    assert np.array_equal(DETECTORS[name](lesson, videos).suspicion, found.suspicion)
+    assert np.array_equal(DETECTORS[name].judge(lesson, videos).suspicion, found.suspicion)
     assert np.isfinite(found.loss)
 
 
@@ -164,7 +164,7 @@ def test_the_one_class_scorer_looks_at_good_videos_alone() -> None:
     videos = torch.rand(8, 3, 6, 16, 16, generator=torch.Generator().manual_seed(0))
     lesson = Lesson(videos, np.arange(8) // 4, np.full(8, 1 / 8), False, 2, 3, 0)
     other = replace(lesson, videos=torch.cat([videos[:4], 1 - videos[4:]]))
-    one, two = (DETECTORS["one-class"](item, videos) for item in (lesson, other))
+    one, two = (DETECTORS["one-class"].judge(item, videos) for item in (lesson, other))
     assert np.array_equal(one.suspicion, two.suspicion)
     assert one.said is None
 

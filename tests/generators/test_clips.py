@@ -2,13 +2,11 @@
 
 import os
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from av.container import OutputContainer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,54 +24,16 @@ from generators.clips import (
 )
 from generators.containers import promised_size
 from generators.line.files import write_ffv1
-
-SMALL = ClipSettings(size=16)
-FRAMES = 6
-
-
-def moving(frames: int = FRAMES, height: int = 32, width: int = 32) -> np.ndarray:
-    """A bright square on its way over a dark picture."""
-    video = np.full((frames, height, width, 3), 40, np.uint8)
-    for time in range(frames):
-        video[time, 4:20, 2 + time : 18 + time] = (220, 120, 60)
-    return video
-
-
-def write_stream(container: OutputContainer, video: np.ndarray, codec: str) -> None:
-    stream = container.add_stream(codec, rate=Fraction(10))
-    stream.height, stream.width, stream.pix_fmt = *video.shape[1:3], "yuv420p"
-    for picture in video:
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-    container.mux(stream.encode())
-
-
-def write_video(
-    path: Path, video: np.ndarray, codec: str, options: dict[str, str] | None = None
-) -> None:
-    with av.open(str(path), "w", options=options or {}) as container:
-        write_stream(container, video, codec)
-
-
-def write_gif(path: Path, video: np.ndarray) -> None:
-    pictures = [Image.fromarray(frame) for frame in video]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
-
-
-def write_frames(folder: Path, video: np.ndarray) -> None:
-    folder.mkdir(parents=True)
-    for time, frame in enumerate(video):
-        Image.fromarray(frame).save(folder / f"{time}.png")
-
-
-KINDS = {
-    "clip.mp4": lambda path: write_video(path, moving(), "libx264"),
-    "clip.avi": lambda path: write_video(path, moving(), "mpeg4"),
-    "clip.mkv": lambda path: write_ffv1(path, moving(), 10),
-    "clip.webm": lambda path: write_video(path, moving(), "libvpx-vp9"),
-    "clip.gif": lambda path: write_gif(path, moving()),
-    "frames": lambda path: write_frames(path, moving()),
-    "strip.png": lambda path: Image.fromarray(np.concatenate(list(moving()), axis=1)).save(path),
-}
+from tests.generators.clip_files import (
+    FRAMES,
+    KINDS,
+    SMALL,
+    moving,
+    write_frames,
+    write_gif,
+    write_stream,
+    write_video,
+)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -113,87 +73,6 @@ def test_stride_keeps_every_nth_frame(tmp_path: Path) -> None:
     assert clip.fps == pytest.approx(5)
 
 
-def test_labels_come_from_sub_folders(tmp_path: Path) -> None:
-    for label in ("jam", "normal"):
-        (tmp_path / label).mkdir()
-        write_ffv1(tmp_path / label / "a.mkv", moving(), 10)
-    write_frames(tmp_path / "slip" / "clip", moving())
-    found = {entry.name: entry.label for entry in list_clips(tmp_path)}
-    assert found == {"jam/a.mkv": "jam", "normal/a.mkv": "normal", "slip/clip": "slip"}
-
-
-def test_labels_csv_says_label_split_onset_and_mask(tmp_path: Path) -> None:
-    write_ffv1(tmp_path / "a.mkv", moving(), 10)
-    (tmp_path / "masks").mkdir()
-    write_ffv1(tmp_path / "masks" / "a.mkv", moving()[..., 0], 10)
-    text = "\ufefffile,label,split,onset,mask\r\na.mkv,jam,test,4,masks/a.mkv\r\n"
-    (tmp_path / "labels.csv").write_text(text, encoding="utf-8", newline="")
-    (entry,) = list_clips(tmp_path)
-    assert (entry.label, entry.split, entry.onset) == ("jam", "test", 4)
-    clip = next(iter_clips(tmp_path, ClipSettings(size=16, stride=2)))
-    assert clip.onset == 2
-    masks = read_masks(entry, SMALL, FRAMES)
-    assert masks is not None
-    assert masks.shape == (FRAMES, 16, 16)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("file,colour\na.mkv,red\n", "rename or remove colour"),
-        ("label\njam\n", "only file is needed"),
-        ("file,onset\na.mkv,soon\n", "expected a frame number from 0, got 'soon'"),
-        ("file\na.mkv\na.mkv\n", "there twice"),
-        ("file\n../a.mkv\n", "expected a path inside the folder"),
-        ("file\n/etc/passwd\n", "expected a path inside the folder"),
-        ("file\nx\0.mkv\n", "expected a path, got"),
-        (f"file\n{'x' * 400}.mkv\n", "expected a path, got 'xxx"),
-    ],
-    ids=["column", "no file", "onset", "twice", "outside", "absolute", "zero byte", "too long"],
-)
-def test_malformed_labels_are_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
-    write_ffv1(tmp_path / "a.mkv", moving(), 10)
-    (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(ClipError, match=message):
-        list_clips(tmp_path)
-
-
-def test_rows_that_name_no_clip_are_reported(tmp_path: Path) -> None:
-    write_ffv1(tmp_path / "a.mkv", moving(), 10)
-    (tmp_path / "notes.txt").write_text("kept by hand")
-    (tmp_path / "labels.csv").write_text("file\nnotes.txt\nabsent.mkv\na.mkv\n")
-    rejects: list[Reject] = []
-    assert [entry.name for entry in list_clips(str(tmp_path), rejects.append)] == ["a.mkv"]
-    reasons = {reject.name: reject.reason for reject in rejects}
-    assert "not a clip" in reasons["notes.txt"]
-    assert "no such file" in reasons["absent.mkv"]
-
-
-@pytest.mark.parametrize("name", [".cache", "masks"])
-def test_a_folder_of_frames_may_hold_a_hidden_folder_or_masks(tmp_path: Path, name: str) -> None:
-    write_frames(tmp_path / "clip", moving())
-    (tmp_path / "clip" / name).mkdir()
-    assert [entry.name for entry in list_clips(tmp_path)] == ["clip"]
-
-
-def test_huge_frames_are_listed_without_a_warning(tmp_path: Path) -> None:
-    (tmp_path / "clip").mkdir()
-    for time in range(2):
-        Image.new("1", (10_000, 10_000)).save(tmp_path / "clip" / f"{time}.png")
-    assert [entry.name for entry in list_clips(tmp_path)] == ["clip"]
-
-
-def test_links_out_of_the_folder_are_left_out(tmp_path: Path) -> None:
-    folder = tmp_path / "clips"
-    folder.mkdir()
-    write_ffv1(tmp_path / "secret.mkv", moving(), 10)
-    write_ffv1(folder / "own.mkv", moving(), 10)
-    (folder / "link.mkv").symlink_to(tmp_path / "secret.mkv")
-    rejects: list[Reject] = []
-    assert [entry.name for entry in list_clips(folder, rejects.append)] == ["own.mkv"]
-    assert rejects == [Reject("link.mkv", "a link that leads out of the folder")]
-
-
 def test_broken_clips_are_named_and_the_others_read(tmp_path: Path) -> None:
     write_ffv1(tmp_path / "good.mkv", moving(), 10)
     write_ffv1(tmp_path / "short.mkv", moving(2), 10)
@@ -218,13 +97,6 @@ def test_nothing_readable_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video at all")
     with pytest.raises(ClipError, match=r"none of 1 is \(text.mp4: not a readable video"):
         list(iter_clips(tmp_path, SMALL))
-
-
-def test_empty_and_absent_folders_say_what_was_wanted(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match=r"expected mp4, avi, mkv.*found none; name another"):
-        list_clips(tmp_path)
-    with pytest.raises(ClipError, match="does not exist"):
-        list_clips(tmp_path / "absent")
 
 
 def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -> None:

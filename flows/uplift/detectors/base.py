@@ -55,7 +55,20 @@ class Verdict:
     loss: float
 
 
-Detector = Callable[[Lesson, Tensor], Verdict]
+@dataclass(frozen=True)
+class Detector:
+    """A way to tell defective videos from good ones.
+
+    Args:
+        judge: Learns from a lesson and says what it thinks of videos (M, 3, T, S, S).
+        of_good_alone: Whether it learns from the good videos alone: arms that differ in nothing
+            but defective ones are then the same to it.
+    """
+
+    judge: Callable[[Lesson, Tensor], Verdict]
+    of_good_alone: bool = False
+
+
 DETECTORS: Registry[Detector] = Registry("detector", "flows.uplift.detectors")
 
 

@@ -7,7 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flows.uplift.descent import descend
-from flows.uplift.detectors.base import DETECTORS, Lesson, Verdict, augment, with_motion
+from flows.uplift.detectors.base import (
+    DETECTORS,
+    Detector,
+    Lesson,
+    Verdict,
+    augment,
+    with_motion,
+)
 
 BATCH = 16
 RATE = 2e-3
@@ -48,7 +55,6 @@ def _half(seen: int, made: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(made), nn.ReLU())
 
 
-@DETECTORS.register("classifier")
 def classify(lesson: Lesson, videos: Tensor) -> Verdict:
     """Train from scratch; a video is as suspicious as it is unlikely to be good."""
     with torch.random.fork_rng(devices=[]):
@@ -56,6 +62,9 @@ def classify(lesson: Lesson, videos: Tensor) -> Verdict:
         model, loss = _train(lesson)
     found = _probabilities(model, videos)
     return Verdict(1 - found[:, 0], found.argmax(axis=1), loss)
+
+
+DETECTORS.register("classifier")(Detector(classify))
 
 
 def _train(lesson: Lesson) -> tuple[VideoClassifier, float]:

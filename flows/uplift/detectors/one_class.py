@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flows.uplift.descent import descend
-from flows.uplift.detectors.base import DETECTORS, Lesson, Verdict
+from flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
 
 BATCH = 8  # videos, of which every frame but the first two is foretold
 RATE = 3e-3
@@ -36,7 +36,6 @@ class NextFrame(nn.Sequential):
         )
 
 
-@DETECTORS.register("one-class")
 def one_class(lesson: Lesson, videos: Tensor) -> Verdict:
     """Learn from the lesson's good videos alone; it names no labels."""
     good = lesson.labels == 0
@@ -54,6 +53,9 @@ def one_class(lesson: Lesson, videos: Tensor) -> Verdict:
     apart = found - middle
     distances = np.einsum("ij,ij->i", apart, np.linalg.solve(spread, apart.T).T)
     return Verdict(np.sqrt(distances), None, loss)
+
+
+DETECTORS.register("one-class")(Detector(one_class, of_good_alone=True))
 
 
 def _small(videos: Tensor) -> Tensor:
