@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 PIXELS_WORTH_WHILE = 32 * 32  # on smaller images, transforming weights costs more than is saved
-CHANNELS_WORTH_WHILE = 64
+CHANNELS_WORTH_WHILE = {3: 64, 7: 24}  # by size of the kernel; with fewer, nothing is gained
 
 
 class SameConv(nn.Module):
@@ -29,9 +29,10 @@ class SameConv(nn.Module):
         super().__init__()
         outputs, inputs, size = weight.shape[:3]
         self.margin = size // 2
-        most, least = max(inputs, outputs), min(inputs, outputs)
-        wide = least >= CHANNELS_WORTH_WHILE if size == 3 else most >= CHANNELS_WORTH_WHILE
-        self.fewer_products = size in (3, 7) and wide and torch.backends.nnpack.is_available()
+        # Winograd's form spares products of all pairs of channels, Fourier's of the wider side's.
+        channels = min(inputs, outputs) if size == 3 else max(inputs, outputs)
+        wide = size in CHANNELS_WORTH_WHILE and channels >= CHANNELS_WORTH_WHILE[size]
+        self.fewer_products = wide and torch.backends.nnpack.is_available()
         order = torch.contiguous_format if self.fewer_products else torch.channels_last
         self.register_buffer("weight", weight.detach().contiguous(memory_format=order))
         self.register_buffer("bias", bias.detach())
@@ -42,10 +43,23 @@ class SameConv(nn.Module):
         traced = torch.compiler.is_compiling()  # PyTorch's compiler does not know NNPACK
         known = features.device.type == "cpu" and features.dtype == self.weight.dtype
         if self.fewer_products and large and known and not traced:
-            return torch.cat([self._one(image) for image in features.split(1)])
+            drawn = [self._one(_planes(image)) for image in features.split(1)]
+            return drawn[0] if len(drawn) == 1 else torch.cat(drawn)
         return F.conv2d(features, self.weight, self.bias, padding=self.margin)
 
     def _one(self, image: Tensor) -> Tensor:
         """One image (1, C, H, W) by NNPACK, which is quick for one at a time."""
         padding = (self.margin, self.margin)
         return torch._nnpack_spatial_convolution(image, self.weight, self.bias, padding)
+
+
+def _planes(image: Tensor) -> Tensor:
+    """One image (1, C, H, W) with its channels one after the other in memory.
+
+    PyTorch transposes a matrix in blocks that fit the cache, an image of four dimensions pixel by
+    pixel: five times as slow.
+    """
+    if image.is_contiguous() or not image.is_contiguous(memory_format=torch.channels_last):
+        return image.contiguous()
+    pixels = image.permute(0, 2, 3, 1).flatten(0, 2)  # (H * W, C), a view
+    return pixels.t().contiguous().view_as(image)
