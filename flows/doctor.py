@@ -15,7 +15,8 @@ import numpy as np
 from packaging.requirements import Requirement
 
 from configs.errors import FlawcastError
-from flows.services import configured_api, prefect_api, ray_workers, run_folder
+from flows.prefect_server import configured_api, prefect_api
+from flows.services import ray_workers, run_folder
 
 GIB = 2**30
 WORKER_MEMORY = 1.5 * GIB  # of a process with PyTorch, Ray and Prefect loaded, at 64x64

@@ -20,7 +20,7 @@ from flows.pipeline import SetRequest
 from flows.plan import plan_sets
 from flows.progress import inbox
 from flows.request import GenerateRequest
-from flows.services import prefect_api, ray_workers, run_folder, stop_on_sigterm
+from flows.services import run_services, stop_on_sigterm
 from flows.shards import Shard, ShardError, cut_shards, make_shard
 from flows.summary import RunSummary, summarise, write_sheet
 from generators.devices import pick_device
@@ -104,11 +104,7 @@ def run_on_ray(
     shards: Sequence[Shard], request: GenerateRequest, on_event: Callable[[object], None]
 ) -> None:
     """Run shards on Ray workers as one Prefect flow run, with services of our own where needed."""
-    with (
-        run_folder() as folder,
-        prefect_api(folder),
-        ray_workers(request.ray_address, request.workers, folder),
-    ):
+    with run_services(request.ray_address, request.workers):
         named = {"task_runner": RayTaskRunner(), "flow_run_name": run_name(request)}
         run = make_all_shards.with_options(**named)
         token = JOB.set(Job(tuple(shards), on_event))

@@ -14,8 +14,9 @@ from configs.preset_files import read_yaml
 from configs.settings import Settings, validated
 from flows.alarms import AlarmSettings
 from flows.nightly import nightly
+from flows.prefect_server import configured_api, prefect_api
 from flows.request import GenerateRequest
-from flows.services import configured_api, prefect_api, run_folder
+from flows.services import run_folder
 
 GRACE_SECONDS = 600  # after which a slot of a run that never came to life is free again
 

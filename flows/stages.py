@@ -11,7 +11,7 @@ from prefect import flow, task
 from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
 
 from configs.errors import FlawcastError
-from flows.services import prefect_api, ray_workers, run_folder, stop_on_sigterm
+from flows.services import run_services, stop_on_sigterm
 
 POLL_SECONDS = 0.2
 
@@ -82,12 +82,7 @@ def do_all(
             for stage in stages:
                 _do_here(stage, on_done)
         return
-    with (
-        stop_on_sigterm(),
-        run_folder() as folder,
-        prefect_api(folder),
-        ray_workers(ray_address, workers, folder),
-    ):
+    with stop_on_sigterm(), run_services(ray_address, workers):
         token = JOB.set(Job(tuple(stages), on_done))
         try:
             do_stages.with_options(task_runner=RayTaskRunner(), flow_run_name=name)()

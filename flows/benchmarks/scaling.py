@@ -28,7 +28,7 @@ WAYS = ("bare loop", "Prefect and Ray, one worker", "Prefect and Ray, two worker
 def scaling(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Seconds on the clock for the same tiny sets; the start of services stands apart.
 
-    With `--clips-per-state 12` there are a thousand sets. The loop and the workers have one thread
+    With `--clips-per-state 24` there are a thousand sets. The loop and the workers have one thread
     each.
     """
     torch.set_num_threads(1)

@@ -17,9 +17,10 @@ from prefect.client.orchestration import get_client
 from configs.errors import SettingsError
 from flows.alarms import AlarmSettings
 from flows.nightly import nightly
+from flows.prefect_server import prefect_api
 from flows.request import GenerateRequest
 from flows.schedule import read_schedule
-from flows.services import prefect_api, run_folder
+from flows.services import run_folder
 from storage import SampleStore
 from tests.flows.commands import mistake
 

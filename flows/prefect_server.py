@@ -1,0 +1,188 @@
+"""The Prefect server of a run: the user's own, or one that comes and goes with the run.
+
+Tasks on Ray workers that find no Prefect server start one each, which loses records; so a run
+without `PREFECT_API_URL` has a server of its own, on loopback, in a folder that goes with it.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.errors import FlawcastError
+from flows.empty_database import keep_database, lay_database
+
+START_SECONDS = 300.0  # it takes 5 on an idle machine
+STOP_SECONDS = 10.0
+SERVER = (sys.executable, "-m", "prefect", "server", "start")
+DATABASE, LOG, HOME = "prefect.db", "server.log", "prefect"
+
+
+@contextmanager
+def prefect_api(folder: Path) -> Iterator[str]:
+    """Point Prefect at the configured server, or at one that lives as long as this context.
+
+    Args:
+        folder: Where a server of our own keeps its records.
+
+    Yields:
+        The API's address. Must be entered before Ray starts, whose workers inherit it.
+
+    Raises:
+        FlawcastError: If a server of our own does not answer in time.
+    """
+    with prefect_server(folder) as server:
+        server.wait()
+        yield server.url
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server that may still be starting.
+
+    Args:
+        url: Of its API.
+        process: Of a server of our own; None where one is configured.
+        folder: Where that one keeps its records.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes] | None
+    folder: Path
+
+    def wait(self) -> None:
+        """Wait until a server of our own answers.
+
+        Raises:
+            FlawcastError: If it does not, or has ended.
+        """
+        if self.process is not None:
+            _wait_until_healthy(self.process, self.url, self.folder / LOG)
+            keep_database(self.folder / DATABASE)
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[Server]:
+    """The same as `prefect_api`, but a server of our own may still be starting: see `Server.wait`.
+
+    Args:
+        folder: Where a server of our own keeps its records.
+    """
+    configured = configured_api()
+    if configured:
+        os.environ["PREFECT_API_URL"] = configured
+        yield Server(configured, None, folder)
+        return
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(folder / HOME),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / DATABASE}",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+    }
+    environment.pop("PREFECT_API_URL", None)
+    lay_database(folder / DATABASE)
+    with (folder / LOG).open("wb") as stream:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
+            [*SERVER, "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us; we stop it after the workers
+            preexec_fn=_die_with_parent,
+        )
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    try:
+        os.environ["PREFECT_API_URL"] = url
+        os.environ["PREFECT_HOME"] = str(folder / HOME)
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / HOME}):
+            yield Server(url, process, folder)
+    finally:
+        _send_what_waits()
+        _restore(before)
+        _stop(process)
+
+
+def configured_api() -> str | None:
+    """Address of the Prefect server that the environment or the active profile names."""
+    from prefect.settings import PREFECT_API_URL
+
+    return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
+
+
+def _free_port() -> int:
+    """A loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this child when its parent dies, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait for the server to answer."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=20):  # noqa: S310 - loopback
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    if server.poll() is None:
+        raise FlawcastError(
+            f"Prefect server: expected an answer within {START_SECONDS:.0f} seconds, it is still "
+            f"starting; the machine is busy (load {os.getloadavg()[0]:.0f}), try again when it is "
+            "less so, or start a server yourself and set PREFECT_API_URL"
+        )
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing was printed"]
+    raise FlawcastError(
+        f"Prefect server: expected an answer, it ended ({last[0]}); start one yourself and set "
+        "PREFECT_API_URL"
+    )
+
+
+def _send_what_waits() -> None:
+    """Let Prefect send its last logs and events while the server still listens."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=STOP_SECONDS)
+
+
+def _restore(before: dict[str, str | None]) -> None:
+    """Put environment variables back."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and all it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if server.poll() is not None:
+            break
+        os.killpg(server.pid, number)
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
