@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from platformdirs import user_cache_path
 
 from configs.errors import StoreError
 from configs.mask_levels import DEFECT
@@ -95,9 +96,8 @@ def grid_columns(frames: int) -> int:
 
 
 def default_cache() -> Path:
-    """The user's cache folder, as the desktop's rules have it."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "flawcast" / "clips"
+    """A folder among the user's caches."""
+    return user_cache_path("flawcast") / "clips"
 
 
 def prune(cache: Path, most: int = CACHE_BYTES) -> None:
