@@ -28,7 +28,7 @@ from generators.model import load_model, read_card
 from generators.precision import check_precision
 from storage import SampleStore
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
