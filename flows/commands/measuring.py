@@ -117,7 +117,7 @@ def uplift(
         list[int] | None, typer.Option("--k", min=1, help="Real defect clips of each label.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of those clips.")] = 5,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 800,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 650,
     arm: Annotated[
         list[str] | None, typer.Option(help="An arm, as the report names it; all if not given.")
     ] = None,

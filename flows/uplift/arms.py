@@ -54,6 +54,5 @@ ARMS = {
     "+ transfer, labels shuffled": Arm(("transfer",), augmented=True, shuffled=True),
     "VRNN: + reconstruction": Arm(("reconstruction",), vrnn=True),
     "VRNN: + transfer": Arm(("transfer",), vrnn=True),
-    "VRNN: + transfer, augmented": Arm(("transfer",), vrnn=True, augmented=True),
     "VRNN: + both, augmented": Arm(BOTH, vrnn=True, augmented=True),
 }

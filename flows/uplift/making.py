@@ -43,7 +43,7 @@ class Making(Settings):
         epochs: Of fitting a forecaster.
     """
 
-    per_label: int = Field(48, ge=1)
+    per_label: int = Field(40, ge=1)
     drawn: int = Field(20, ge=2)
     temperature: float = Field(1.0, gt=0)
     real_share: float = Field(0.5, ge=0, le=1)

@@ -72,7 +72,7 @@ class UpliftRequest(Settings):
     k: tuple[int, ...] = (1, 3, 5, 10)
     seeds: int = Field(5, ge=1)
     arms: tuple[str, ...] = tuple(ARMS)
-    steps: int = Field(800, ge=1)
+    steps: int = Field(650, ge=1)
     share: float = Field(0.5, gt=0, lt=1)
     normal: str = "normal"
     validation: bool = False
