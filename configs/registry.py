@@ -1,4 +1,4 @@
-"""Names to classes and functions: settings say the name, one file holds the thing."""
+"""Names to classes, functions and objects: settings say the name, one file holds the thing."""
 
 import importlib
 import pkgutil
@@ -31,7 +31,7 @@ class Registry(Generic[T]):
         self._found = False
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorate a class or function to make it known under `name`."""
+        """Make a class or function (as its decorator) or an object known under `name`."""
 
         def add(entry: T) -> T:
             self._entries[name] = entry

@@ -1,7 +1,7 @@
 """An empty database of a Prefect server, kept between runs: to make one is most of its start.
 
 A new server goes through all migrations of Prefect's history, and ends at the same tables every
-time. They are kept in the user's cache folder, one file for each version of Prefect. Without it, or
+time. They are kept among the user's caches, one file for each version of Prefect. Without it, or
 where it is damaged, a server makes its own.
 """
 
@@ -17,27 +17,46 @@ from platformdirs import user_cache_path
 
 def lay_database(path: Path) -> None:
     """Put the kept database, if there is a sound one, where a server will look for its own."""
-    kept = _kept()
     with suppress(OSError):
-        shutil.copyfile(kept, path)
+        try:
+            shutil.copyfile(_kept(), path)
+        except FileNotFoundError:
+            return
+        except OSError:  # half of it, on a full disk
+            path.unlink(missing_ok=True)
+            return
         if not _sound(path):
             path.unlink()
-            kept.unlink()
+            forget_database()
 
 
 def keep_database(path: Path) -> None:
-    """Keep the database of a server that has just started, unless one is kept."""
-    kept = _kept()
-    if kept.is_file():
-        return
-    draft = kept.with_suffix(f".{uuid4().hex[:8]}.part")
+    """Keep the database of a server that has just started, unless one is kept.
+
+    Args:
+        path: The server's, which may go on writing. Its folder is ours: SQLite opens no file in
+            the user's cache, where locks of a network drive could keep it waiting.
+    """
+    copy = path.with_suffix(".copy")
     with suppress(OSError, sqlite3.Error):  # no cache, no harm
+        kept = _kept()
+        if kept.is_file() or not path.is_file():
+            return
+        with closing(sqlite3.connect(path)) as ours, closing(sqlite3.connect(copy)) as whole:
+            ours.backup(whole)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path)) as ours, closing(sqlite3.connect(draft)) as copy:
-            ours.backup(copy)  # whole, whatever the server writes meanwhile
-        draft.replace(kept)
+        draft = kept.with_suffix(f".{uuid4().hex[:8]}.part")
+        try:
+            shutil.copyfile(copy, draft)
+            draft.replace(kept)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def forget_database() -> None:
+    """Remove the kept database: a server could not use it."""
     with suppress(OSError):
-        draft.unlink(missing_ok=True)
+        _kept().unlink()
 
 
 def _kept() -> Path:

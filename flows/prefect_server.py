@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import FlawcastError
-from flows.empty_database import keep_database, lay_database
+from flows.empty_database import forget_database, keep_database, lay_database
 
 START_SECONDS = 300.0  # it takes 5 on an idle machine
 STOP_SECONDS = 10.0
@@ -72,28 +72,49 @@ class Server:
 
 @contextmanager
 def prefect_server(folder: Path) -> Iterator[Server]:
-    """The same as `prefect_api`, but a server of our own may still be starting: see `Server.wait`.
+    """Point Prefect at the configured server, or at one of our own, which may still be starting.
 
     Args:
         folder: Where a server of our own keeps its records.
+
+    Yields:
+        The server; `Server.wait` says when it answers.
     """
     configured = configured_api()
     if configured:
         os.environ["PREFECT_API_URL"] = configured
         yield Server(configured, None, folder)
         return
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    with _free_port() as port:
+        url = f"http://127.0.0.1:{port}/api"
+        process = _start(folder, port)
+        try:
+            os.environ["PREFECT_API_URL"] = url
+            os.environ["PREFECT_HOME"] = str(folder / HOME)
+            from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / HOME}):
+                yield Server(url, process, folder)
+        finally:
+            _send_what_waits()
+            _restore(before)
+            _stop(process)
+
+
+def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start a server of our own, whose records are in a folder alone."""
     environment = {
         **os.environ,
         "PREFECT_HOME": str(folder / HOME),
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / DATABASE}",
+        # Prefect prefers this name over PREFECT_API_DATABASE_..., which a user may have set.
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / DATABASE}",
         "PREFECT_SERVER_UI_ENABLED": "false",
     }
     environment.pop("PREFECT_API_URL", None)
     lay_database(folder / DATABASE)
     with (folder / LOG).open("wb") as stream:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
             [*SERVER, "--host", "127.0.0.1", "--port", str(port)],
             env=environment,
             stdout=stream,
@@ -102,18 +123,6 @@ def prefect_server(folder: Path) -> Iterator[Server]:
             start_new_session=True,  # Ctrl-C is for us; we stop it after the workers
             preexec_fn=_die_with_parent,
         )
-    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
-    try:
-        os.environ["PREFECT_API_URL"] = url
-        os.environ["PREFECT_HOME"] = str(folder / HOME)
-        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / HOME}):
-            yield Server(url, process, folder)
-    finally:
-        _send_what_waits()
-        _restore(before)
-        _stop(process)
 
 
 def configured_api() -> str | None:
@@ -123,11 +132,20 @@ def configured_api() -> str | None:
     return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
 
 
-def _free_port() -> int:
-    """A loopback port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def _free_port() -> Iterator[int]:
+    """A loopback port that nobody listens on, and that nobody else is given in this context.
+
+    Ray, which starts beside the server, takes free ports for itself. On Linux a server may listen
+    on a port that another socket has bound, if both allow it, as Prefect's does.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = int(holder.getsockname()[1])
+        if sys.platform != "linux":
+            holder.close()
+        yield port
 
 
 def _die_with_parent() -> None:
@@ -151,11 +169,17 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) ->
             f"starting; the machine is busy (load {os.getloadavg()[0]:.0f}), try again when it is "
             "less so, or start a server yourself and set PREFECT_API_URL"
         )
-    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing was printed"]
+    forget_database()  # it may be what the server could not use; the next one makes its own
     raise FlawcastError(
-        f"Prefect server: expected an answer, it ended ({last[0]}); start one yourself and set "
-        "PREFECT_API_URL"
+        f"Prefect server: expected an answer, it ended ({_reason(log)}); try again, or start one "
+        "yourself and set PREFECT_API_URL"
     )
+
+
+def _reason(log: Path) -> str:
+    """The last line of a log that names an error, or else its last line."""
+    lines = log.read_text(errors="replace").strip().splitlines() or ["nothing was printed"]
+    return next((line for line in reversed(lines) if "Error" in line), lines[-1]).strip()
 
 
 def _send_what_waits() -> None:

@@ -63,7 +63,7 @@ def train(
     place = pick_device(device)
     rejects: list[Reject] = []
     everything = read_clips(clips, settings, rejects, display)
-    seen, unseen = split_clips(everything, settings)
+    seen, watched, unseen = split_clips(everything, settings)
     backbone = build_backbone(settings.backbone.name, settings.backbone.config, settings.seed)
     if settings.start is not None:
         start_from(backbone, find_model(settings.start))
@@ -72,7 +72,9 @@ def train(
     train_motion(backbone, seen, unseen, settings, workshop, display)
     train_disentanglement(backbone, seen, settings, workshop, display)
     backbone.to("cpu")  # what follows is small, and equal on every machine
-    predictor, metrics = measure_and_fit(backbone, seen, unseen, settings, display, workshop)
+    predictor, metrics = measure_and_fit(
+        backbone, (seen, watched, unseen), settings, display, workshop
+    )
     card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
     save_model(out, backbone, predictor, card)
     (workshop / LOSSES).replace(out / LOSSES)
@@ -115,10 +117,13 @@ def fit(
         raise ModelError(f"model: {model} has a forecaster already; name a new folder with --out")
     settings = validated(TrainSettings, before["settings"], f"card of {model}").overridden(changes)
     rejects: list[Reject] = []
-    seen, unseen = split_clips(read_clips(clips, settings, rejects, display), settings)
+    everything = read_clips(clips, settings, rejects, display)
+    seen, watched, unseen = split_clips(everything, settings)
     backbone, folder = load_backbone(model), out or model
     workshop = _workshop(folder)
-    predictor, metrics = measure_and_fit(backbone, seen, unseen, settings, display, workshop)
+    predictor, metrics = measure_and_fit(
+        backbone, (seen, watched, unseen), settings, display, workshop
+    )
     card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
     card = {**{key: before[key] for key in ("imported",) if key in before}, **card}
     if out is None:
@@ -139,15 +144,18 @@ def _workshop(folder: Path) -> Path:
 
 def measure_and_fit(
     backbone: MotionBackbone,
-    seen: Sequence[TrainClip],
-    unseen: Sequence[TrainClip],
+    sides: tuple[Sequence[TrainClip], ...],
     settings: TrainSettings,
     display: Display,
     workshop: Path,
 ) -> tuple[KeypointPredictor, dict[str, float]]:
-    """Measure a motion model on held-out clips, fit a forecaster, and measure that too."""
+    """Measure a motion model on held-out clips, fit a forecaster, and measure that too.
+
+    `sides` is what `split_clips` gives.
+    """
+    seen, watched, unseen = sides
     motion = reconstruction_error(backbone, [clip.frames for clip in unseen])
-    predictor = train_forecaster(backbone, seen, unseen, settings, display, workshop)
+    predictor = train_forecaster(backbone, seen, watched, settings, display, workshop)
     return predictor, {
         "reconstruction_mae": motion.model,
         "copy_first_frame_mae": motion.copy,

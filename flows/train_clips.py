@@ -1,4 +1,4 @@
-"""The clips of a training: read whole, divided into those to learn from and those to measure on."""
+"""The clips of a training: read whole, and divided by what they are for."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from configs.settings import TrainSettings
 from flows.display import Display
 from generators.clips import Reject, iter_clips
 from generators.demo import draw_line
-from generators.listing import TEST
+from generators.listing import TEST, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,27 @@ def read_clips(
 
 def split_clips(
     clips: Sequence[TrainClip], settings: TrainSettings
-) -> tuple[list[TrainClip], list[TrainClip]]:
-    """Divide clips into those to train on and those to measure on.
+) -> tuple[list[TrainClip], list[TrainClip], list[TrainClip]]:
+    """Divide clips into those to learn from, those that say when to stop, and those to measure on.
 
-    Clips whose split is "test" are held out; without any, a share of the clips drawn by the seed
-    is. A single clip has to serve for both.
+    Clips whose split is "test" are measured on; without any, a share of the clips drawn by the
+    seed is. Those of the split "val" say when to stop; without any, those that are measured on
+    do. A single clip has to serve for all.
+
+    Raises:
+        ClipError: If every clip is for testing or for validation.
     """
+    watched = [clip for clip in clips if clip.split == VALIDATION]
     unseen = [clip for clip in clips if clip.split == TEST]
+    seen = [clip for clip in clips if clip.split not in (TEST, VALIDATION)]
+    if not seen:
+        raise ClipError(
+            f"clips: expected some to learn from, all {len(clips)} are of the splits test or val; "
+            "name a folder with others, or say their splits in labels.csv"
+        )
     if not unseen:
-        order = np.random.default_rng(derive_seed(settings.seed, "split")).permutation(len(clips))
-        count = max(1, round(settings.held_out * len(clips)))
-        unseen = [clips[index] for index in sorted(order[:count])]
-    seen = [clip for clip in clips if clip.split != TEST and clip not in unseen]
-    return (seen, unseen) if seen else (list(clips), unseen)
+        order = np.random.default_rng(derive_seed(settings.seed, "split")).permutation(len(seen))
+        count = max(1, round(settings.held_out * len(seen)))
+        unseen = [seen[index] for index in sorted(order[:count])]
+        seen = [clip for clip in seen if clip not in unseen] or seen
+    return seen, watched or unseen, unseen

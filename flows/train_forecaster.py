@@ -19,17 +19,17 @@ CHECKPOINT = "forecaster-checkpoint.safetensors"
 def train_forecaster(
     backbone: MotionBackbone,
     seen: Sequence[TrainClip],
-    unseen: Sequence[TrainClip],
+    watched: Sequence[TrainClip],
     settings: TrainSettings,
     display: Display,
     workshop: Path,
 ) -> KeypointPredictor:
-    """Fit the forecaster to the clips' keypoints, watching the held-out ones.
+    """Fit the forecaster to the clips' keypoints, watching others.
 
     Args:
         backbone: Finds the keypoints.
         seen: Clips to fit to.
-        unseen: Clips that decide when to stop.
+        watched: Clips that decide when to stop.
         settings: Which forecaster, how long.
         display: Shows epochs and losses.
         workshop: Folder whose checkpoint an interrupted fit goes on from.
@@ -44,7 +44,7 @@ def train_forecaster(
             keypoint_series(backbone, seen),
             forecast.past,
             forecast.future,
-            validation=keypoint_series(backbone, unseen),
+            validation=keypoint_series(backbone, watched),
             seed=settings.seed,
             epochs=forecast.epochs,
             seconds=forecast.seconds,

@@ -57,7 +57,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         if not self.clips:
             raise ClipError(
                 f"clips: expected some of split {split!r} in {folder}, found none; "
-                "name splits in labels.csv"
+                "name splits in labels.csv, or put the clips into folders train and test"
             )
         self._masks: list[Tensor] = []
         if "mask" in self.fields:

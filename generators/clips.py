@@ -39,7 +39,7 @@ class Clip:
         path: Where it was read from.
         frames: RGB uint8, (T, H, W, 3), square.
         label: What it shows.
-        split: "train", "test" or empty.
+        split: "train", "val", "test" or empty.
         onset: First frame (after the stride) that shows the defect; None if unknown.
         fps: Frames per second after the stride.
     """

@@ -1,8 +1,8 @@
-"""Which clips a folder holds, and what its labels.csv says of them; nothing is decoded here."""
+"""Which clips a folder holds, and what labels.csv and its folders say; nothing is decoded here."""
 
 import csv
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,10 @@ LABELS = "labels.csv"
 COLUMNS = ("file", "label", "split", "onset", "mask")
 UNLABELLED = "unlabelled"
 MASKS = "masks"  # a folder of this name holds masks, not clips
-TRAIN, VALIDATION, TEST = "train", "val", "test"  # splits, and folders that say so
+TRUTH = "ground_truth"  # and so does one of this name beside train and test, as in MVTec AD
+TRAIN, VALIDATION, TEST = "train", "val", "test"
+SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
+SPLITS |= {"test": TEST}  # by the folder that says so, in lower case
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class ClipEntry:
     Args:
         name: Path relative to the folder, with forward slashes.
         path: The file, or the folder of frames.
-        label: From labels.csv, or else the first sub-folder, or else "unlabelled".
-        split: From labels.csv, or else the folder `train`, `val` or `test`; empty without.
+        label: From labels.csv, or else the first sub-folder (below a split's), or else
+            "unlabelled".
+        split: "train", "val" or "test", from labels.csv or else by the folder; empty without.
         onset: First frame of the file that shows the defect; None if unknown.
         mask: A mask video, picture or folder; None without.
     """
@@ -55,9 +59,10 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
     """Find the clips of a folder, in sorted order.
 
     A clip is a video, a gif, a strip of frames side by side in one picture, or a folder that holds
-    pictures only (its frames). Sub-folders of clips are labels; where `train` and `test` are among
-    them, those two and `val` are splits instead, and what is below them are labels. Files that
-    labels.csv does not name are clips too, and what it leaves open their folder says.
+    pictures only (its frames). Sub-folders of clips are labels; where `test` or `val` is among
+    them, they and `train` are splits instead, and what is below them are labels. Clips beside them
+    are left out unless labels.csv says their split. Files that labels.csv does not name are clips
+    too, and what it leaves open their folder says.
 
     Args:
         folder: The folder; a single file, or a folder of frames, is one clip.
@@ -74,24 +79,39 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
     rows = _read_labels(folder, on_reject)
     masks = {row.mask for row in rows.values()}
     names = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
-    divided = {TRAIN, TEST} <= {name.split("/")[0] for name in names if "/" in name}
+    clips = {name: path for name, path in names.items() if path not in masks}
+    divided = _are_split(clips)
     entries = []
-    for name, path in names.items():
-        if path in masks:
-            continue
+    for name, path in clips.items():
         if not path.resolve().is_relative_to(folder.resolve()):
             on_reject(Reject(name, "a link that leads out of the folder"))
             continue
-        row = rows.get(name, ClipEntry(name, path))
         label, split = _said_by_folders(name, divided)
+        row = rows.get(name, ClipEntry(name, path))
         label = row.label if row.label != UNLABELLED else label
-        entries.append(ClipEntry(name, path, label, row.split or split, row.onset, row.mask))
+        split = row.split or split
+        if divided and not split:
+            if name.split("/")[0] != TRUTH:
+                on_reject(Reject(name, f"beside the splits' folders, and of none; see {LABELS}"))
+            continue
+        entries.append(ClipEntry(name, path, label, split, row.onset, row.mask))
     for name, row in rows.items():
         if name not in names and row.path not in masks:
             on_reject(Reject(name, f"named by {LABELS}, but it is not a clip"))
     if not entries:
         raise ClipError(f"clips: expected {FORMATS} in {folder}, found none; name another folder")
     return entries
+
+
+def _are_split(names: Iterable[str]) -> bool:
+    """Whether the outermost folders, or clips that are such folders, are splits.
+
+    Example:
+        >>> _are_split(["train/a.mp4", "Test/b.mp4"]), _are_split(["train/a.mp4", "plane/b.mp4"])
+        (True, False)
+    """
+    said = {SPLITS.get(name.split("/")[0].lower()) for name in names}
+    return TEST in said or VALIDATION in said
 
 
 def _said_by_folders(name: str, divided: bool) -> tuple[str, str]:
@@ -101,9 +121,10 @@ def _said_by_folders(name: str, divided: bool) -> tuple[str, str]:
         >>> _said_by_folders("train/crack/a.mp4", True), _said_by_folders("train/a.mp4", False)
         (('crack', 'train'), ('train', ''))
     """
-    folders = name.split("/")[:-1]
-    split = folders.pop(0) if divided and folders[:1] in ([TRAIN], [VALIDATION], [TEST]) else ""
-    return folders[0] if folders else UNLABELLED, split
+    outermost, *folders = name.split("/")
+    split = SPLITS.get(outermost.lower(), "") if divided else ""
+    labels = folders[:-1] if split else [outermost, *folders][:-1]
+    return labels[0] if labels else UNLABELLED, split
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -22,7 +22,7 @@ def browse(
         str | None, typer.Option(help="Name of reviews; the one you are logged in with.")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for small clips; ~/.cache/flawcast/clips.")
+        Path | None, typer.Option(help="Folder for small clips; one among your caches.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -84,7 +84,7 @@ def read_material(
     """Read real clips; detectors see the last `future` frames of each.
 
     Args:
-        folder: Clips with the splits "train" and "test" in labels.csv.
+        folder: Clips with the splits "train" and "test".
         read: How they are read.
         past: P; clips shorter than P + F are left out.
         future: F.
@@ -112,7 +112,7 @@ def read_material(
             raise ClipError(
                 f"clips: expected {normal} and the same defects in all splits, {split} has "
                 f"{', '.join(sorted({clip.label for clip in clips}))}; mend labels.csv "
-                "or use --normal"
+                "or the folders, or use --normal"
             )
     return Material(
         names, tuple(train), _as_videos(train, names, future), _as_videos(scored, names, future)

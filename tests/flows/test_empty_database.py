@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from configs.errors import FlawcastError
 from flows.empty_database import keep_database, lay_database
+from flows.prefect_server import prefect_api
 
 
 @pytest.fixture
@@ -49,6 +51,52 @@ def test_a_damaged_one_is_forgotten(cache: Path, tmp_path: Path, damage: bytes |
     lay_database(tmp_path / "next.db")
     assert not (tmp_path / "next.db").exists()
     assert not kept.exists()
+
+
+def test_a_database_elsewhere_is_not_kept(cache: Path, tmp_path: Path) -> None:
+    keep_database(tmp_path / "absent.db")
+    assert not (tmp_path / "absent.db").exists()
+    assert not cache.exists()
+
+
+def test_a_cache_that_may_not_be_looked_at_does_no_harm(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = migrated(tmp_path / "first.db")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("another user's")
+
+    monkeypatch.setattr(Path, "is_file", refuse)  # root may look everywhere
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    keep_database(first)
+    lay_database(tmp_path / "next.db")
+    assert not cache.exists()
+
+
+def test_half_a_copy_is_not_left_for_the_server(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_database(migrated(tmp_path / "first.db"))
+
+    def cut_short(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:5000])
+        raise OSError("no space left")
+
+    monkeypatch.setattr("shutil.copyfile", cut_short)
+    lay_database(tmp_path / "next.db")
+    assert not (tmp_path / "next.db").exists()
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_one_that_a_server_refuses_is_forgotten(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    keep_database(migrated(tmp_path / "first.db"))  # of a revision that Prefect does not know
+    with pytest.raises(FlawcastError, match="Can't locate revision"), prefect_api(tmp_path):
+        pass
+    assert not list(cache.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(cache: Path, tmp_path: Path) -> None:

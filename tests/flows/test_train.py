@@ -12,6 +12,7 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
+from configs.errors import ClipError
 from configs.preset_files import load_preset
 from configs.settings import GenerateSettings, TrainSettings, Transfer
 from flows.display import Display
@@ -91,9 +92,9 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     assert steps == [1, *range(10, 81, 10)]
 
 
-def test_a_folder_named_test_is_held_out(tmp_path: Path) -> None:
-    drawn = draw_line(1, seed=9, frames=10, states=("normal", "jam", "slip"))
-    for clip, split in zip(drawn, ("train", "train", "test"), strict=True):
+def test_folders_say_what_is_learnt_from_watched_and_held_out(tmp_path: Path) -> None:
+    drawn = draw_line(1, seed=9, frames=10, states=("normal", "jam", "slip", "bend"))
+    for clip, split in zip(drawn, ("train", "train", "test", "val"), strict=True):
         (tmp_path / split).mkdir(exist_ok=True)
         write_ffv1(tmp_path / split / f"{clip.label}.mkv", clip.frames, 10)
     settings = tiny("fomm")
@@ -101,8 +102,11 @@ def test_a_folder_named_test_is_held_out(tmp_path: Path) -> None:
     sides = split_clips(clips, settings)
     assert [[clip.name for clip in side] for side in sides] == [
         ["train/jam.mkv", "train/normal.mkv"],
+        ["val/bend.mkv"],
         ["test/slip.mkv"],
     ]
+    with pytest.raises(ClipError, match="some to learn from, all 2 are of the splits test or val"):
+        split_clips([*sides[1], *sides[2]], settings)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES.names())

@@ -21,19 +21,29 @@ def test_labels_come_from_sub_folders(tmp_path: Path) -> None:
     assert found == {"jam/a.mkv": "jam", "normal/a.mkv": "normal", "slip/clip": "slip"}
 
 
-def test_folders_train_and_test_are_splits_and_what_is_below_them_labels(tmp_path: Path) -> None:
-    for name in ("train/good/a.mkv", "test/crack/a.mkv", "test/b.mkv", "val/c.mkv", "d.mkv"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        write_ffv1(tmp_path / name, moving(), 10)
-    (tmp_path / "labels.csv").write_text("file,label,split\ntest/b.mkv,jam,\nd.mkv,,train\n")
-    found = {entry.name: (entry.label, entry.split) for entry in list_clips(tmp_path)}
-    assert found == {
-        "d.mkv": ("unlabelled", "train"),
-        "test/b.mkv": ("jam", "test"),
+def test_folders_named_as_splits_are_and_what_is_below_them_labels(tmp_path: Path) -> None:
+    folders = ("Train/good", "test/crack", "test", "val", "", "more", "ground_truth/crack")
+    for name in folders:
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        write_ffv1(tmp_path / name / "a.mkv", moving(), 10)
+    (tmp_path / "labels.csv").write_text("file,label,split\ntest/a.mkv,jam,\na.mkv,,train\n")
+    rejects: list[Reject] = []
+    listed = list_clips(tmp_path, rejects.append)
+    assert {entry.name: (entry.label, entry.split) for entry in listed} == {
+        "Train/good/a.mkv": ("good", "train"),
+        "a.mkv": ("unlabelled", "train"),
+        "test/a.mkv": ("jam", "test"),
         "test/crack/a.mkv": ("crack", "test"),
-        "train/good/a.mkv": ("good", "train"),
-        "val/c.mkv": ("unlabelled", "val"),
+        "val/a.mkv": ("unlabelled", "val"),
     }
+    assert [reject.name for reject in rejects] == ["more/a.mkv"]
+
+
+def test_two_clips_that_are_folders_train_and_test_are_splits(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        write_frames(tmp_path / name, moving())
+    found = {entry.name: (entry.label, entry.split) for entry in list_clips(tmp_path)}
+    assert found == {"test": ("unlabelled", "test"), "train": ("unlabelled", "train")}
 
 
 def test_labels_csv_says_label_split_onset_and_mask(tmp_path: Path) -> None:
