@@ -22,13 +22,12 @@ from flows.progress import inbox
 from flows.request import GenerateRequest
 from flows.services import run_services, stop_on_sigterm
 from flows.shards import Shard, ShardError, cut_shards, make_shard
+from flows.stages import POLL_SECONDS
 from flows.summary import RunSummary, summarise, write_sheet
 from generators.devices import pick_device
 from generators.model import load_model, read_card
 from generators.precision import check_precision
 from storage import SampleStore
-
-POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)

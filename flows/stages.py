@@ -13,7 +13,7 @@ from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
 from configs.errors import FlawcastError
 from flows.services import run_services, stop_on_sigterm
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5  # between looks at the workers; on few cores looking costs them time
 
 OnDone = Callable[[str, int, int], None]
 

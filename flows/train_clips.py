@@ -74,7 +74,7 @@ def split_clips(
     seen = [clip for clip in clips if clip.split not in (TEST, VALIDATION)]
     if not seen:
         raise ClipError(
-            f"clips: expected some to learn from, all {len(clips)} are of the splits test or val; "
+            f"clips: expected some to learn from, got {len(clips)}, all of test or val; "
             "name a folder with others, or say their splits in labels.csv"
         )
     if not unseen:

@@ -105,7 +105,7 @@ def test_folders_say_what_is_learnt_from_watched_and_held_out(tmp_path: Path) ->
         ["val/bend.mkv"],
         ["test/slip.mkv"],
     ]
-    with pytest.raises(ClipError, match="some to learn from, all 2 are of the splits test or val"):
+    with pytest.raises(ClipError, match="some to learn from, got 2, all of test or val"):
         split_clips([*sides[1], *sides[2]], settings)
 
 
