@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from generators.backbones import MotionBackbone
 from generators.convolutions import SameConv
-from generators.fused import UpConv
+from generators.doubling import UpConv, woven
 
 TOP = 127  # largest activation
 HEADROOM = 1e-6  # of a range, so that it is never empty
@@ -121,11 +121,9 @@ class Int8Up(nn.Module):
     def __init__(self, block: UpConv, low: float, high: float) -> None:
         super().__init__()
         self.integers = _Activations(low, high)
-        self.kernels = [
-            _Kernel(kernel, block.bias, self.integers, 0) for kernel in block.kernels.unbind()
-        ]
+        self.kernels = [_Kernel(kernel, block.bias, self.integers, 0) for kernel in block.kernels()]
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
         edged = F.pad(self.integers(features), (1, 1, 1, 1), value=self.integers.zero)
-        return UpConv.woven(edged, [partial(kernel, after="relu") for kernel in self.kernels])
+        return woven(edged, [partial(kernel, after="relu") for kernel in self.kernels])
