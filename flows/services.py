@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from configs.errors import FlawcastError
-from flows.prefect_server import prefect_server
+from flows.prefect_server import UNUSED_BY_A_RUN, prefect_server
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -94,7 +94,7 @@ def run_services(address: str | None, workers: int) -> Iterator[None]:
     """
     with (
         run_folder() as folder,
-        prefect_server(folder) as server,
+        prefect_server(folder, UNUSED_BY_A_RUN) as server,
         ray_workers(address, workers, folder),
     ):
         server.wait()
