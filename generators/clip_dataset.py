@@ -22,8 +22,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     Fields are those of `storage.SampleSetDataset`: "video" float32 (F, 3, H, W) in [0, 1], "mask"
     uint8 (F, H, W), "valid" bool (F, H, W), "label", "clip_id", "sample_id" (the clip's id, as
-    "real-..."), "set_id", and "provenance" with the same keys. All clips are decoded when it is
-    made.
+    "real-..."), "set_id", and "provenance" with the same keys. All its clips are decoded when
+    it is made.
 
     Args:
         folder: Folder of clips.
@@ -49,16 +49,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     ) -> None:
         entries = {entry.name: entry for entry in list_clips(folder)}
         self.fields, self.frames, self._transform = tuple(fields), frames, transform
-        self.clips = [
-            clip
-            for clip in iter_clips(folder, settings, frames)
-            if split is None or clip.split == split
-        ]
-        if not self.clips:
-            raise ClipError(
-                f"clips: expected some of split {split!r} in {folder}, found none; "
-                "name splits in labels.csv, or put the clips into folders train and test"
-            )
+        self.clips = list(iter_clips(folder, settings, frames, split=split))
         self._masks: list[Tensor] = []
         if "mask" in self.fields:
             for clip in self.clips:

@@ -108,6 +108,7 @@ def iter_clips(
     settings: ClipSettings,
     minimum_frames: int = 1,
     on_reject: OnReject = lambda reject: None,
+    split: str | None = None,
 ) -> Iterator[Clip]:
     """Read the clips of a folder in sorted order; those that cannot be used are reported.
 
@@ -116,9 +117,10 @@ def iter_clips(
         settings: How clips are read.
         minimum_frames: Shorter clips (after the stride) are left out.
         on_reject: Called with the name and reason of every clip that is left out.
+        split: Only clips of that split are decoded, "train", "val" or "test"; None for all.
 
     Raises:
-        ClipError: If the folder holds no clips, or none of them can be used.
+        ClipError: If the folder holds no clips of that split, or none of them can be used.
     """
     rejects: list[Reject] = []
 
@@ -126,8 +128,14 @@ def iter_clips(
         rejects.append(item)
         on_reject(item)
 
+    entries = [entry for entry in list_clips(Path(folder), reject) if split in (None, entry.split)]
+    if not entries:
+        raise ClipError(
+            f"clips: expected some of split {split!r} in {folder}, found none; "
+            "name splits in labels.csv, or put the clips into folders train and test"
+        )
     used = 0
-    for entry in list_clips(Path(folder), reject):
+    for entry in entries:
         try:
             clip = read_entry(entry, settings)
         except ClipError as error:

@@ -3,7 +3,7 @@
 import csv
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -19,7 +19,7 @@ MASKS = "masks"  # a folder of this name holds masks, not clips
 TRUTH = "ground_truth"  # and so does one of this name beside train and test, as in MVTec AD
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
-SPLITS |= {"test": TEST}  # by the folder that says so, in lower case
+SPLITS |= {"test": TEST}  # by what a folder or labels.csv calls them, in lower case
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
     pictures only (its frames). Sub-folders of clips are labels; where `test` or `val` is among
     them, they and `train` are splits instead, and what is below them are labels. Clips beside them
     are left out unless labels.csv says their split. Files that labels.csv does not name are clips
-    too, and what it leaves open their folder says.
+    too, and what it leaves open their folder says. Where any clip is "test" or "val", those that
+    nothing is said of are "train".
 
     Args:
         folder: The folder; a single file, or a folder of frames, is one clip.
@@ -100,6 +101,8 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
             on_reject(Reject(name, f"named by {LABELS}, but it is not a clip"))
     if not entries:
         raise ClipError(f"clips: expected {FORMATS} in {folder}, found none; name another folder")
+    if any(entry.split in (VALIDATION, TEST) for entry in entries):
+        return [replace(entry, split=entry.split or TRAIN) for entry in entries]
     return entries
 
 
@@ -205,10 +208,20 @@ def _entry(folder: Path, row: dict[str, str], where: str) -> ClipEntry:
         name=path.relative_to(folder).as_posix(),
         path=path,
         label=row.get("label", "").strip() or UNLABELLED,
-        split=row.get("split", "").strip(),
+        split=_split(row.get("split", ""), where),
         onset=int(onset) if onset else None,
         mask=_inside(folder, mask, where) if mask else None,
     )
+
+
+def _split(said: str, where: str) -> str:
+    """A split by one of its names; empty where nothing is said."""
+    name = said.strip().lower()
+    if name and name not in SPLITS:
+        raise ClipError(
+            f"{where}: split: expected train, val or test, got {said.strip()!r}; mend the row"
+        )
+    return SPLITS.get(name, "")
 
 
 def _inside(folder: Path, name: str, where: str) -> Path:

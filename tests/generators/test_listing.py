@@ -61,10 +61,26 @@ def test_labels_csv_says_label_split_onset_and_mask(tmp_path: Path) -> None:
     assert masks.shape == (FRAMES, 16, 16)
 
 
+def test_splits_have_several_names_and_the_rest_is_learnt_from(tmp_path: Path) -> None:
+    said = {"a.mkv": "Test", "b.mkv": "validation", "c.mkv": "", "d.mkv": "TRAIN"}
+    for name in said:
+        write_ffv1(tmp_path / name, moving(), 10)
+    rows = "".join(f"{name},{split}\n" for name, split in said.items())
+    (tmp_path / "labels.csv").write_text("file,split\n" + rows)
+    found = {entry.name: entry.split for entry in list_clips(tmp_path)}
+    assert found == {"a.mkv": "test", "b.mkv": "val", "c.mkv": "train", "d.mkv": "train"}
+    (tmp_path / "b.mkv").write_bytes(b"broken")
+    rejects: list[Reject] = []
+    clips = iter_clips(tmp_path, SMALL, 1, rejects.append, split="train")
+    assert [clip.name for clip in clips] == ["c.mkv", "d.mkv"]
+    assert rejects == []  # of other splits nothing is decoded
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("file,colour\na.mkv,red\n", "rename or remove colour"),
+        ("file,split\na.mkv,held\n", "expected train, val or test, got 'held'"),
         ("label\njam\n", "only file is needed"),
         ("file,onset\na.mkv,soon\n", "expected a frame number from 0, got 'soon'"),
         ("file\na.mkv\na.mkv\n", "there twice"),
@@ -73,7 +89,17 @@ def test_labels_csv_says_label_split_onset_and_mask(tmp_path: Path) -> None:
         ("file\nx\0.mkv\n", "expected a path, got"),
         (f"file\n{'x' * 400}.mkv\n", "expected a path, got 'xxx"),
     ],
-    ids=["column", "no file", "onset", "twice", "outside", "absolute", "zero byte", "too long"],
+    ids=[
+        "column",
+        "split",
+        "no file",
+        "onset",
+        "twice",
+        "outside",
+        "absolute",
+        "zero byte",
+        "too long",
+    ],
 )
 def test_malformed_labels_are_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
     write_ffv1(tmp_path / "a.mkv", moving(), 10)
