@@ -150,16 +150,20 @@ def sampler_for(
 
 def _weights(dataset: Any, weights: str) -> NDArray[np.float64]:
     """Chances of all items; where a kind of items has no diversity, all are equal."""
-    if weights == "class":
-        labels = dataset.labels
-        counts = Counter(labels)
-        return np.array([1 / counts[label] for label in labels])
     parts: list[Any] = dataset.datasets if isinstance(dataset, MixedDataset) else [dataset]
-    found = [
-        [row["diversity"] for row in part.rows] if hasattr(part, "rows") else [1.0] * len(part)
-        for part in parts
-    ]
-    return np.concatenate([np.asarray(values, np.float64) for values in found])
+    weigh = _by_class if weights == "class" else _by_diversity
+    return np.concatenate([np.asarray(weigh(part), np.float64) for part in parts])
+
+
+def _by_class(part: Any) -> list[float]:
+    """The rarer an item's label, the likelier it is."""
+    counts = Counter(part.labels)
+    return [1 / counts[label] for label in part.labels]
+
+
+def _by_diversity(part: Any) -> list[float]:
+    """The farther a sample is from its set's others, the likelier it is."""
+    return [row["diversity"] for row in part.rows] if hasattr(part, "rows") else [1.0] * len(part)
 
 
 def _positive(weights: NDArray[np.float64]) -> NDArray[np.float64]:

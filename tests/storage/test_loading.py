@@ -59,6 +59,13 @@ class Real(Dataset[dict[str, Any]]):
         return {"video": torch.zeros(4, 3, 8, 10), "label": self.labels[index], "mode": "real"}
 
 
+class Named(Real):
+    """The same with labels of their own."""
+
+    def __init__(self, labels: list[str]) -> None:
+        self.labels = labels
+
+
 def names(loader: SampleLoader) -> list[str]:
     return [name for batch in loader for name in batch["sample_id"]]
 
@@ -160,6 +167,16 @@ def test_weights_balance_classes_and_follow_diversity(store: SampleStore) -> Non
     shares = np.bincount(drawn, minlength=len(dataset)) / len(drawn)
     diversity = np.array([row["diversity"] for row in dataset.rows])
     assert np.abs(shares - diversity / diversity.sum()).max() < 0.01
+
+
+def test_classes_are_balanced_within_each_kind_of_a_mix() -> None:
+    made, real = Named(["jam"] * 9 + ["normal"]), Named(["jam"] + ["normal"] * 9)
+    mixed = MixedDataset(made, real, 0.75, 8000)
+    drawn = np.array(sampler_for(mixed, "class").order())
+    for kind, count in ((drawn < 10, 6000), (drawn >= 10, 2000)):
+        jams = sum(mixed.labels[index] == "jam" for index in drawn[kind])
+        assert kind.sum() == count
+        assert abs(jams - count / 2) < 0.04 * count
 
 
 @given(
