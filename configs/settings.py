@@ -186,7 +186,10 @@ class TrainSettings(Settings):
         for place, value in changes.items():
             if value is not None:
                 *path, last = place.split(".")
-                reduce(getitem, path, values)[last] = value
+                part = reduce(getitem, path, values)
+                if last == "name" and value != part["name"]:
+                    part["config"] = {}  # was the other one's
+                part[last] = value
         return validated(TrainSettings, values, "options")
 
 

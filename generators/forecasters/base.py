@@ -70,6 +70,18 @@ class Forecaster(nn.Module, ABC):
             Futures, (B, N, F, D).
         """
 
+    def check_samples(self) -> None:
+        """Refuse a forecaster that draws no samples.
+
+        Raises:
+            ModelError: If it knows a single future only.
+        """
+        if not self.stochastic:
+            raise ModelError(
+                f"forecaster {self.name}: expected one that draws samples, this one knows a single "
+                "future; use predict, or train vae, nf, vrnn or gru_nf"
+            )
+
     @torch.no_grad()
     def sample(
         self,
@@ -91,11 +103,7 @@ class Forecaster(nn.Module, ABC):
         Raises:
             ModelError: If the forecaster knows a single future only.
         """
-        if not self.stochastic:
-            raise ModelError(
-                f"forecaster {self.name}: expected one that draws samples, this one knows a single "
-                "future; use predict, or train vae, nf, vrnn or gru_nf"
-            )
+        self.check_samples()
         shape = (len(past), samples, horizon, self.noise_size)
         noise = torch.randn(shape, generator=generator).to(past)
         return self.roll_out(past, noise, temperature)

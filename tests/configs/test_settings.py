@@ -26,6 +26,13 @@ def test_overrides_change_one_value_and_leave_the_rest() -> None:
     assert changed.model_copy(update={"motion": settings.motion}) == settings
 
 
+def test_another_forecaster_does_not_inherit_the_settings_of_the_first() -> None:
+    settings = load_preset("demo")
+    assert settings.forecaster.config
+    assert settings.overridden({"forecaster.name": "gru_nf"}) == settings
+    assert settings.overridden({"forecaster.name": "vrnn"}).forecaster.config == {}
+
+
 def test_an_override_out_of_range_names_its_place() -> None:
     with pytest.raises(SettingsError, match=r"motion\.steps"):
         load_preset("tiny").overridden({"motion.steps": 0})

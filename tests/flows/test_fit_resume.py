@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from configs.errors import ModelError
 from flows.display import Display
+from flows.generate import generate
+from flows.request import GenerateRequest
 from flows.train import fit
 from generators.model import load_model
 
@@ -50,3 +53,16 @@ def test_an_interrupted_fit_goes_on(line_folder: Path, tiny_model: Path, tmp_pat
     )
     assert all(value.equal(cut[key]) for key, value in whole.items())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "whole"]
+
+
+def test_a_forecaster_of_a_single_future_is_fitted_but_makes_no_sets(
+    line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    changes = {"forecaster.name": "gru", "forecast.epochs": 1}
+    metrics = fit(line_folder, tiny_model, changes, tmp_path / "gru").metrics
+    assert {"forecast_mae", "forecast_hold_mae"} < set(metrics)
+    assert "forecast_best_of_100_mae" not in metrics
+    request = GenerateRequest(clips=line_folder, model=tmp_path / "gru", store=str(tmp_path / "s"))
+    with pytest.raises(ModelError, match="expected one that draws samples"):
+        generate(request)
+    assert not (tmp_path / "s").exists()
