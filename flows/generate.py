@@ -7,25 +7,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import cast
 
-import ray
 from prefect import flow
 from prefect_ray.context import remote_options
-from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
+from prefect_ray.task_runners import RayTaskRunner
 
 from configs.errors import FlawcastError
 from flows.display import Display
 from flows.pipeline import SetRequest
 from flows.plan import plan_sets
 from flows.progress import inbox
-from flows.request import GenerateRequest
+from flows.ray_tasks import failures
+from flows.request import GenerateRequest, as_trained
 from flows.services import run_services, stop_on_sigterm
 from flows.shards import Shard, ShardError, cut_shards, make_shard
-from flows.stages import POLL_SECONDS
 from flows.summary import RunSummary, summarise, write_sheet
 from generators.devices import pick_device
-from generators.model import load_model, read_card
+from generators.model import find_model, load_model, read_card
 from generators.precision import check_precision
 from storage import SampleStore
 
@@ -64,15 +62,17 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     """
     display = display or Display.silent()
     began = time.perf_counter()
+    request = as_trained(request)
     model = load_model(request.model)
+    model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
     clips = model.clip_settings(request.size)
     with display.reading() as on_clip:
         plan = plan_sets(
-            request.clips,
-            request.sources,
+            request.clips.absolute(),  # workers read them, too
+            None if request.sources is None else request.sources.absolute(),
             request.modes,
             request.settings,
             clips,
@@ -115,7 +115,7 @@ def run_on_ray(
 
 def run_name(request: GenerateRequest) -> str:
     """What a run is called in Prefect: clips, modes and forecaster."""
-    forecaster = read_card(request.model)["settings"]["forecaster"]["name"]
+    forecaster = read_card(find_model(request.model))["settings"]["forecaster"]["name"]
     return f"{request.clips.name}, {'+'.join(request.modes)}, {forecaster}"
 
 
@@ -131,27 +131,26 @@ def make_all_shards(request: GenerateRequest) -> None:
     """
     job = current_job()
     with stop_on_sigterm(), inbox(job.shards[0].inbox) as messages:  # a flow has Prefect's handler
-        resources = remote_options(num_cpus=request.task_cpus, num_gpus=request.gpus_per_worker())
-        with resources:
+        # A Ray of our own has one core for each worker, however many the machine has.
+        cores = 1 if request.ray_address is None else request.task_cpus
+        with remote_options(num_cpus=cores, num_gpus=request.gpus_per_worker()):
             futures = [make_shard.submit(shard) for shard in job.shards]
-        waiting = [cast("PrefectRayFuture[int]", future).wrapped_future for future in futures]
-        while waiting:
-            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
+
+        def pass_on(done: int) -> None:
             for event in messages.drain():
                 job.on_event(event)
-        _raise_first_failure(futures)
+
+        _raise_first(failures(futures, pass_on), len(futures))
 
 
-def _raise_first_failure(futures: Sequence[PrefectRayFuture[int]]) -> None:
+def _raise_first(broken: Sequence[BaseException], shards: int) -> None:
     """Turn failed sets and shards into one error; what was committed stays."""
-    results = [future.result(raise_on_failure=False) for future in futures]
-    broken = [result for result in results if isinstance(result, BaseException)]
     if not broken:
         return
     sets = [item for error in broken if isinstance(error, ShardError) for item in error.failures]
     lost = [error for error in broken if not isinstance(error, ShardError)]
     what = [f"{len(sets)} sets"] * bool(sets)
-    what += [f"{len(lost)} of {len(futures)} shards"] * bool(lost)
+    what += [f"{len(lost)} of {shards} shards"] * bool(lost)
     first = broken[0]
     reason = str(first) if isinstance(first, FlawcastError) else f"{type(first).__name__}: {first}"
     raise FlawcastError(

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from configs.errors import SettingsError
 from configs.settings import GenerateSettings, Settings, validated
-from generators.model import read_card
+from generators.model import find_model, read_card
 
 Mode = Literal["reconstruction", "transfer"]
 
@@ -24,17 +24,18 @@ class GenerateRequest(Settings):
 
     Args:
         clips: Folder of clips, or one clip.
-        model: Model folder.
+        model: Model folder, or name of a shipped model.
         store: Path or URL of the store; made if absent.
         sources: Folder of clips to animate in transfer mode; None for the same clips.
         modes: Which modes.
-        settings: What a set holds.
+        settings: What a set holds; past and future are as the model was trained if not given.
         size: Frame size; None for the size that the model was trained at.
         windows: At most so many windows of each clip, evenly spread; None for all.
         masks: Whether every kept video gets masks and their validity.
         workers: Ray worker processes, where Ray is started by the run.
         ray_address: A running Ray cluster; None starts one on this machine.
-        task_cpus: Cores that Ray keeps for each worker; a fraction lets workers share one.
+        task_cpus: Cores that a running cluster keeps for each worker; a fraction lets workers
+            share one.
         task_gpus: GPUs that Ray keeps for each worker; None for an equal share, none on a CPU.
         device: Where workers draw: "auto" for a GPU where there is one.
         threads: Torch threads of each worker.
@@ -68,6 +69,19 @@ class GenerateRequest(Settings):
         return min(1.0, found / self.workers) if found else 1.0
 
 
+def as_trained(request: GenerateRequest) -> GenerateRequest:
+    """The same request with its model's folder, and the horizon that it leaves to the model.
+
+    Raises:
+        ModelError: If the model cannot be read.
+    """
+    model = find_model(request.model)
+    trained = read_card(model)["settings"]["forecast"]
+    open_still = {"past", "future"} - request.settings.model_fields_set
+    settings = request.settings.model_copy(update={name: trained[name] for name in open_still})
+    return request.model_copy(update={"model": model, "settings": settings})
+
+
 def request_from_options(
     *,
     clips: Path,
@@ -83,14 +97,14 @@ def request_from_options(
     ray_address: str | None = None,
     device: str = "auto",
 ) -> GenerateRequest:
-    """Fill in what the command line left open from the model's card.
+    """What the command line asks; what it leaves open is left out.
 
     Args:
         clips: As in `GenerateRequest`.
         model: As in `GenerateRequest`.
         store: As in `GenerateRequest`.
         mode: "reconstruction", "transfer" or "both".
-        settings: Of `GenerateSettings`; past and future may be None: as the model was trained.
+        settings: Of `GenerateSettings`; None where nothing was said.
         sources: As in `GenerateRequest`.
         forecaster: Refuse a model whose forecaster has another name.
         windows: As in `GenerateRequest`.
@@ -102,23 +116,19 @@ def request_from_options(
     Raises:
         FlawcastError: If the model cannot be read, has another forecaster, or a value does not fit.
     """
-    card = read_card(model)
-    trained = card["settings"]
-    if forecaster not in (None, trained["forecaster"]["name"]):
+    held = read_card(model)["settings"]["forecaster"]["name"]
+    if forecaster not in (None, held):
         raise SettingsError(
-            f"forecaster: expected {forecaster}, {model} holds {trained['forecaster']['name']}; "
+            f"forecaster: expected {forecaster}, {model} holds {held}; "
             "name its own or train another model"
         )
-    for horizon in ("past", "future"):
-        if settings.get(horizon) is None:
-            settings = {**settings, horizon: trained["forecast"][horizon]}
     values: dict[str, Any] = {
         "clips": clips,
         "model": model,
         "store": store,
         "sources": sources,
         "modes": ("reconstruction", "transfer") if mode == "both" else (mode,),
-        "settings": settings,
+        "settings": {name: value for name, value in settings.items() if value is not None},
         "windows": windows,
         "masks": masks,
         "ray_address": ray_address,

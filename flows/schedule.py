@@ -15,8 +15,9 @@ from configs.settings import Settings, validated
 from flows.alarms import AlarmSettings
 from flows.nightly import nightly
 from flows.prefect_server import configured_api, prefect_api
-from flows.request import GenerateRequest
+from flows.request import GenerateRequest, as_trained
 from flows.services import run_folder
+from generators.model import is_model, shipped_models
 
 GRACE_SECONDS = 600  # after which a slot of a run that never came to life is free again
 
@@ -57,6 +58,9 @@ def _resolved(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         for name in ("clips", "model", "store", "sources")
         if request.get(name) is not None and "://" not in str(request[name])
     }
+    shipped = request.get("model")
+    if shipped in shipped_models() and not is_model(folder / str(shipped)):
+        del paths["model"]
     return {**request, **paths}
 
 
@@ -78,16 +82,17 @@ def serve_schedule(
         on_ready: Called with a line for people when all is ready.
 
     Raises:
-        SettingsError: If the cron fields or the time zone are not valid.
+        FlawcastError: If the cron fields or the time zone are not valid, or there is no such model.
     """
     schedule = _schedule(cron, timezone)
+    parameters = {"request": as_trained(config.request), "alarms": config.alarms}
     with run_folder() as folder, nullcontext() if configured_api() else prefect_api(folder):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         on_ready(f"serving flawcast/{config.name} at {cron}; Ctrl-C ends it")
         nightly.serve(
             name=config.name,
             schedule=schedule,
-            parameters=config.model_dump(mode="json", include={"request", "alarms"}),
+            parameters={name: part.model_dump(mode="json") for name, part in parameters.items()},
             entrypoint_type=EntrypointType.MODULE_PATH,
             # One at a time spares the machine. A slot that leaks delays a run at most so long;
             # that nothing is made twice is up to the store alone.

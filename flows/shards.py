@@ -19,6 +19,7 @@ from flows.progress import Outbox, SetDone
 from flows.request import GenerateRequest
 from generators.model import Model, worker_model
 from storage import SampleSet, SampleStore
+from storage.address import whole_address
 
 SHARDS_PER_WORKER = 4  # so that a slow shard at the end leaves no worker idle for long
 RETRIES = 2
@@ -92,8 +93,8 @@ def cut_shards(
         Shard(
             number=first + 1,
             plans=tuple(plans[first::count]),
-            model=request.model.resolve(),
-            store=str(request.store),
+            model=request.model.absolute(),
+            store=whole_address(request.store),
             request=set_request,
             inbox=f"inbox-{set_request.run_id}",
             title=_title(first + 1, plans[first::count], forecaster),
@@ -228,7 +229,11 @@ def _commit(
 
 
 def _failure(plan: SetPlan, error: Exception) -> Failure:
-    """Describe what went wrong with a set; a mistake of ours or the user's will come again."""
-    lasting = isinstance(error, FlawcastError)
-    reason = str(error) if lasting else f"{type(error).__name__}: {error}"
+    """Describe what went wrong with a set.
+
+    A mistake will come again; a disk or a bucket that failed may have recovered soon.
+    """
+    known = isinstance(error, FlawcastError)
+    reason = str(error) if known else f"{type(error).__name__}: {error}"
+    lasting = known and not isinstance(error.__cause__, OSError)
     return Failure(plan.title, " ".join(reason.split()), lasting)

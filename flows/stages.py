@@ -3,17 +3,15 @@
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
-import ray
 import torch
 from prefect import flow, task
-from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
+from prefect_ray.task_runners import RayTaskRunner
 
 from configs.errors import FlawcastError
+from flows.ray_tasks import failures
 from flows.services import run_services, stop_on_sigterm
-
-POLL_SECONDS = 0.5  # between looks at the workers; on few cores looking costs them time
 
 OnDone = Callable[[str, int, int], None]
 
@@ -127,12 +125,8 @@ def _do_on_ray(stage: Stage, on_done: OnDone) -> None:
     pieces = stage.pieces()
     on_done(stage.name, 0, len(pieces))
     futures = [do_piece.with_options(task_run_name=one.title).submit(one) for one in pieces]
-    waiting = [cast("PrefectRayFuture[None]", future).wrapped_future for future in futures]
-    while waiting:
-        _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
-        on_done(stage.name, len(futures) - len(waiting), len(futures))
-    results: list[object] = [future.result(raise_on_failure=False) for future in futures]
-    _raise_first([result for result in results if isinstance(result, BaseException)], stage)
+    broken = failures(futures, lambda done: on_done(stage.name, done, len(futures)))
+    _raise_first(broken, stage)
 
 
 def _raise_first(broken: Sequence[BaseException], stage: Stage) -> None:

@@ -185,7 +185,7 @@ def find_model(name: Path | str) -> Path:
         ModelError: If there is neither.
     """
     path = Path(name)
-    if str(name) in shipped_models() and not (path / CARD).is_file():
+    if str(name) in shipped_models() and not is_model(path):
         return shipped_model(str(name))
     if path.exists():
         return path
@@ -193,6 +193,11 @@ def find_model(name: Path | str) -> Path:
         f"model: expected a model folder or one of {', '.join(shipped_models())}, "
         f"found nothing at {name}; train a model or name its folder"
     )
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model."""
+    return (folder / CARD).is_file()
 
 
 def shipped_models() -> list[str]:

@@ -9,6 +9,11 @@ from storage.local import LocalPlace
 from storage.place import Place
 
 
+def whole_address(url: str) -> str:
+    """The same address for a process in another working directory."""
+    return url if "://" in url else str(Path(url).absolute())
+
+
 def open_place(url: str | Path) -> Place:
     """The folder that a path, a file:// URL or an s3:// URL names.
 

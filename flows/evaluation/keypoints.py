@@ -176,6 +176,7 @@ def evaluate_keypoints(
             f"keep: expected at most samples = {request.samples}, got {request.keep}; lower keep "
             "or draw more samples"
         )
+    request = request.model_copy(update={"out": request.out.absolute()})  # for workers
     clips = read_keypoint_folder(request.keypoints, on_reject)
     pieces = plan_fits(request, clips)
     stages = [Stage("trainings", lambda: pieces)]

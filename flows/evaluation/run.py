@@ -115,6 +115,8 @@ def evaluate_rendering(
     Raises:
         FlawcastError: If clips, model or settings cannot be used, or a piece failed.
     """
+    whole = {"clips": request.clips.absolute(), "out": request.out.absolute()}  # for workers
+    request = request.model_copy(update=whole)
     planned = plan_rendering(request, on_reject)
     stages = [
         Stage("keypoints", lambda: [one for one in planned.tracks if not one.path.is_file()]),

@@ -1,5 +1,6 @@
 """A run on a real two-node Ray cluster, one node of which is killed in the middle."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -92,9 +93,9 @@ def test_a_lost_node_costs_no_set(
     listed = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
     mode = ["--mode", "both", "--quiet"]
     stores = {name: tmp_path / name for name in ("broken", "whole")}
-    command = [str(FLAWCAST), "generate", str(line_folder), *listed, *mode]
-    there = ["--ray-address", address]
-    process = subprocess.Popen([*command, "--store", str(stores["broken"]), *there])
+    command = [str(FLAWCAST), "generate", os.path.relpath(line_folder, tmp_path), *listed, *mode]
+    there = ["--ray-address", address]  # its workers run in another folder
+    process = subprocess.Popen([*command, "--store", "broken", *there], cwd=tmp_path)
     try:
         end = time.monotonic() + 300
         while _count(stores["broken"]) < 2 and process.poll() is None and time.monotonic() < end:
@@ -105,7 +106,7 @@ def test_a_lost_node_costs_no_set(
     finally:
         process.kill()
         process.wait()
-    subprocess.run([*command, "--store", str(stores["whole"])], check=True)
+    subprocess.run([*command, "--store", "whole"], check=True, cwd=tmp_path)
     broken, whole = (SampleStore.open(store) for store in stores.values())
     assert broken.set_ids() == whole.set_ids()
     assert len(whole.set_ids()) == 12

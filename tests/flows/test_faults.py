@@ -88,6 +88,27 @@ def test_a_full_disk_ends_a_run_with_a_line_and_keeps_what_was_committed(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("small_disk", [16], indirect=True)
+def test_a_disk_that_is_full_for_a_while_ends_no_run(
+    small_disk: Path, command: tuple[str, ...], whole: Path
+) -> None:
+    store = small_disk / "store"
+    fill(small_disk / "filler", spare=800 * 1024)
+    process = subprocess.Popen([*command, "--store", str(store)])
+    while process.poll() is None and not (store / "store.json").is_file():
+        time.sleep(0.1)
+    before = -1
+    while process.poll() is None and before != (now := len(SampleStore.open(store).set_ids())):
+        before = now
+        time.sleep(1.5)
+    assert 0 < before < 12
+    (small_disk / "filler").unlink()
+    assert process.wait(300) == 0
+    check_equal(store, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("bucket_url")
 def test_two_runs_at_once_make_every_set_once(
     store_url: str, command: tuple[str, ...], whole: Path

@@ -42,6 +42,7 @@ def asked(clips: Path, model: Path, store: Path, **changes: object) -> GenerateR
         "store": str(store),
         "settings": SETTINGS,
         "workers": 2,
+        "task_cpus": 3,  # more than two workers have, but they are for clusters
     }
     return GenerateRequest.model_validate(values | changes)
 

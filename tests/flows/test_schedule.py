@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from configs.errors import SettingsError
 from flows.alarms import AlarmSettings
 from flows.nightly import nightly
 from flows.prefect_server import prefect_api
-from flows.request import GenerateRequest
+from flows.request import GenerateRequest, as_trained
 from flows.schedule import read_schedule
 from flows.services import run_folder
+from generators.model import shipped_model
 from storage import SampleStore
 from tests.flows.commands import mistake
 
@@ -112,9 +114,22 @@ def test_relative_paths_are_relative_to_the_file(config: Path, line_folder: Path
     assert chosen.request.clips.resolve() == line_folder.resolve()
     assert Path(chosen.request.store) == config.parent / "store"
     values = yaml.safe_load(config.read_text())
-    values["request"]["store"] = "s3://bucket/store"
+    values["request"] |= {"store": "s3://bucket/store", "model": "demo"}
     config.write_text(yaml.safe_dump(values))
-    assert read_schedule(config).request.store == "s3://bucket/store"
+    chosen = read_schedule(config)
+    assert chosen.request.store == "s3://bucket/store"
+    assert as_trained(chosen.request).model == shipped_model("demo")
+    folder = config.parent / "demo"
+    shutil.copytree(shipped_model("demo"), folder)
+    assert read_schedule(config).request.model == folder
+
+
+def test_a_horizon_that_is_left_open_is_the_models(config: Path) -> None:
+    values = yaml.safe_load(config.read_text())
+    values["request"]["settings"] = {"samples": 4, "keep": 2, "future": 3}
+    config.write_text(yaml.safe_dump(values))
+    chosen = as_trained(read_schedule(config).request).settings
+    assert (chosen.past, chosen.future, chosen.samples) == (4, 3, 4)
 
 
 @pytest.mark.parametrize(
