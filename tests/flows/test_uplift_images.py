@@ -1,6 +1,7 @@
 """The experiment on stills: masks ride along, items stay on one side, scores count all pixels."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from flows.uplift.images.scorer import PIXELS, features, judge, look, train
 from flows.uplift.images.stills import folds, read_stills
 from generators.backbones import load_backbone
 from generators.backbones.base import BACKBONE_FILE
+from generators.demo import draw_line, write_line
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +89,9 @@ def test_draws_hold_whole_items_and_both_kinds(rng: np.random.Generator) -> None
 def test_the_report_comes_from_cells_that_are_done_once(
     images: Path, tiny_model: Path, line_folder: Path, tmp_path: Path
 ) -> None:
+    pictures = Path(shutil.copytree(images, tmp_path / "pictures"))
     request = ImagesRequest(
-        images=images, driving=line_folder, out=tmp_path / "out", model=str(tiny_model),
+        images=pictures, driving=line_folder, out=tmp_path / "out", model=str(tiny_model),
         number=r"_(\d+)", gap=1, folds=2, seeds=1, copies=1, steps=3,
     )  # fmt: skip
     first = uplift_images(request)
@@ -103,6 +106,12 @@ def test_the_report_comes_from_cells_that_are_done_once(
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == first
     with pytest.raises(SettingsError, match="another steps"):
         uplift_images(request.model_copy(update={"steps": 4}))
+    write_line(tmp_path / "other", draw_line(1, 9, 12, 64, ("jam",)))
+    with pytest.raises(SettingsError, match="another motions"):
+        uplift_images(request.model_copy(update={"driving": tmp_path / "other"}))
+    (pictures / "tile_0.png").write_bytes((pictures / "tile_1.png").read_bytes())
+    with pytest.raises(SettingsError, match="another pictures"):
+        uplift_images(request)
 
 
 def test_pictures_without_a_number_or_a_second_item_are_refused(images: Path) -> None:

@@ -1,6 +1,7 @@
 """`flawcast uplift-images`: every seed and arm is a cell; what is done is not done again."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from torch import Tensor
 
-from configs.identity import content_id, derive_seed
+from configs.identity import content_id, derive_seed, hash_files
 from configs.settings import Settings
 from flows.uplift.folder import claim, once
 from flows.uplift.images.frames import read_motions
@@ -107,10 +109,10 @@ def uplift_images(
     model = find_model(request.model)
     size = int(read_card(model)["settings"]["clips"]["size"])
     stills = read_stills(request.images, size, request.number, request.gap)
-    about = request.model_dump(mode="json", exclude={"out", "images", "driving"})
-    claim(request.out, about | {"pictures": [still.name for still in stills]})
     backbone = load_backbone(model / BACKBONE_FILE)
     motions = read_motions(request.driving, backbone, size)
+    weights = hash_files([model / BACKBONE_FILE])
+    claim(request.out, _about(request, stills, motions) | {"weights": weights})
     (request.out / "stills").mkdir(exist_ok=True)
     maker = Tables(request.out / "stills", backbone, motions, request.copies, seed=0)
     cells = [(seed, name) for seed in range(request.seeds) for name in ARMS]
@@ -124,6 +126,24 @@ def uplift_images(
         results.append(once(path, partial(_run_cell, request, stills, tables, name, seed)))
         on_cell(len(stills) + len(results), total)
     return write_report(results, stills, request, len(motions))
+
+
+def _about(
+    request: ImagesRequest, stills: Sequence[Still], motions: Sequence[Tensor]
+) -> dict[str, Any]:
+    """What decides the results beside the weights; pictures and driving clips by their content."""
+    return request.model_dump(mode="json", exclude={"out", "images", "driving", "model"}) | {
+        "pictures": {still.name: _digest(still.picture, still.mask) for still in stills},
+        "motions": _digest(*(motion.numpy() for motion in motions)),
+    }
+
+
+def _digest(*arrays: NDArray[np.generic]) -> str:
+    """A short hash of the values of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _run_cell(
