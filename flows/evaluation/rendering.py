@@ -1,5 +1,6 @@
 """Pieces of an evaluation by rendering: keypoints of a training clip, scores of a test window."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -190,7 +191,7 @@ class WindowPiece:
         return self._row(name, "single") | {
             "mae": float(mae(video[None], reference)[0]),
             "ssim": float(ssim(video[None], reference)[0]),
-            "coherence": temporal_coherence(video[None], reference),
+            "coherence": movement(video[None], reference),
             "features": self.features.of(video),
         }
 
@@ -209,7 +210,7 @@ class WindowPiece:
                 "best": float(errors.min()),
                 "ssim": float(ssim(kept, reference).mean()),
                 "apd": float(sample_diversity(kept).mean()),
-                "coherence": temporal_coherence(kept, reference),
+                "coherence": movement(kept, reference),
             }
 
     def _row(self, name: str, kind: str) -> dict[str, Any]:
@@ -226,3 +227,9 @@ class WindowPiece:
             "best": None,
             "features": None,
         }
+
+
+def movement(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:
+    """Movement over the reference's; None where that stands still, as no ratio is right there."""
+    found = temporal_coherence(videos, reference)
+    return None if math.isnan(found) else found

@@ -12,7 +12,7 @@ from configs.errors import ClipError, SettingsError
 from configs.settings import GenerateSettings
 from flows.evaluation.horizon import horizons
 from flows.evaluation.render_scores import diverse_figures, single_figures
-from flows.evaluation.rendering import TRUTH, UNFORECAST
+from flows.evaluation.rendering import TRUTH, UNFORECAST, movement
 from flows.evaluation.run import RenderRequest, evaluate_rendering, plan_rendering
 from flows.evaluation.split import split_entries
 from flows.evaluation.tables import read_rows
@@ -167,6 +167,12 @@ def test_ratios_are_standardised_over_all_forecasters() -> None:
     assert [video["ratio"] for video in videos] == pytest.approx(list(whole.ratios))
     assert [one["left_out"] for one in summary] == [1, 0]
     assert summary[1]["ratio_median"] == pytest.approx(np.median(whole.ratios[2:]))
+
+
+def test_where_the_truth_stands_still_movement_has_no_ratio(rng: np.random.Generator) -> None:
+    videos = rng.integers(0, 256, (2, 3, 8, 8, 3), np.uint8)
+    assert movement(videos, videos[0]) is not None
+    assert movement(videos, np.repeat(videos[0, :1], 3, axis=0)) is None
 
 
 def test_the_distance_is_called_jedi_on_its_own_features_only() -> None:
