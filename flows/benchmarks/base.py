@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from configs.errors import SettingsError
 from configs.registry import Registry
 from flows.curves import Points, draw_curves
 
@@ -60,6 +61,11 @@ class Report:
         Raises:
             SettingsError: If the benchmark has none.
         """
+        if not self.curves:
+            raise SettingsError(
+                "plot: expected a benchmark with curves, such as budget, this one has a table "
+                "alone; leave --plot out"
+            )
         return draw_curves(path, self.curves, self.title, *self.axes)
 
     def markdown(self) -> str:

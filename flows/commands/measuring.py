@@ -90,13 +90,13 @@ def benchmark(
             out.mkdir(parents=True, exist_ok=True)
             (out / f"{name}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
             (out / f"{name}.md").write_text(report.markdown())
-        if plot is not None:
-            report.plot(plot)
         if not as_json:
             report.show(console())
     if as_json:
         found = [report.to_json() for report in reports]
         typer.echo(json.dumps(found[0] if subject is not None else found))
+    if plot is not None:
+        reports[-1].plot(plot)
 
 
 @app.command()

@@ -71,6 +71,12 @@ def test_store_benchmark_writes_json_and_markdown(tmp_path: Path) -> None:
     assert {row["way"] for row in answer["rows"]} == set(CONTAINERS)
 
 
+def test_a_plot_of_what_has_no_curves_costs_no_results(tmp_path: Path) -> None:
+    options = ("--model", "demo", "--clips-per-state", "1", "--repeats", "1", "--out", tmp_path)
+    assert "plot" in mistake("benchmark", "loader", *options, "--plot", tmp_path / "loader.svg")
+    assert (tmp_path / "loader.json").is_file()
+
+
 def test_memory_is_bounded_by_the_kept_videos_and_a_batch() -> None:
     answer = json.loads(run("benchmark", "memory", "--samples", "30", "--json").stdout)
     by_stage = {row["up to"]: row["MiB"] for row in answer["rows"]}
