@@ -10,7 +10,7 @@ from generators.forecasters.base import build_forecaster
 from generators.packed import packed
 
 FEATURES, PAST = 60, 12
-STEPS = 3  # of the 24 that are timed: every step costs the same
+STEPS = 24  # with fewer, encoding the past would weigh too much on futures that are drawn alone
 ALONE = 2  # futures that are drawn one by one
 REFERENCE = "one future at a time"
 
