@@ -1,6 +1,6 @@
 """Scores of sampled keypoint futures against what happened, in keypoint units."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,20 +70,6 @@ def forecast_scores(samples: Floats, truth: Floats, single: Floats, keep: int) -
         truly_moved=float(np.abs(np.diff(truth, axis=0)).mean()),
         energy=energy_score(samples, truth),
         coverage=coverage(samples, truth),
-    )
-
-
-def mean_scores(scores: list[ForecastScores]) -> ForecastScores:
-    """Means over windows, all of equal weight.
-
-    Raises:
-        ShapeError: If there are none.
-    """
-    if not scores:
-        raise ShapeError("scores: expected at least one window, got none; use longer clips")
-    names = [field.name for field in fields(ForecastScores)]
-    return ForecastScores(
-        **{name: float(np.mean([getattr(score, name) for score in scores])) for name in names}
     )
 
 

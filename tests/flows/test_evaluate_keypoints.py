@@ -14,11 +14,12 @@ from flows.evaluation.horizon import horizons
 from flows.evaluation.keypoints import KeypointRequest, evaluate_keypoints
 from flows.evaluation.split import group_of
 from flows.evaluation.tables import read_rows
-from generators.forecasters.evaluation import Track, cross_validate
+from generators.forecasters.evaluation import Track
 from generators.forecasters.training import Recipe
 from generators.keypoint_files import read_keypoint_folder
 from selection.forecast_scores import forecast_scores
 from tests.flows.commands import mistake, run
+from tests.generators.cross_validation import cross_validate
 
 QUICK = Recipe(epochs=1, epoch_windows=32)
 LENGTHS = {"a_1": 26, "a_2": 18, "b_1": 33}

@@ -10,12 +10,12 @@ from generators.forecasters.evaluation import (
     Fold,
     Track,
     WindowForecast,
-    cross_validate,
     folds,
     forecast_windows,
 )
 from generators.forecasters.predictor import KeypointPredictor
 from generators.forecasters.training import Recipe
+from tests.generators.cross_validation import cross_validate
 from tests.generators.test_forecasters import SMALL
 
 D, PAST, FUTURE = 4, 5, 4

@@ -17,7 +17,6 @@ from selection.forecast_scores import (
     energy_score,
     forecast_scores,
     keypoint_apd,
-    mean_scores,
     sample_errors,
 )
 
@@ -108,17 +107,6 @@ def test_all_scores_of_a_window(case: tuple[Futures, Futures]) -> None:
     assert found.apd == pytest.approx(slow_error(*closest))
     moved = np.mean([slow_error(sample[1:], sample[:-1]) for sample in samples])
     assert found.coherence == pytest.approx(moved / slow_error(truth[1:], truth[:-1]))
-
-
-def test_means_are_over_windows(case: tuple[Futures, Futures]) -> None:
-    samples, truth = case
-    one = forecast_scores(samples, truth, truth, keep=2)
-    other = forecast_scores(2 * samples, truth, truth, keep=2)
-    both = mean_scores([one, other])
-    assert both.energy == pytest.approx((one.energy + other.energy) / 2)
-    assert both.coherence == pytest.approx((one.moved + other.moved) / (2 * one.truly_moved))
-    with pytest.raises(ShapeError, match="at least one window, got none"):
-        mean_scores([])
 
 
 def test_what_cannot_be_scored_is_refused(case: tuple[Futures, Futures]) -> None:
