@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from packaging.requirements import Requirement
 
 from configs.errors import FlawcastError
 from flows.prefect_server import configured_api, prefect_api
+from flows.request import usable_cores
 from flows.services import ray_workers, run_folder
 
 GIB = 2**30
@@ -97,7 +97,7 @@ def _packages() -> Finding:
 
 def _processor() -> Finding:
     """How many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    cores = usable_cores()
     text = f"{cores} core{'s' * (cores != 1)}; as many workers unless --workers says otherwise"
     return Finding("processor", "ok", text)
 
@@ -107,8 +107,7 @@ def _memory() -> Finding:
     page = os.sysconf("SC_PAGE_SIZE")
     total, free = (os.sysconf(name) * page for name in ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES"))
     text = f"{total / GIB:.1f} GiB, {free / GIB:.1f} GiB of it unused"
-    workers = os.cpu_count() or 1
-    if total < WORKER_MEMORY * workers:
+    if total < WORKER_MEMORY * usable_cores():
         fits = max(1, int(total // WORKER_MEMORY))
         return Finding("memory", "warning", text, f"give --workers {fits}")
     return Finding("memory", "ok", text)

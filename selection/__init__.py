@@ -1,1 +1,1 @@
-"""Metrics and selectors over arrays (NumPy, OpenCV, scikit-image)."""
+"""Metrics and selectors over arrays, in NumPy, OpenCV and SciPy."""

@@ -1,17 +1,26 @@
 """One set, made in this process: pruned rendering keeps what rendering everything would keep."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from configs.settings import GenerateSettings
 from flows.pipeline import SetRequest, draw, make_set
 from flows.plan import plan_sets
 from flows.regenerate import regenerate
+from generators.backbones import build_backbone
+from generators.backbones.base import ready
 from generators.demo import draw_line, write_line
+from generators.frames import to_video
+from generators.fused import fused
 from generators.model import load_model, shipped_model
+from generators.scene import Scene
 from selection.metrics import mae
+from selection.pruning import keep_closest
 from storage import SampleStore
 
 SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
@@ -49,6 +58,28 @@ def test_a_set_is_that_of_rendering_everything(
     assert futures[-1] == SETTINGS.samples
     assert len(frames) == len(plan.sets)
     assert all(5 * 4 <= drawn <= 12 * 4 for drawn in frames)
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_published_sizes_keep_what_the_plain_model_keeps() -> None:
+    """The inference form, pruned, beside every frame of the plain model, at 256x256."""
+    plain = ready(build_backbone("fomm", {}, 1))
+    source = torch.rand(3, 256, 256, generator=torch.Generator().manual_seed(1))
+    appearance = plain.appearance(source)
+    noise = torch.randn(7, 4, plain.layout.length, generator=torch.Generator().manual_seed(2))
+    placed = plain.keypoints(source[None])[0] + 0.02 * noise.cumsum(1)
+    reference, *everything = [to_video(plain.render(appearance, future)) for future in placed]
+    errors = mae(np.stack(everything), reference)
+    scene = Scene.of(fused(plain), to_video(source[None])[0])
+
+    def draw_frames(pairs: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
+        return scene.draw(torch.stack([placed[1 + future, frame] for future, frame in pairs]))
+
+    found = keep_closest(draw_frames, reference, errors.astype(np.float32), 2, scene.batch)
+    assert found.indices.tolist() == np.argsort(errors, kind="stable")[:2].tolist()
+    for index, video in zip(found.indices, found.videos, strict=True):
+        assert np.abs(video.astype(int) - everything[index]).max() <= 1
 
 
 @pytest.mark.slow
