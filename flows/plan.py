@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from configs.clip_settings import ClipSettings
 from configs.errors import ClipError, SettingsError
 from configs.identity import derive_seed, sample_set_id
@@ -204,12 +202,19 @@ def _plan_set(
 
 
 def _draw_source(clip: _Seen, window: Window, others: Sequence[_Seen], seed: int) -> _Seen:
-    """Choose another clip to animate; which one depends on the seed, the clip and the window."""
+    """Choose another clip to animate; which one depends on the seed, the clip and the window.
+
+    Every other clip draws a lot and the highest wins: one clip more takes its share of the windows
+    and leaves all others as they were.
+    """
     candidates = [other for other in others if other.clip_id != clip.clip_id]
     if not candidates:
         raise ClipError(
             f"transfer mode: expected another clip to animate beside {clip.entry.name}, "
             "found none; add clips or name a folder with --sources"
         )
-    rng = np.random.default_rng(derive_seed(seed, clip.clip_id, window.start, "source"))
-    return sorted(candidates, key=lambda other: other.clip_id)[int(rng.integers(len(candidates)))]
+
+    def lot(other: _Seen) -> int:
+        return derive_seed(seed, clip.clip_id, window.start, "source", other.clip_id)
+
+    return max(candidates, key=lot)
