@@ -125,6 +125,7 @@ def fit(
         backbone, (seen, watched, unseen), settings, display, workshop
     )
     card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
+    card["motion_clips"] = before.get("motion_clips", before.get("clips", {}))
     card = {**{key: before[key] for key in ("imported",) if key in before}, **card}
     if out is None:
         add_forecaster(model, predictor, card)
@@ -139,6 +140,7 @@ def fit(
 
 def _workshop(folder: Path) -> Path:
     """Where a training keeps what it goes on from, beside the folder that it makes."""
+    folder = folder.absolute()  # "." has no name
     return folder.with_name(f".{folder.name}.training")
 
 

@@ -90,9 +90,8 @@ def read_entry(entry: ClipEntry, settings: ClipSettings) -> Clip:
         )
     except ClipError as error:
         raise ClipError(f"{entry.name}: {error}") from None
-    files = frame_files(entry.path) if entry.path.is_dir() else [entry.path]
     return Clip(
-        id=content_id("clip", bytes=hash_files(files), **settings.model_dump(mode="json")),
+        id=clip_id(entry, settings),
         name=entry.name,
         path=entry.path,
         frames=np.stack(frames),
@@ -101,6 +100,12 @@ def read_entry(entry: ClipEntry, settings: ClipSettings) -> Clip:
         onset=None if entry.onset is None else entry.onset // settings.stride,
         fps=fps / settings.stride,
     )
+
+
+def clip_id(entry: ClipEntry, settings: ClipSettings) -> str:
+    """Id of a listed clip: a hash of its bytes and of how it is read."""
+    files = frame_files(entry.path) if entry.path.is_dir() else [entry.path]
+    return content_id("clip", bytes=hash_files(files), **settings.model_dump(mode="json"))
 
 
 def iter_clips(

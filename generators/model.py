@@ -123,7 +123,9 @@ def check_free(folder: Path) -> None:
     Raises:
         ModelError: If the folder exists and is not empty.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (
+        not folder.is_dir() or any(folder.iterdir()) or folder.absolute() == Path.cwd()
+    ):
         raise ModelError(
             f"out: expected a folder that is new or empty, {folder} is not; name another"
         )

@@ -113,6 +113,10 @@ def evaluate(
     }
     with interruptible("finished parts are in the folder, the same command goes on"):
         if model is None:
+            if dataset is not None:
+                raise SettingsError(
+                    "dataset: goes with --model, for clips; name --horizons of keypoint files"
+                )
             values = {**shared, "keypoints": clips, "seeds": seeds}
             values["folds"] = tuple(fold or ())
             values["published"] = tuple(_named_file(text) for text in published or ())

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from configs.feature_names import FILTERED_FEATURES
+from configs.identity import hash_files
 from configs.settings import Settings
 from generators.frames import to_tensor
 from generators.video_features import VJEPA, filtered_features
@@ -41,6 +42,20 @@ class Features(Settings):
         if self.encoder is None or self.probe is None:
             return FILTERED_FEATURES
         return _vjepa(self.encoder, self.probe).described_as
+
+    @property
+    def id(self) -> str:
+        """By what decides their values."""
+        files = [file for file in (self.encoder, self.probe) if file is not None]
+        return f"{self.described_as} {hash_files(files)}" if files else self.described_as
+
+    def absolute(self) -> "Features":
+        """The same with whole paths, for workers in other folders."""
+        whole = {
+            name: file and file.absolute()
+            for name, file in (("encoder", self.encoder), ("probe", self.probe))
+        }
+        return self.model_copy(update=whole)
 
     def of(self, video: NDArray[np.uint8]) -> list[float]:
         """Features of one video (F, H, W, 3), at least two frames."""

@@ -75,7 +75,7 @@ def _means(rows: Sequence[Row]) -> dict[str, Any]:
     for seed in distinct(rows, "seed"):
         ours = [row for row in rows if row["seed"] == seed]
         means = {name: float(np.mean([row[name] for row in ours])) for name in MEANS}
-        means["coherence"] = means["moved"] / means["truly_moved"]
+        means["coherence"] = _over(means["moved"], means["truly_moved"])
         by_seed.append(means)
     windows = {(row["fold"], row["clip"], row["start"]) for row in rows}
     values: dict[str, Any] = {"windows": len(windows), "seeds": len(by_seed)}
@@ -88,7 +88,16 @@ def _means(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _against(ours: dict[str, Any], base: dict[str, Any]) -> dict[str, float]:
     """Errors as shares of the baseline's."""
-    return {f"{name}_to_hold": ours[name] / base[name] for name in ERRORS}
+    return {f"{name}_to_hold": _over(ours[name], base[name]) for name in ERRORS}
+
+
+def _over(value: float, base: float) -> float:
+    """A ratio; 1 where neither moves or misses, and as far off as can be told where only one does.
+
+    Keypoints of a clip that stands still make both possible.
+    """
+    smallest = float(np.finfo(np.float32).tiny)
+    return (value + smallest) / (base + smallest)
 
 
 def _opening(rows: Sequence[Row], samples: int, keep: int) -> list[str]:

@@ -176,7 +176,11 @@ def evaluate_keypoints(
             f"keep: expected at most samples = {request.samples}, got {request.keep}; lower keep "
             "or draw more samples"
         )
-    request = request.model_copy(update={"out": request.out.absolute()})  # for workers
+    whole = {  # for workers
+        "out": request.out.absolute(),
+        "published": tuple((name, file.absolute()) for name, file in request.published),
+    }
+    request = request.model_copy(update=whole)
     clips = read_keypoint_folder(request.keypoints, on_reject)
     pieces = plan_fits(request, clips)
     stages = [Stage("trainings", lambda: pieces)]

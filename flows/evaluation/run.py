@@ -9,7 +9,7 @@ from pydantic import Field
 
 from configs.clip_settings import ClipSettings
 from configs.datasets import load_dataset
-from configs.errors import ClipError
+from configs.errors import ClipError, SettingsError
 from configs.identity import content_id, hash_files
 from configs.settings import GenerateSettings, Settings, TrainSettings, validated
 from flows.evaluation.candidates import candidates
@@ -18,13 +18,13 @@ from flows.evaluation.fitting import fit_folder, fit_key
 from flows.evaluation.horizon import Horizon, horizons
 from flows.evaluation.render_report import About, write_render_report
 from flows.evaluation.rendering import Fitted, TrackPiece, TrainPiece, WindowPiece
-from flows.evaluation.split import SPEAKER, split_entries
+from flows.evaluation.split import SPEAKER, Split, split_entries
 from flows.evaluation.tables import read_rows
 from flows.plan import SetPlan, plan_sets
 from flows.request import usable_cores
 from flows.stages import OnDone, Stage, do_all
 from generators.backbones.base import BACKBONE_FILE
-from generators.clips import ClipEntry, Reject, list_clips
+from generators.clips import ClipEntry, Reject, clip_id, list_clips
 from generators.decoding import frame_files
 from generators.forecasters.evaluation import Candidate, sharing_weights
 from generators.forecasters.training import Recipe
@@ -115,7 +115,11 @@ def evaluate_rendering(
     Raises:
         FlawcastError: If clips, model or settings cannot be used, or a piece failed.
     """
-    whole = {"clips": request.clips.absolute(), "out": request.out.absolute()}  # for workers
+    whole = {  # for workers
+        "clips": request.clips.absolute(),
+        "out": request.out.absolute(),
+        "features": request.features.absolute(),
+    }
     request = request.model_copy(update=whole)
     planned = plan_rendering(request, on_reject)
     stages = [
@@ -144,7 +148,14 @@ def plan_rendering(
     dataset = load_dataset(request.dataset) if request.dataset else None
     wanted = request.horizons or (horizons(dataset.horizons) if dataset else DEFAULT_HORIZONS)
     split = split_entries(list_clips(request.clips), request.held_out, request.group, request.seed)
+    _check_apart(split, clips)
     compared = candidates(request.forecasters, mean_feedback=False)
+    unknown = sorted(set(request.diverse) - {one.name for one in compared} - set(DIVERSE))
+    if unknown:
+        raise SettingsError(
+            f"diverse: expected some of {', '.join(one.name for one in compared)}, got "
+            f"{unknown[0]!r}; mend it, or add it to --forecasters"
+        )
     tracks: dict[Path, TrackPiece] = {}
     trainings: list[TrainPiece] = []
     windows: list[WindowPiece] = []
@@ -177,14 +188,15 @@ def plan_rendering(
         for reject in plan.rejects if horizon == wanted[0] else ():
             on_reject(reject)
     _check(windows, tracks, wanted)
+    shown = {piece.plan.entry.name for piece in windows}
     about = About(
         clips=request.clips.name,
         model=request.model.name,
         dataset=dataset,
         split=split.how,
         train=len(tracks),
-        test=len({piece.plan.entry.name for piece in windows}),
-        known=_known(windows, card),
+        test=len(shown),
+        known=_known([one for one in split.test if one.name in shown], card, trained),
         size=clips.size,
         samples=request.samples,
         keep=request.keep,
@@ -240,7 +252,7 @@ def _window(
     name = content_id(
         "window",
         set=plan.set_id,
-        features=request.features.described_as,
+        features=request.features.id,
         fitted=[[one.candidate.label, one.folder.name, one.diverse] for one in fitted],
     )
     return WindowPiece(
@@ -268,6 +280,18 @@ def _check(
             )
 
 
+def _check_apart(split: Split, clips: ClipSettings) -> None:
+    """Refuse a clip that is on both sides under two names."""
+    learnt = {clip_id(entry, clips): entry.name for entry in split.train}
+    for entry in split.test:
+        twin = learnt.get(clip_id(entry, clips))
+        if twin is not None:
+            raise ClipError(
+                f"clips: expected others to train on than to test on, {twin} and {entry.name} hold "
+                "the same bytes; remove one"
+            )
+
+
 def _shown(windows: Sequence[WindowPiece]) -> list[Path]:
     """Pictures for the report: one window of each mode and horizon, of different clips."""
     groups: dict[tuple[str, int, int], list[WindowPiece]] = {}
@@ -277,7 +301,7 @@ def _shown(windows: Sequence[WindowPiece]) -> list[Path]:
     return [pieces[number % len(pieces)].strips for number, pieces in enumerate(groups.values())]
 
 
-def _known(windows: Sequence[WindowPiece], card: Mapping[str, Any]) -> int:
-    """How many test clips the motion model was trained on."""
-    ids = set(card.get("clips", {}).values())
-    return len({piece.plan.clip_id for piece in windows} & ids)
+def _known(tested: Sequence[ClipEntry], card: Mapping[str, Any], read: ClipSettings) -> int:
+    """How many test clips the motion model was trained on, as it read them."""
+    ids = set(card.get("motion_clips", card.get("clips", {})).values())
+    return sum(clip_id(entry, read) in ids for entry in tested)

@@ -46,7 +46,7 @@ def group_of(name: str, pattern: str) -> str:
         ) from None
     if found is None:
         return name
-    return found.group(1) if found.re.groups else found.group()
+    return (found.group(1) or name) if found.re.groups else found.group()
 
 
 def split_entries(entries: Sequence[ClipEntry], held_out: float, group: str, seed: int) -> Split:

@@ -45,8 +45,8 @@ def draw_strips(path: Path, past: Video, futures: Mapping[str, Video], title: st
             if row == 0:
                 axes.set_title(_time(column, observed, ahead, len(past)), fontsize=8, pad=2)
         middle = 1 - (TOP + (row + 0.5) * INCHES) / height
-        figure.text(0.08 / width, middle, name, fontsize=9, va="center")
-    figure.suptitle(title, fontsize=9, y=1 - 0.06 / height, va="top")
+        figure.text(0.08 / width, middle, name, fontsize=9, va="center", parse_math=False)
+    figure.suptitle(title, fontsize=9, y=1 - 0.06 / height, va="top", parse_math=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
     return path

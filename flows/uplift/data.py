@@ -106,6 +106,13 @@ def read_material(
         scored = list(ClipDataset(folder, read, past + future, "test").clips)
     else:
         train, scored = _hold_out(train, validation)
+    both = sorted({clip.id for clip in train} & {clip.id for clip in scored})
+    if both:
+        names_of = [clip.name for clip in (*train, *scored) if clip.id == both[0]]
+        raise ClipError(
+            f"clips: expected other clips to train on than to score on, {' and '.join(names_of)} "
+            "hold the same bytes; remove one"
+        )
     names = (normal, *sorted({clip.label for clip in train} - {normal}))
     for split, clips in (("train", train), ("those to score on", scored)):
         if {clip.label for clip in clips} != set(names) or len(names) < 2:

@@ -157,6 +157,11 @@ def uplift(
             "arm: expected one without samples to compare with, got none; add --arm real"
         )
     if str(request.clips) == NAME:
+        if request.clips.is_dir():
+            raise SettingsError(
+                f"clips: {NAME} is the built-in line, but a folder of that name is here; name the "
+                "folder by its whole path, or go elsewhere for the line"
+            )
         make_folder(request.out)
         folder = draw_material(request.out / "clips", request.line_seed, on_clip)
         request = request.model_copy(update={"clips": folder.resolve()})
@@ -250,7 +255,9 @@ def opened(request: UpliftRequest) -> Bench:
         read, past, future = store_reading(request.store)
     material = read_material(request.clips, read, past, future, request.normal, validation)
     about = request.model_dump(mode="json", exclude=FREE)
-    about |= {"train": sorted(material.train.clips), "scored": list(material.scored.clips)}
+    for side, videos in (("train", material.train), ("scored", material.scored)):
+        said = zip(videos.clips, videos.labels.tolist(), strict=True)
+        about[side] = [[clip, material.names[label]] for clip, label in said]
     if request.store is None:
         about["weights"] = hash_files([model / BACKBONE_FILE])
         folder = request.out / "samples"

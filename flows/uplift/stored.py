@@ -16,14 +16,24 @@ def store_reading(store: str) -> tuple[ClipSettings, int, int]:
     """How a store's clips were read, and its P and F: a clip then has one id in both.
 
     Raises:
-        StoreError: If the store holds no samples.
+        StoreError: If the store holds no samples, or of several kinds.
     """
-    first = SampleStore.open(store).query(limit=1).to_pylist()
-    if not first:
+    rows = SampleStore.open(store).query().select(["settings", "past", "future"]).to_pylist()
+    if not rows:
         raise StoreError(f"store {store}: expected samples, found none; generate some")
-    read = json.loads(first[0]["settings"])["clips"]
-    settings = validated(ClipSettings, read, "row of the store")
-    return settings, int(first[0]["past"]), int(first[0]["future"])
+    found = {
+        (json.dumps(json.loads(row["settings"])["clips"]), row["past"], row["future"])
+        for row in rows
+    }
+    if len(found) > 1:
+        horizons = sorted({f"{past}-{future}" for _, past, future in found})
+        raise StoreError(
+            f"store {store}: expected samples of one horizon and one way to read clips, found "
+            f"{len(found)} (horizons {', '.join(horizons)}); name a store with one"
+        )
+    read, past, future = found.pop()
+    settings = validated(ClipSettings, json.loads(read), "row of the store")
+    return settings, int(past), int(future)
 
 
 def read_samples(store: str, material: Material, future: int) -> Videos:

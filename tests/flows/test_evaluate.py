@@ -17,8 +17,10 @@ from flows.evaluation.run import RenderRequest, evaluate_rendering, plan_renderi
 from flows.evaluation.split import split_entries
 from flows.evaluation.tables import read_rows
 from flows.pipeline import observe, sample_futures
+from flows.train import fit
 from generators.backbones import load_backbone
 from generators.clips import ClipEntry
+from generators.demo import draw_line, write_line
 from generators.forecasters.training import Recipe
 from generators.model import Model
 from selection.metrics import mae, standardised_ratio
@@ -253,12 +255,41 @@ def test_the_command_prints_the_report(
     assert "## Many futures" not in done.stdout
 
 
+def test_a_clip_under_two_names_is_not_tested_on(
+    line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    clips = Path(shutil.copytree(line_folder, tmp_path / "clips"))
+    (clips / "labels.csv").write_text("file,split\ncopy {0} [x].mkv,test\n")
+    clip = next(clips.glob("*.mkv"))
+    shutil.copy(clip, clips / "copy {0} [x].mkv")
+    request = asked(clips, tiny_model, tmp_path / "out")
+    with pytest.raises(ClipError, match="hold the same bytes"):
+        plan_rendering(request)
+    clip.unlink()
+    assert plan_rendering(request).about.test == 1
+
+
+def test_a_model_says_which_clips_its_motion_was_learnt_from(
+    line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Also where frames have another size, and after its forecaster was fitted to other clips."""
+    known = plan_rendering(asked(line_folder, tiny_model, tmp_path / "a")).about.known
+    larger = asked(line_folder, tiny_model, tmp_path / "b", size=96)
+    assert plan_rendering(larger).about.known == known
+    other = write_line(tmp_path / "line", draw_line(1, 99, 12, 64, ("jam", "slip")))
+    fit(other, tiny_model, {"forecast.epochs": 1}, tmp_path / "fitted")
+    again = asked(line_folder, tmp_path / "fitted", tmp_path / "c")
+    assert plan_rendering(again).about.known == known
+
+
 def test_mistakes_are_one_line(line_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     start = ("evaluate", line_folder, "--out", tmp_path / "out", "--workers", 1)
     assert "name a motion model with --model" in mistake(*start)
+    assert "goes with --model" in mistake(*start, "--dataset", "vox")
     start = (*start, "--model", tiny_model, "--quiet")
     assert "modes" in mistake(*start, "--modes", "sideways")
     assert "probe" in mistake(*start, "--encoder", tmp_path / "vit.pth")
     assert "expected one of bair" in mistake(*start, "--dataset", "ucf")
     assert "at least 40 frames" in mistake(*start, "--horizons", "20-20")
+    assert "got 'gru-nf'; mend it" in mistake(*start, "--diverse", "gru-nf")
     assert not (tmp_path / "out").exists()

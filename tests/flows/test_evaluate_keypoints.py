@@ -229,3 +229,15 @@ def test_presets_and_means_are_candidates() -> None:
 
 def test_horizons_are_read_once_each() -> None:
     assert [str(one) for one in horizons("12-12,6-24,12-12")] == ["12-12", "6-24"]
+
+
+def test_keypoints_that_stand_still_leave_a_report(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    still = read_keypoint_folder(folder)[0].name
+    arrays = dict(np.load(tmp_path / f"{still}.npz"))
+    frozen = {name: np.repeat(value[:1], len(value), axis=0) for name, value in arrays.items()}
+    for path in tmp_path.glob(f"{still[0]}*.npz"):  # all of its group
+        np.savez(path, **frozen)
+    report = evaluate_keypoints(asked(tmp_path, tmp_path / "out"))
+    assert json.loads(json.dumps(report, allow_nan=False)) == report

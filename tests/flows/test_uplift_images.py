@@ -117,8 +117,19 @@ def test_the_report_comes_from_cells_that_are_done_once(
 def test_pictures_without_a_number_or_a_second_item_are_refused(images: Path) -> None:
     with pytest.raises(ClipError, match="expected a number where --number"):
         read_stills(images, 32, r"item(\d+)", 1)
+    for pattern in (r"(x\d+)?", "("):
+        with pytest.raises(ClipError, match="expected a number where --number"):
+            read_stills(images, 32, pattern, 1)
     with pytest.raises(ClipError, match="at least two defective items"):
         read_stills(images, 32, r"_(\d+)", 1000)
+
+
+@pytest.mark.parametrize("name", ["tile_200_mask.bmp", "tile_201_mask.PNG", "tile_9_mask.png"])
+def test_a_mask_that_no_picture_has_is_named(name: str, images: Path, tmp_path: Path) -> None:
+    pictures = Path(shutil.copytree(images, tmp_path / "pictures"))
+    (pictures / "tile_0_mask.png").rename(pictures / name)
+    with pytest.raises(ClipError, match=rf"{name}: expected NAME_mask.png beside the picture"):
+        read_stills(pictures, 32, r"_(\d+)", 1)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

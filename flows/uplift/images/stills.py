@@ -62,6 +62,13 @@ def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
         for path in folder.iterdir()
         if path.suffix.lower() in STILL and not path.stem.endswith(MASK)
     )
+    stems = {path.stem for path in files}
+    for path in folder.glob(f"*{MASK}.*"):
+        if path.suffix != ".png" or path.stem.removesuffix(MASK) not in stems:
+            raise ClipError(
+                f"{path.name}: expected NAME{MASK}.png beside the picture NAME, "
+                "found no such picture or another format; rename or convert it"
+            )
     numbers = [_number(path, number) for path in files]
     items = dict(zip(sorted(set(numbers)), _items(sorted(set(numbers)), gap), strict=True))
     stills = [_read(path, size, items[value]) for path, value in zip(files, numbers, strict=True)]
@@ -78,10 +85,10 @@ def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
 
 def _number(path: Path, number: str) -> int:
     """The number in a file's name."""
-    found = re.search(number, path.name)
     try:
-        return int(found.group(1) if found else "")
-    except (ValueError, IndexError):
+        found = re.search(number, path.name)
+        return int((found.group(1) if found else None) or "")
+    except (ValueError, IndexError, re.error):
         raise ClipError(
             f"{path.name}: expected a number where --number {number!r} looks, found none; "
             "mend the expression"
