@@ -10,6 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from configs.errors import SettingsError
@@ -66,6 +67,8 @@ def write_answer(answer: pa.Table, style: str, out: Path | None, console: Consol
         sys.stdout.buffer.write(_encode(answer, style))
         sys.stdout.buffer.flush()
     else:
+        if out.is_dir():
+            raise SettingsError(f"out: expected a file, {out} is a folder; name a file in it")
         draft = out.with_name(f".{out.name}.part")
         try:
             draft.write_bytes(_encode(answer, style))
@@ -122,4 +125,4 @@ def _table(answer: pa.Table, width: int) -> Table:
 
 def _cell(value: object, style: str) -> str:
     """One value; a dash where there is none."""
-    return "-" if value is None else format(value, style)
+    return "-" if value is None else escape(format(value, style))

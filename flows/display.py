@@ -73,7 +73,7 @@ class Display:
     @contextmanager
     def reading(self) -> Iterator[Callable[[str], None]]:
         """Show which clip is being read; yields a function that takes its name."""
-        with self._bars(SpinnerColumn(), TextColumn("{task.description}")) as bars:
+        with self._bars(SpinnerColumn(), TextColumn("{task.description}", markup=False)) as bars:
             task = bars.add_task("reading clips", total=None)
             count = 0
 
@@ -122,7 +122,7 @@ class Display:
                     ahead[event.shard] = event.set_id, event.futures
                 elif isinstance(event, SetDone):
                     done[event.shard].add(event.set_id)
-                    bars.console.print(event.line, highlight=False, soft_wrap=True)
+                    bars.console.print(event.line, highlight=False, markup=False, soft_wrap=True)
                 behind = {
                     number: len(done[number]) * samples + (0 if at in done[number] else futures)
                     for number, (at, futures) in ahead.items()

@@ -69,6 +69,12 @@ def diverse(
     for done, row in enumerate(rows, start=1):
         videos.append(_small(store, row["set_id"], row["rank"]))
         on_sample(done, len(rows))
+    sizes = {video.shape[1:3] for video in videos}
+    if len(sizes) > 1:
+        raise StoreError(
+            "diverse: expected videos of one size, found some under and some of at least "
+            f"{SIZE} pixels; name clips, runs or models with --where"
+        )
     apart = pairwise_displacements(np.stack(videos)) if videos else np.zeros((0, 0))
     chosen = most_diverse(apart, np.array([row["mae"] for row in rows]), k)
     between = apart[np.ix_(chosen, chosen)][np.triu_indices(k, 1)]

@@ -17,7 +17,7 @@ from flows.display import Display
 from flows.pipeline import SetRequest
 from flows.plan import plan_sets
 from flows.progress import inbox
-from flows.ray_tasks import failures
+from flows.ray_tasks import failures, literal
 from flows.request import GenerateRequest, as_trained
 from flows.services import run_services, stop_on_sigterm
 from flows.shards import Shard, ShardError, cut_shards, make_shard
@@ -71,8 +71,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     clips = model.clip_settings(request.size)
     with display.reading() as on_clip:
         plan = plan_sets(
-            request.clips.absolute(),  # workers read them, too
-            None if request.sources is None else request.sources.absolute(),
+            request.clips,
+            request.sources,
             request.modes,
             request.settings,
             clips,
@@ -104,7 +104,7 @@ def run_on_ray(
 ) -> None:
     """Run shards on Ray workers as one Prefect flow run, with services of our own where needed."""
     with run_services(request.ray_address, request.workers):
-        named = {"task_runner": RayTaskRunner(), "flow_run_name": run_name(request)}
+        named = {"task_runner": RayTaskRunner(), "flow_run_name": literal(run_name(request))}
         run = make_all_shards.with_options(**named)
         token = JOB.set(Job(tuple(shards), on_event))
         try:

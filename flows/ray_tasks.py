@@ -9,6 +9,11 @@ from prefect_ray.task_runners import PrefectRayFuture
 POLL_SECONDS = 0.5  # between looks at the workers; on few cores looking costs them time
 
 
+def literal(name: str) -> str:
+    """A name as Prefect's templates of names have it; clips may have braces in theirs."""
+    return name.replace("{", "{{").replace("}", "}}")
+
+
 def failures(
     futures: Sequence[PrefectRayFuture[Any]], on_look: Callable[[int], None]
 ) -> list[BaseException]:

@@ -70,7 +70,7 @@ class GenerateRequest(Settings):
 
 
 def as_trained(request: GenerateRequest) -> GenerateRequest:
-    """The same request with its model's folder, and the horizon that it leaves to the model.
+    """The same request with whole paths, and the horizon that it leaves to the model.
 
     Raises:
         ModelError: If the model cannot be read.
@@ -79,7 +79,12 @@ def as_trained(request: GenerateRequest) -> GenerateRequest:
     trained = read_card(model)["settings"]["forecast"]
     open_still = {"past", "future"} - request.settings.model_fields_set
     settings = request.settings.model_copy(update={name: trained[name] for name in open_still})
-    return request.model_copy(update={"model": model, "settings": settings})
+    where = {
+        "clips": request.clips.absolute(),
+        "sources": request.sources and request.sources.absolute(),
+        "model": model.absolute(),
+    }
+    return request.model_copy(update={**where, "settings": settings})
 
 
 def request_from_options(

@@ -93,7 +93,7 @@ def cut_shards(
         Shard(
             number=first + 1,
             plans=tuple(plans[first::count]),
-            model=request.model.absolute(),
+            model=request.model,
             store=whole_address(request.store),
             request=set_request,
             inbox=f"inbox-{set_request.run_id}",

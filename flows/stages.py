@@ -10,7 +10,7 @@ from prefect import flow, task
 from prefect_ray.task_runners import RayTaskRunner
 
 from configs.errors import FlawcastError
-from flows.ray_tasks import failures
+from flows.ray_tasks import failures, literal
 from flows.services import run_services, stop_on_sigterm
 
 OnDone = Callable[[str, int, int], None]
@@ -83,7 +83,7 @@ def do_all(
     with stop_on_sigterm(), run_services(ray_address, workers):
         token = JOB.set(Job(tuple(stages), on_done))
         try:
-            do_stages.with_options(task_runner=RayTaskRunner(), flow_run_name=name)()
+            do_stages.with_options(task_runner=RayTaskRunner(), flow_run_name=literal(name))()
         finally:
             JOB.reset(token)
 
@@ -124,7 +124,7 @@ def _do_on_ray(stage: Stage, on_done: OnDone) -> None:
     """Run one stage's pieces as tasks of the current flow."""
     pieces = stage.pieces()
     on_done(stage.name, 0, len(pieces))
-    futures = [do_piece.with_options(task_run_name=one.title).submit(one) for one in pieces]
+    futures = [do_piece.submit(one) for one in pieces]
     broken = failures(futures, lambda done: on_done(stage.name, done, len(futures)))
     _raise_first(broken, stage)
 
@@ -142,7 +142,7 @@ def _raise_first(broken: Sequence[BaseException], stage: Stage) -> None:
     ) from first
 
 
-@task(name="measure", persist_result=False)
+@task(name="measure", task_run_name="{piece.title}", persist_result=False)
 def do_piece(piece: Piece) -> None:
     """Do one piece on a worker."""
     on_one_thread(piece)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.contact_sheet import SheetRow, contact_sheet
@@ -147,7 +148,7 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     for group in summary.groups:
         coherence = "-" if group.coherence is None else f"{group.coherence:.2f}"
         table.add_row(
-            group.label,
+            escape(group.label),
             group.mode,
             str(group.sets),
             f"{group.mae:.4f}",
@@ -164,8 +165,11 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         f"{done}, {summary.present} were there; {summary.kept} kept videos in {summary.store}; "
         f"{summary.seconds:.0f} s",
         highlight=False,
+        markup=False,
     )
     if summary.sheet:
-        console.print(f"contact sheet: {summary.sheet}", highlight=False, soft_wrap=True)
+        console.print(
+            f"contact sheet: {summary.sheet}", highlight=False, markup=False, soft_wrap=True
+        )
     if summary.page:
-        console.print(f"report: {summary.page}", highlight=False, soft_wrap=True)
+        console.print(f"report: {summary.page}", highlight=False, markup=False, soft_wrap=True)

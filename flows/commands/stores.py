@@ -67,6 +67,8 @@ def query(
 
         if order_by is not None or limit is not None:
             raise SettingsError("diverse: gives samples by MAE, without --order-by and --limit")
+        if rows not in (Rows.sets, Rows.samples):
+            raise SettingsError(f"diverse: gives samples, not {rows.value}; leave --rows out")
         with (
             interruptible("nothing was changed"),
             display(quiet or as_json).counting("samples") as on_sample,

@@ -79,7 +79,9 @@ def _label_line(rows: Sequence[dict[str, Any]], label: str) -> str:
     clips = len({row["source_clip_id"] for row in members})
     scores = (np.mean([row[name] for row in members]) for name in ("mae", "ssim", "diversity"))
     return (
-        f"| {label} | {len(members)} | {clips} | " + " | ".join(f"{s:.4f}" for s in scores) + " |"
+        f"| {label.replace('|', '&#124;')} | {len(members)} | {clips} | "
+        + " | ".join(f"{s:.4f}" for s in scores)
+        + " |"
     )
 
 

@@ -17,7 +17,7 @@ from storage import SampleStore
 from storage.arrays import array_sha256
 from storage.schema import MASK_ARRAYS
 
-LABEL = re.compile(r"[\w][\w .-]*")  # what may be the name of a folder
+LABEL = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")  # what may be the name of a folder
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def export(
         )
     for label in sorted({row["label"] for row in rows}):
         if not LABEL.fullmatch(label):
-            raise SettingsError(f"label: {label!r} cannot be the name of a folder; rename it")
+            raise SettingsError(
+                f"label: {label!r} cannot be the name of a folder; leave it out: --where"
+            )
 
     def samples() -> Iterator[ExportSample]:
         for done, row in enumerate(rows, start=1):

@@ -23,11 +23,10 @@ def webdataset(export: Export, folder: Path) -> None:
     """
     classes = sorted({row["label"] for row in export.rows})
     (folder / "classes.json").write_text(json.dumps(classes), encoding="utf-8")
-    samples, number = export.samples(), -1
-    while shard := list(islice(samples, export.settings.per_shard)):
-        number += 1
+    samples, size = export.samples(), export.settings.per_shard
+    for number in range(-(-len(export.rows) // size)):
         with tarfile.open(folder / f"shard-{number:06d}.tar", "w") as tar:
-            for sample in shard:
+            for sample in islice(samples, size):
                 for name, data in _files(sample, classes, export.settings):
                     entry = tarfile.TarInfo(f"{sample.id}.{name}")
                     entry.size = len(data)

@@ -84,6 +84,18 @@ def test_masks_can_be_asked_for(store: SampleStore, tmp_path: Path) -> None:
     assert not (tmp_path / "without").exists()
 
 
+@pytest.mark.parametrize("kind", ["frames", "webdataset", "croissant"])
+def test_labels_may_be_whatever_a_folder_is_called(kind: str, tmp_path: Path) -> None:
+    store = SampleStore.open(tmp_path / "store", "a")
+    for seed, label in enumerate(("crack (deep)", "+chip | edge", "O-ring & seal")):
+        store.commit(sample_set(seed, label=label))
+    export(store.url, kind, tmp_path / "out", settings=LOSSLESS)
+    assert "| +chip &#124; edge | 3 |" in (tmp_path / "out" / "README.md").read_text()
+    store.commit(sample_set(9, label="../up"))
+    with pytest.raises(SettingsError, match="cannot be the name of a folder"):
+        export(store.url, kind, tmp_path / "more")
+
+
 def test_nothing_is_overwritten_or_half_written(store: SampleStore, tmp_path: Path) -> None:
     export(store.url, "frames", tmp_path / "out")
     before = sorted(tmp_path.rglob("*"))

@@ -11,6 +11,7 @@ import pytest
 from configs.errors import QueryError, SettingsError
 from flows.diverse import diverse
 from storage import SampleStore
+from tests.flows.commands import mistake
 from tests.storage.examples import sample_set
 
 FLAWCAST = Path(sys.executable).with_name("flawcast")
@@ -41,6 +42,11 @@ def test_what_cannot_be_met_is_said(store: SampleStore) -> None:
         diverse(store, 3, 0.0)
     with pytest.raises(QueryError, match="lable"):
         diverse(store, 3, 0.5, "lable = 'jam'")
+
+
+def test_only_samples_can_be_diverse(store: SampleStore) -> None:
+    asked = ("query", store.url, "--diverse", 2, "--rows")
+    assert "gives samples, not reviews" in mistake(*asked, "reviews")
 
 
 def test_no_condition_reaches_beyond_the_bound(store: SampleStore) -> None:

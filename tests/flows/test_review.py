@@ -30,6 +30,14 @@ def test_marked_samples_can_be_asked_for(tmp_path: Path) -> None:
     assert "rejected" in run("query", store.url).stdout, "sets count their rejected samples"
 
 
+def test_notes_are_shown_as_they_are(tmp_path: Path) -> None:
+    store = SampleStore.open(tmp_path / "store", "a")
+    store.commit(sample_set())
+    (sample_id, *_) = store.query(rows="samples")["sample_id"].to_pylist()
+    run("review", store.url, sample_id, "--reject", "--note", "see [/tmp/x] and [b]")
+    assert "see [/tmp/x] and [b]" in run("query", store.url, "--rows", "reviews").stdout
+
+
 def test_exports_leave_rejected_samples_out(tmp_path: Path) -> None:
     store = SampleStore.open(tmp_path / "store", "a")
     store.commit(sample_set(1))
