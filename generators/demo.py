@@ -143,11 +143,22 @@ def write_line(folder: Path, clips: Iterable[LineClip], test_every: int = TEST_E
         write_ffv1(folder / file, clip.frames, clip.fps)
         write_ffv1(folder / mask, levels.astype(np.uint8), clip.fps)
         rows.append((file, clip.label, split, "" if clip.onset is None else clip.onset, mask))
+    _remove_others(folder, {file for file, *_ in rows})
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("file", "label", "split", "onset", "mask"))
         writer.writerows(rows)
     return folder
+
+
+def _remove_others(folder: Path, written: set[str]) -> None:
+    """Remove clips, with their masks, of an earlier, larger line of this folder."""
+    for path in folder.glob("*_[0-9]*.mkv"):
+        mask = folder / "masks" / f"{path.stem}_mask.mkv"
+        ours = path.stem.rpartition("_")[0] in STATES and mask.is_file()
+        if ours and path.name not in written:
+            path.unlink()
+            mask.unlink()
 
 
 def _check(label: str, frames: int, size: int) -> None:

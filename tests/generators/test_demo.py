@@ -158,6 +158,13 @@ def test_impossible_clips_are_refused(options: dict[str, object], problem: str) 
         draw_clip(**settings)  # type: ignore[arg-type]
 
 
+def test_a_smaller_line_replaces_a_larger_one(tmp_path: Path) -> None:
+    write_line(tmp_path, draw_line(2, 1, 4, 64, ("jam",)))
+    (tmp_path / "jam_0012.mkv").write_bytes(b"of the user, without masks")
+    write_line(tmp_path, draw_line(1, 1, 4, 64, ("jam",)))
+    assert sorted(path.name for path in tmp_path.glob("*.mkv")) == ["jam_000.mkv", "jam_0012.mkv"]
+
+
 def test_a_line_of_no_clips_is_refused() -> None:
     with pytest.raises(SettingsError, match="clips_per_state: expected at least 1, got 0"):
         list(draw_line(0, seed=0))
