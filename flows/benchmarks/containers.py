@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import cv2
+import h5py
 import numpy as np
 import zarr
 from numpy.typing import NDArray
@@ -167,8 +168,6 @@ class Hdf5(Container):
 
     def write(self, videos: Videos) -> None:
         """Write all videos."""
-        import h5py
-
         with h5py.File(self.folder / "videos.h5", "w") as file:
             chunks = (1, *videos.shape[1:])
             file.create_dataset(

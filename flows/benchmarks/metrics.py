@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage import metrics as skimage_metrics
 
-from configs.errors import SettingsError
 from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report
 from flows.benchmarks.timing import alternately, compared, machine
 from selection.metrics import average_pairwise_displacement, mae, ssim
@@ -53,13 +53,6 @@ def _loops(
     videos: NDArray[np.uint8], kept: NDArray[np.uint8], reference: NDArray[np.uint8]
 ) -> Scores:
     """The same scores frame by frame, on floats."""
-    try:
-        from skimage import metrics as skimage_metrics
-    except ImportError:
-        raise SettingsError(
-            "metrics: expected scikit-image to compare with, found none; "
-            "pip install 'flawcast[dev]'"
-        ) from None
     similarity: Any = skimage_metrics.structural_similarity
     truth = reference / 255
     errors = [
