@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from storage.place import UnsettledError
+
 
 def write_new(path: Path, data: bytes) -> None:
     """Write a file that does not exist yet, through to the disk.
@@ -42,15 +44,23 @@ def publish(draft: Path, final: Path) -> bool:
         False if the name was taken.
 
     Raises:
+        UnsettledError: If the file has its name, but that may not be on disk.
         OSError: If the file system has no hard links, or cannot be written.
     """
     try:
         os.link(draft, final)
     except FileExistsError:
-        return False
-    finally:
+        if not draft.samefile(final):  # else NFS repeated a link whose answer was lost: it is ours
+            draft.unlink(missing_ok=True)
+            return False
+    except BaseException:
         draft.unlink(missing_ok=True)
-    sync(final.parent)
+        raise
+    try:
+        draft.unlink(missing_ok=True)
+        sync(final.parent)
+    except OSError as error:
+        raise UnsettledError(error.errno, error.strerror, str(final)) from error
     return True
 
 

@@ -53,8 +53,9 @@ class HeldSamples:
                 found = SampleStore(self._place, "r", new).query(rows="samples")
                 rows = pa.concat_tables([self._rows, found.select(HELD.names)])
                 ids = rows["sample_id"].to_pylist()
-                self._positions = {name: position for position, name in enumerate(ids)}
+                # Rows first: `find` asks for positions without the lock.
                 self._rows, self._known = rows.combine_chunks(), self._known | new
+                self._positions = {name: position for position, name in enumerate(ids)}
             return self._rows
 
     def query(self, where: str | None = None, order_by: str | None = None) -> pa.Table:

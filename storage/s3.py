@@ -99,7 +99,10 @@ class S3Place(Place):
         try:
             obstore.put(self._store, name, data, mode="create", use_multipart=False)
         except (AlreadyExistsError, PreconditionError):
-            return self.read(name) == data
+            try:
+                return self.read(name) == data
+            except OSError as error:
+                raise UnsettledError(f"{name}: {_line(error)}") from error
         except FileNotFoundError as error:
             raise OSError(f"{name}: {_line(error)}") from error
         except BaseError as error:
