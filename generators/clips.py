@@ -97,7 +97,7 @@ def read_entry(entry: ClipEntry, settings: ClipSettings) -> Clip:
         frames=np.stack(frames),
         label=entry.label,
         split=entry.split,
-        onset=None if entry.onset is None else entry.onset // settings.stride,
+        onset=None if entry.onset is None else -(-entry.onset // settings.stride),
         fps=fps / settings.stride,
     )
 

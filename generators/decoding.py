@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, ImageSequence
 
@@ -151,29 +152,38 @@ def _too_large(width: int, height: int) -> ClipError:
 
 def _video_frames(path: Path) -> Iterator[Frame]:
     """Decode frame by frame."""
-    count = 0
+    count = hidden = 0
     with _open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
         expected = stream.frames or _frames_by_duration(container, stream)
         try:
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    raise ClipError(f"damaged after frame {count}")
-                if max(frame.width, frame.height) > LONGEST_SIDE:  # not what the header said
-                    raise _too_large(frame.width, frame.height)
-                count += 1
-                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            for packet in container.demux(stream):
+                hidden += packet.is_discard  # what an edit list cuts off is counted by the header
+                for frame in packet.decode():
+                    assert isinstance(frame, VideoFrame)  # noqa: S101 - narrows the type
+                    if frame.is_corrupt:
+                        raise ClipError(f"damaged after frame {count}")
+                    if max(frame.width, frame.height) > LONGEST_SIDE:  # not what the header said
+                        raise _too_large(frame.width, frame.height)
+                    count += 1
+                    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                    yield np.rot90(pixels, frame.rotation // 90) if frame.rotation else pixels
         except FFmpegError as error:
             raise ClipError(f"damaged after frame {count} ({reason_of(error)})") from None
     if promised_size(path) > path.stat().st_size:
         raise ClipError(f"damaged after frame {count}: the file is cut short")
-    if count < expected - 2:  # some containers count a frame or two too many
+    if count < expected - hidden - 2:  # some containers count a frame or two too many
         raise ClipError(f"damaged after frame {count}: its header promises {expected}")
 
 
 def _frames_by_duration(container: InputContainer, stream: VideoStream) -> int:
-    """How many frames a container promises that counts seconds only; 0 if it says nothing."""
+    """How many frames a container promises that counts seconds only; 0 if it says nothing.
+
+    The container's duration is that of its longest stream, which may be the sound.
+    """
+    if len(container.streams) > 1:
+        return 0
     seconds = (container.duration or 0) / av.time_base
     return int(seconds * float(stream.average_rate or 0) * 0.95)  # rates vary a little
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from generators.listing import Reject
 
 ARRAYS = ("value", "jacobian")
 LARGEST = 2**30  # bytes once unpacked
+BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 POSITION = 2  # x and y come first in every keypoint's part of a vector
 
 
@@ -116,7 +118,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.floating]]:
             if "value" not in names or not names <= set(ARRAYS):
                 raise _unfit(path, f"value and perhaps jacobian, found {sorted(names)}")
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except BROKEN as error:
         raise _unfit(path, f"an npz file of plain arrays, cannot read it ({error})") from None
     for name, array in arrays.items():
         if not np.issubdtype(array.dtype, np.floating):

@@ -78,8 +78,10 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
     if folder.is_file() or _is_frames(folder):
         return [ClipEntry(folder.name, folder)]
     rows = _read_labels(folder, on_reject)
-    masks = {row.mask for row in rows.values()}
+    masks = {row.mask for row in rows.values() if row.mask is not None}
     names = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
+    # A folder that holds the masks of others is not a clip, though it may look like one.
+    masks |= {mask.parent for mask in masks} - {row.path for row in rows.values()}
     clips = {name: path for name, path in names.items() if path not in masks}
     divided = _are_split(clips)
     entries = []

@@ -41,8 +41,10 @@ def read_masks(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray
         if entry.mask is None or source.is_dir():
             files = _paired_masks(source) if entry.mask is None else _folder_of_masks(source)
             kept = files[:: settings.stride][: settings.max_frames]
-            masks = [shape(picture) for picture in read_pictures(kept)]
-        elif source.suffix.lower() in STILL and not _is_strip(picture := read_picture(source)):
+            masks = [shape(picture) for picture in read_pictures(kept, numbers=True)]
+        elif source.suffix.lower() in STILL and not _is_strip(
+            picture := read_picture(source, numbers=True)
+        ):
             masks = [shape(picture)]
         else:
             masks, _ = decode(source, shape, settings.stride, settings.max_frames)

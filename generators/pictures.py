@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from configs.errors import ClipError
 
@@ -29,8 +29,8 @@ DAMAGED = (  # what decoders raise for bytes that are not as they should be
 Frame = NDArray[np.uint8]
 
 
-def read_pictures(files: list[Path]) -> Iterator[Frame]:
-    """Pictures of a folder, each as RGB (H, W, 3).
+def read_pictures(files: list[Path], numbers: bool = False) -> Iterator[Frame]:
+    """Pictures of a folder, each as RGB (H, W, 3); `numbers` as in `read_picture`.
 
     Raises:
         ClipError: If one is damaged or is a link out of its folder; the message names it.
@@ -39,13 +39,17 @@ def read_pictures(files: list[Path]) -> Iterator[Frame]:
         if not file.resolve().is_relative_to(file.parent.resolve()):
             raise ClipError(f"{file.name} is a link that leads out of the folder")
         try:
-            yield read_picture(file)
+            yield read_picture(file, numbers)
         except ClipError as error:
             raise ClipError(f"{file.name}: {error}") from None
 
 
-def read_picture(path: Path) -> Frame:
-    """One picture as RGB (H, W, 3).
+def read_picture(path: Path, numbers: bool = False) -> Frame:
+    """One picture as RGB (H, W, 3), upright as its EXIF data say.
+
+    Args:
+        path: The file.
+        numbers: Whether small values in 16 bits stay what they are: masks hold numbers of classes.
 
     Raises:
         ClipError: If it cannot be read whole; the message is the reason alone.
@@ -55,7 +59,7 @@ def read_picture(path: Path) -> Frame:
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 check_pixels(image)
-                return to_rgb(image)
+                return to_rgb(ImageOps.exif_transpose(image), numbers)
     except UNREADABLE as error:
         raise ClipError(f"not a readable picture ({reason_of(error)})") from None
     except ClipError:
@@ -64,10 +68,12 @@ def read_picture(path: Path) -> Frame:
         raise ClipError(f"damaged ({reason_of(error)})") from None
 
 
-def to_rgb(image: Image.Image) -> Frame:
+def to_rgb(image: Image.Image, numbers: bool = False) -> Frame:
     """A picture as RGB (H, W, 3): what is transparent is black, 16 bits are scaled to 8."""
     if image.mode.startswith("I;16"):  # Pillow would clip these at 255, to white
-        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+        grey = np.asarray(image).astype(np.uint32)
+        if not numbers or grey.max(initial=0) > 255:
+            grey = (grey + 128) // 257
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("I", "F"):
         raise ClipError("expected a picture of 8 or 16 bits, got one of 32; convert it")

@@ -1,6 +1,7 @@
 """Clips of every kind are read; what cannot be read is named with its reason and left out."""
 
 import os
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from configs.clip_settings import ClipSettings
 from configs.errors import ClipError, SettingsError
+from generators.carried_masks import DEFECT, levels_of
 from generators.clips import (
     ClipEntry,
     Reject,
@@ -24,6 +26,7 @@ from generators.clips import (
 )
 from generators.containers import promised_size
 from generators.line.files import write_ffv1
+from generators.pictures import read_picture
 from tests.generators.clip_files import (
     FRAMES,
     KINDS,
@@ -303,6 +306,49 @@ def test_one_mask_is_for_all_frames_and_grey(tmp_path: Path) -> None:
     assert masks is not None
     assert masks.shape == (FRAMES, 16, 16)
     assert masks[5].any()
+
+
+@pytest.mark.parametrize(("bits", "values"), [("uint16", (0, 1)), ("uint16", (0, 65535))])
+def test_masks_of_16_bits_may_hold_small_numbers(
+    bits: str, values: tuple[int, int], tmp_path: Path
+) -> None:
+    mask = np.full((32, 32), values[0], bits)
+    mask[8:, 8:] = values[1]
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    masks = read_masks(ClipEntry("a", tmp_path / "a", mask=tmp_path / "m.png"), SMALL, 2)
+    assert masks is not None
+    assert (levels_of(masks)[:, 8:, 8:] == DEFECT).all()
+    assert not masks[:, :3].any()
+
+
+def test_a_turned_phone_gives_upright_frames(tmp_path: Path) -> None:
+    """By the display matrix of a video, and by the EXIF data of a picture."""
+    video = moving()
+    write_video(tmp_path / "a.mp4", video, "libx264")
+    data = (tmp_path / "a.mp4").read_bytes()
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    turned = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    track = data.index(identity, data.index(b"tkhd"))
+    (tmp_path / "a.mp4").write_bytes(data[:track] + turned + data[track + len(identity) :])
+    whole = ClipSettings(size=32)
+    upright = np.rot90(video, -1, axes=(1, 2)).astype(int)
+    found = read_clip(tmp_path / "a.mp4", whole).frames
+    assert np.abs(found - upright).mean() < 6  # H.264 loses a little
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned so that the top is on the right
+    Image.fromarray(video[0]).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), upright[0])
+
+
+def test_a_sound_that_is_longer_than_the_video_does_no_harm(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=8000)
+        write_stream(container, moving(), "libx264")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 24000), np.int16), "s16", "mono")
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode())
+    assert len(read_clip(tmp_path / "a.mkv", SMALL).frames) == FRAMES
 
 
 def test_masks_beside_the_frames_are_theirs(tmp_path: Path) -> None:

@@ -63,6 +63,15 @@ def test_a_folder_leaves_broken_files_out(tmp_path: Path) -> None:
     assert not has_keypoints(tmp_path / "absent")
 
 
+def test_damage_in_a_compressed_file_is_named(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", value=np.random.default_rng(0).random((90, 4, 2)))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[200:1200] = bytes(value ^ 0xFF for value in data[200:1200])
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(ClipError, match="cannot read it"):
+        read_keypoints(tmp_path / "a.npz")
+
+
 def test_a_folder_holds_one_kind(tmp_path: Path) -> None:
     written(tmp_path / "a.npz", value=VALUE)
     written(tmp_path / "b.npz", value=VALUE, jacobian=JACOBIAN)

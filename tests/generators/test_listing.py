@@ -54,8 +54,9 @@ def test_labels_csv_says_label_split_onset_and_mask(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8", newline="")
     (entry,) = list_clips(tmp_path)
     assert (entry.label, entry.split, entry.onset) == ("jam", "test", 4)
-    clip = next(iter_clips(tmp_path, ClipSettings(size=16, stride=2)))
-    assert clip.onset == 2
+    for stride, onset in ((2, 2), (3, 2)):  # the first frame that is left and shows it
+        clip = next(iter_clips(tmp_path, ClipSettings(size=16, stride=stride)))
+        assert clip.onset == onset
     masks = read_masks(entry, SMALL, FRAMES)
     assert masks is not None
     assert masks.shape == (FRAMES, 16, 16)
@@ -74,6 +75,16 @@ def test_splits_have_several_names_and_the_rest_is_learnt_from(tmp_path: Path) -
     clips = iter_clips(tmp_path, SMALL, 1, rejects.append, split="train")
     assert [clip.name for clip in clips] == ["c.mkv", "d.mkv"]
     assert rejects == []  # of other splits nothing is decoded
+
+
+def test_a_folder_of_masks_is_no_clip(tmp_path: Path) -> None:
+    (tmp_path / "truth").mkdir()
+    for name in ("a", "b"):
+        write_ffv1(tmp_path / f"{name}.mkv", moving(), 10)
+        Image.new("L", (32, 32), 255).save(tmp_path / "truth" / f"{name}.png")
+    rows = "file,mask\na.mkv,truth/a.png\nb.mkv,truth/b.png\n"
+    (tmp_path / "labels.csv").write_text(rows)
+    assert [entry.name for entry in list_clips(tmp_path)] == ["a.mkv", "b.mkv"]
 
 
 @pytest.mark.parametrize(
