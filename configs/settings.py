@@ -154,7 +154,7 @@ class ForecastTraining(Settings):
     """How a forecaster is fitted to keypoint series."""
 
     past: int = Field(12, ge=1)
-    future: int = Field(12, ge=1)
+    future: int = Field(12, ge=2)
     epochs: int = Field(60, ge=1)
     seconds: float | None = Field(None, gt=0)  # no new epoch after so long
 

@@ -15,6 +15,7 @@ from generators.objective import Outcome
 
 KEYPOINT_VARIANCE = 0.01  # of the bumps that show a discriminator where keypoints are
 BETAS = (0.5, 0.999)
+DISCRIMINATOR = "discriminator"  # its name among the networks that have a learning rate
 
 
 class Block(nn.Module):
@@ -119,7 +120,9 @@ class Adversary:
         self.settings = settings
         self.discriminator = MultiScaleDiscriminator(keypoints, settings.discriminator).to(device)
         self.optimiser = torch.optim.Adam(
-            self.discriminator.parameters(), lr=settings.learning_rate, betas=BETAS
+            [{"params": list(self.discriminator.parameters()), "name": DISCRIMINATOR}],
+            lr=settings.learning_rate,
+            betas=BETAS,
         )
         self._deceived, self._real, self._fake = _VERDICTS[settings.gan_mode]
 

@@ -6,6 +6,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def in_single(like: Tensor) -> torch.autocast:
+    """Single precision for matrix products of positions, whatever autocast says for the rest.
+
+    In half precision a position is a part of 256 of the frame off.
+    """
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
     """Positions (x, y) of all pixels, corners at -1 and 1: (H, W, 2), in the type of `like`."""
     xs = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device)

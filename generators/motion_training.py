@@ -15,7 +15,7 @@ from configs.identity import derive_seed
 from configs.settings import MotionTraining
 from generators.backbones import MotionBackbone
 from generators.checkpoint import Checkpoint, Parts
-from generators.discriminator import BETAS, Adversary
+from generators.discriminator import BETAS, DISCRIMINATOR, Adversary
 from generators.equivariance import RandomWarp
 from generators.frames import to_tensor
 from generators.objective import Objective, Pairs
@@ -152,7 +152,7 @@ class _Training:
 
 def _rates(backbone: MotionBackbone, settings: MotionTraining) -> dict[str, float]:
     """Factor of the learning rate for each sub-network of a backbone."""
-    networks = dict(backbone.named_children())
+    networks = [*dict(backbone.named_children()), DISCRIMINATOR]
     for name in settings.rates:
         if name not in networks:
             raise SettingsError(

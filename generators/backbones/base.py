@@ -266,7 +266,8 @@ def start_from(backbone: MotionBackbone, path: Path) -> None:
     Raises:
         ModelError: If a weight is absent or of another shape; the message names it.
     """
-    other = load_backbone(path).state_dict()
-    fixed = {key for key in backbone.state_dict() if key.endswith("down.weight")}  # blur kernels
-    own = {key: value for key, value in backbone.state_dict().items() if key in fixed}
-    load_into(backbone, {**other, **own}, f"start {path}")
+    blur = "down.weight"  # kernels that a scale factor decides; none where nothing is shrunk
+    other = load_backbone(path).state_dict().items()
+    learnt = {key: value for key, value in other if not key.endswith(blur)}
+    own = {key: value for key, value in backbone.state_dict().items() if key.endswith(blur)}
+    load_into(backbone, {**learnt, **own}, f"start {path}")

@@ -19,6 +19,7 @@ from generators.backbones.base import (
 from generators.geometry import (
     coordinate_grid,
     gaussian_maps,
+    in_single,
     inverse_2x2,
     resize_maps,
     warp,
@@ -150,13 +151,14 @@ class KPDetector(nn.Module):
         """(B, 3, H, W) -> keypoints of each frame."""
         features = self.predictor(self.down(frames))
         logits = self.kp(features)
-        heat = F.softmax(logits.flatten(2) / self.temperature, dim=2).view_as(logits)  # (B,K,h,w)
+        heat = F.softmax(logits.flatten(2).float() / self.temperature, dim=2).view_as(logits)
         grid = coordinate_grid(heat.shape[2], heat.shape[3], heat)
-        value = torch.einsum("bkhw,hwc->bkc", heat, grid)
         maps = self.jacobian(features).unflatten(1, (-1, 4))  # (B, K or 1, 4, h, w)
         maps = maps.expand(-1, heat.shape[1], -1, -1, -1)
-        jacobian = torch.einsum("bkhw,bkchw->bkc", heat, maps).unflatten(-1, (2, 2))
-        return Keypoints(value, jacobian)
+        with in_single(heat):
+            value = torch.einsum("bkhw,hwc->bkc", heat, grid)
+            jacobian = torch.einsum("bkhw,bkchw->bkc", heat, maps.float())
+        return Keypoints(value, jacobian.unflatten(-1, (2, 2)))
 
 
 class DenseMotionNetwork(nn.Module):
@@ -191,7 +193,8 @@ class DenseMotionNetwork(nn.Module):
         features = torch.cat([bumps, moved.unflatten(0, (batch, count))], dim=2).flatten(1, 2)
         features = self.hourglass(features)
         weights = F.softmax(self.mask(features), dim=1)
-        deformation = torch.einsum("bkhw,bkhwc->bhwc", weights, motions)
+        with in_single(motions):
+            deformation = torch.einsum("bkhw,bkhwc->bhwc", weights.float(), motions)
         occlusion = None if self.occlusion is None else torch.sigmoid(self.occlusion(features))
         return DenseMotion(deformation, occlusion)
 
@@ -200,8 +203,9 @@ class DenseMotionNetwork(nn.Module):
         """Backward flow of each keypoint (eq. 4), after the identity: (B, K+1, h, w, 2)."""
         grid = coordinate_grid(*size, driving.value)
         offsets = grid - driving.value[:, :, None, None]  # (B, K, h, w, 2)
-        jacobian = source.jacobian @ inverse_2x2(driving.jacobian)
-        moved = torch.einsum("bkij,bkhwj->bkhwi", jacobian, offsets)
+        with in_single(offsets):
+            jacobian = source.jacobian @ inverse_2x2(driving.jacobian)
+            moved = torch.einsum("bkij,bkhwj->bkhwi", jacobian, offsets)
         moved = moved + source.value[:, :, None, None]
         identity = grid.expand(moved.shape[0], 1, *grid.shape)
         return torch.cat([identity, moved], dim=1)

@@ -58,7 +58,8 @@ class GRUSNFForecaster(GRUNFForecaster):
         walks = walk.reshape(shape)
         for done, block in enumerate(reversed(range(self.config.blocks))):
             values = self.flow.inverse_block(block, values, condition)
-            share = done / max(1, self.config.blocks - 1)
+            last = self.config.blocks - 1
+            share = done / last if last else 1.0
             for step in walks[:, done].unbind(dim=1):
                 values = self._metropolis(values, condition, step, share, temperature)
         return self.placed(values, condition), None

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generators.geometry import in_single
 from generators.head_pose import expected_degrees, rotation
 from generators.layers import AntiAliasInterpolation, DownBlock
 from generators.vid2vid.settings import CommonParams, HEEstimatorParams, KPDetectorParams
@@ -93,7 +94,8 @@ class KPDetector(nn.Module):
         logits = self.kp(self.predictor(small))
         heat = F.softmax(logits.flatten(2) / self.temperature, dim=2)  # (B, K, d*h*w)
         depth, height, width = logits.shape[2:]
-        return heat @ coordinate_volume(depth, height, width, heat).flatten(0, 2)
+        with in_single(heat):
+            return heat.float() @ coordinate_volume(depth, height, width, heat).flatten(0, 2)
 
 
 class ResBottleneck(nn.Module):

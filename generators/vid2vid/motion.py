@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generators.geometry import in_single
 from generators.vid2vid.settings import CommonParams, DenseMotionParams
 from generators.vid2vid.volumes import Hourglass3d, coordinate_volume, warp_volume
 
@@ -57,7 +58,8 @@ class DenseMotionNetwork(nn.Module):
         features = torch.cat([bumps, moved.unflatten(0, (batch, count))], dim=2).flatten(1, 2)
         features = self.hourglass(features)
         weights = F.softmax(self.mask(features), dim=1)
-        deformation = torch.einsum("bkdhw,bkdhwc->bdhwc", weights, motions)
+        with in_single(motions):
+            deformation = torch.einsum("bkdhw,bkdhwc->bdhwc", weights.float(), motions)
         flat = features.flatten(1, 2)
         occlusion = None if self.occlusion is None else torch.sigmoid(self.occlusion(flat))
         return DenseMotion3d(deformation, occlusion)
@@ -81,9 +83,12 @@ def flattened(deformation: Tensor, content: Tensor) -> Tensor:
         x and y of where each pixel comes from, (B, h, w, 2), outer edges at -1 and 1.
     """
     height, width = deformation.shape[2:4]
-    shown = content.abs().mean(1) + 1e-6  # (B, d, h, w); where nothing shows, slices are equal
+    shown = (
+        content.float().abs().mean(1) + 1e-6
+    )  # (B, d, h, w); where nothing shows, slices are equal
     shares = shown / shown.sum(1, keepdim=True)
-    flow = torch.einsum("bdhw,bdhwc->bhwc", shares, deformation[..., :2])
+    with in_single(shares):
+        flow = torch.einsum("bdhw,bdhwc->bhwc", shares, deformation[..., :2].float())
     return flow * flow.new_tensor([(width - 1) / width, (height - 1) / height])
 
 

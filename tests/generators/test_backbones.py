@@ -14,6 +14,7 @@ from generators.backbones import (
     load_backbone,
     save_backbone,
 )
+from generators.backbones.base import BACKBONE_FILE, start_from
 from generators.equivariance import RandomWarp
 from generators.objective import Objective, Pairs
 from tests.generators.tiny_backbones import TINY
@@ -127,3 +128,27 @@ def test_weights_with_nan_are_refused(backbone: MotionBackbone, tmp_path: Path) 
     save_backbone(backbone, path)
     with pytest.raises(ModelError, match="NaN or infinity"):
         load_backbone(path)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_half_precision_leaves_positions_in_single(name: str) -> None:
+    """Of a batch that moves: in half precision they would be up to half a pixel off at 256x256."""
+    model = build_backbone(name, TINY[name]).eval()
+    frames = torch.rand(3, 3, SIZE, SIZE)
+    appearance, keypoints = model.appearance(frames[0]), model.keypoints(frames)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.rendering(appearance, keypoints)
+    assert found.deformation.dtype == torch.float32
+
+
+def test_a_start_may_have_another_scale_factor(tmp_path: Path) -> None:
+    small = build_backbone("fomm", TINY["fomm"], 1)
+    save_backbone(small, tmp_path / BACKBONE_FILE)
+    whole = {**TINY["fomm"]}
+    for part in ("kp_detector_params",):
+        whole[part] = {**whole.get(part, {}), "scale_factor": 1.0}
+    other = build_backbone("fomm", whole, 2)
+    start_from(other, tmp_path)
+    weight = "kp_detector.kp.weight"
+    assert torch.equal(other.state_dict()[weight], small.state_dict()[weight])

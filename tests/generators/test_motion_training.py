@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from configs.errors import ModelError, SettingsError
-from configs.settings import MotionTraining, TransformParams
+from configs.settings import DiscriminatorParams, LossWeights, MotionTraining, TransformParams
 from generators.backbones import build_backbone
 from generators.equivariance import RandomWarp
 from generators.geometry import coordinate_grid, inverse_2x2, warp
@@ -150,3 +150,32 @@ def test_features_that_would_run_code_are_refused(tmp_path: Path) -> None:
 def test_vgg_without_a_file_says_what_to_do() -> None:
     with pytest.raises(SettingsError, match="name the file or use features: random"):
         PerceptualLoss(SETTINGS.model_copy(update={"features": "vgg19"}))
+
+
+def test_the_discriminator_may_have_a_rate_of_its_own(videos: list[np.ndarray]) -> None:
+    """Official files name one; a rate of 0 leaves it as it was, and so what it asks for."""
+    losses = {}
+    for rate in (0.0, 1.0):
+        asked = MotionTraining(
+            steps=3,
+            batch=2,
+            scales=(1,),
+            rates={"discriminator": rate},
+            loss_weights=LossWeights(generator_gan=1, feature_matching=(1.0,)),
+            discriminator=DiscriminatorParams(num_blocks=1, block_expansion=4),
+        )
+        seen: list[float] = []
+        train_backbone(
+            build_backbone("fomm", TINY_FOMM),
+            videos,
+            asked,
+            0,
+            lambda step, found, seen=seen: seen.append(found["discriminator_gan"]),
+        )
+        losses[rate] = seen
+    assert losses[0.0][0] == losses[1.0][0]
+    assert losses[0.0][1:] != losses[1.0][1:]
+    with pytest.raises(SettingsError, match="expected sub-networks of fomm"):
+        train_backbone(
+            build_backbone("fomm", TINY_FOMM), videos, MotionTraining(rates={"nobody": 1}), 0
+        )
