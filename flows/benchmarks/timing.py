@@ -101,7 +101,7 @@ def compared(
 def peak_ways() -> tuple[dict[str, Way], dict[str, float]]:
     """A large matrix product and a 3x3 convolution, and how many operations each is.
 
-    The better of the two rates is what the machine reaches at most. Each is done again and again for
+    The better of the two rates is what the machine reaches at most. Each is done many times, for
     a second or two: for a moment a machine may be faster than for as long as the ways take.
     """
     left, right = torch.rand(PEAK_SIZE, PEAK_SIZE), torch.rand(PEAK_SIZE, PEAK_SIZE)
