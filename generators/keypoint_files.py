@@ -17,6 +17,7 @@ from generators.listing import Reject
 
 ARRAYS = ("value", "jacobian")
 LARGEST = 2**30  # bytes once unpacked
+# What zipfile and NumPy raise for files that are cut, changed, or packed as they cannot unpack.
 BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 POSITION = 2  # x and y come first in every keypoint's part of a vector
 

@@ -25,7 +25,6 @@ from flows.request import usable_cores
 from flows.stages import OnDone, Stage, do_all
 from generators.backbones.base import BACKBONE_FILE
 from generators.clips import ClipEntry, Reject, clip_id, list_clips
-from generators.decoding import frame_files
 from generators.forecasters.evaluation import Candidate, sharing_weights
 from generators.forecasters.training import Recipe
 from generators.model import read_card
@@ -222,10 +221,7 @@ def _track(
     entry: ClipEntry, request: RenderRequest, clips: ClipSettings, motion_id: str
 ) -> TrackPiece:
     """Keypoints of a training clip, named by its bytes, how it is read, and the motion model."""
-    files = frame_files(entry.path) if entry.path.is_dir() else [entry.path]
-    name = content_id(
-        "track", bytes=hash_files(files), motion=motion_id, **clips.model_dump(mode="json")
-    )
+    name = content_id("track", clip=clip_id(entry, clips), motion=motion_id)
     path = request.out / "keypoints" / f"{name}.safetensors"
     return TrackPiece(entry, clips, request.model.resolve(), path)
 
