@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from configs.errors import SettingsError
-from configs.preset_files import read_yaml
-from configs.settings import Settings, validated
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.preset_files import read_yaml
+from flawcast.configs.settings import Settings, validated
 
 DATASETS = Path(__file__).parent / "datasets"
 

@@ -29,5 +29,9 @@ class QueryError(FlawcastError, ValueError):
     """A query expression is not valid SQL for the store's columns."""
 
 
+class MissingExtraError(FlawcastError, ImportError):
+    """Packages that a part of flawcast needs are not installed; the message says which extra."""
+
+
 class LeakError(FlawcastError):
     """Samples that come from clips of the test split were about to be trained with."""

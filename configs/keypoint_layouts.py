@@ -10,7 +10,7 @@
 
 from dataclasses import dataclass
 
-from configs.errors import ModelError
+from flawcast.configs.errors import ModelError
 
 
 @dataclass(frozen=True)

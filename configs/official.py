@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from configs.errors import SettingsError
+from flawcast.configs.errors import SettingsError
 
 Values = dict[str, Any]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from configs.errors import SettingsError
-from configs.official import from_official, is_official
-from configs.settings import TrainSettings, validated
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.official import from_official, is_official
+from flawcast.configs.settings import TrainSettings, validated
 
 PRESETS = Path(__file__).parent / "presets"
 BACKBONES = ("fomm", "tps", "vid2vid")  # folders of presets, the first is meant where none is named

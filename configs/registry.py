@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from configs.errors import SettingsError
+from flawcast.configs.errors import SettingsError
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ class Registry(Generic[T]):
 
     Args:
         kind: What the entries are, for messages ("forecaster").
-        package: The package whose modules register entries ("generators.forecasters").
+        package: The package whose modules register entries ("flawcast.generators.forecasters").
 
     Example:
         >>> SHAPES: Registry[type] = Registry("shape", "configs")

@@ -14,8 +14,8 @@ from pydantic import (
     model_serializer,
 )
 
-from configs.clip_settings import ClipSettings
-from configs.errors import SettingsError
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import SettingsError
 
 
 class Settings(BaseModel):

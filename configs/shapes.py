@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from configs.errors import ShapeError
+from flawcast.configs.errors import ShapeError
 
 
 class HasShape(Protocol):

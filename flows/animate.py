@@ -9,21 +9,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from configs.clip_settings import ClipSettings
-from configs.errors import ClipError
-from configs.settings import Transfer
-from generators.backbones import MotionBackbone, load_backbone
-from generators.clips import read_clip
-from generators.decoding import STILL
-from generators.devices import pick_device
-from generators.frames import resize_square, to_tensor
-from generators.fused import fused
-from generators.geometry import object_size
-from generators.model import find_model, read_card
-from generators.pictures import read_picture
-from generators.precision import check_precision, in_precision
-from generators.scene import Scene
-from generators.video_files import check_video_name, write_video
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError
+from flawcast.configs.settings import Transfer
+from flawcast.generators.backbones import MotionBackbone, load_backbone
+from flawcast.generators.blocks.geometry import object_size
+from flawcast.generators.clips import read_clip
+from flawcast.generators.clips.decoding import STILL
+from flawcast.generators.clips.frames import resize_square, to_tensor
+from flawcast.generators.clips.pictures import read_picture
+from flawcast.generators.clips.video_files import check_video_name, write_video
+from flawcast.generators.model import find_model, read_card
+from flawcast.generators.rendering.devices import pick_device
+from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.precision import check_precision, in_precision
+from flawcast.generators.rendering.scene import Scene
 
 KEYPOINT_BATCH = 32  # frames at once in the keypoint detector
 

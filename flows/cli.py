@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-import flows.commands  # noqa: F401 - registers the subcommands
-from configs.errors import FlawcastError
-from flows.commands.base import app, fail
-from flows.services import silence_telemetry
+from flawcast.configs.errors import FlawcastError
+from flawcast.flows import commands
+from flawcast.flows.commands.base import app, fail
+from flawcast.flows.running.services import silence_telemetry
 
 VERBOSE = "FLAWCAST_VERBOSE"
+COMMANDS = commands  # importing it registers the subcommands
 
 
 @app.callback(invoke_without_command=True)
-def flawcast(
+def common(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     verbose: Annotated[
         bool,

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from configs.settings import Settings
-from flows.display import Display
-from flows.generate import generate
-from flows.report import write_report
-from flows.request import request_from_options
-from flows.summary import RunSummary
-from generators.demo import draw_line, write_line
-from generators.model import shipped_model
+from flawcast.configs.settings import Settings
+from flawcast.flows.generate.request import request_from_options
+from flawcast.flows.generate.run import generate
+from flawcast.flows.generate.summary import RunSummary
+from flawcast.flows.report import write_report
+from flawcast.flows.running.display import Display
+from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.model import shipped_model
 
 LINE_SEED = 1000  # no clip of the training line (see the demo preset) has it
 

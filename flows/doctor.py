@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from packaging.requirements import Requirement
 
-from configs.errors import FlawcastError
-from flows.prefect_server import configured_api, prefect_api
-from flows.request import usable_cores
-from flows.services import ray_workers, run_folder
+from flawcast.configs.errors import FlawcastError
+from flawcast.flows.generate.request import usable_cores
+from flawcast.flows.running.prefect_server import configured_api, prefect_api
+from flawcast.flows.running.services import ray_workers, run_folder
 
 GIB = 2**30
 WORKER_MEMORY = 1.5 * GIB  # of a process with PyTorch, Ray and Prefect loaded, at 64x64
@@ -145,9 +145,9 @@ def _accelerator() -> Finding:
 
 def _codecs() -> Finding:
     """Every kind of video is written and read back."""
-    from configs.clip_settings import ClipSettings
-    from generators.clips import read_clip
-    from generators.video_files import SUFFIXES, write_video
+    from flawcast.configs.clip_settings import ClipSettings
+    from flawcast.generators.clips import read_clip
+    from flawcast.generators.clips.video_files import SUFFIXES, write_video
 
     ramp = np.linspace(0, 255, FRAME, dtype=np.uint8)
     frames = np.stack([np.roll(np.tile(ramp, (FRAME, 1)), 4 * k, axis=1) for k in range(6)])
@@ -172,7 +172,7 @@ def _codecs() -> Finding:
 
 def _models() -> Finding:
     """The shipped models load."""
-    from generators.model import find_model, load_model, shipped_models
+    from flawcast.generators.model import find_model, load_model, shipped_models
 
     names = shipped_models()
     for name in names:
@@ -201,9 +201,9 @@ def _ray() -> Finding:
     import ray
 
     def imported() -> str:
-        import generators.model
+        import flawcast.generators.model
 
-        return generators.model.__name__
+        return flawcast.generators.model.__name__
 
     began = time.monotonic()
     with run_folder() as folder, ray_workers(None, 1, folder):

@@ -17,17 +17,17 @@ from typing import Any
 
 import torch
 
-from configs.clip_settings import ClipSettings
-from configs.errors import ModelError, SettingsError
-from configs.identity import hash_files
-from configs.settings import TrainSettings, validated
-from generators.backbones import MotionBackbone, load_backbone, save_backbone
-from generators.backbones.base import BACKBONE_FILE as BACKBONE
-from generators.devices import pick_device
-from generators.forecasters import KeypointPredictor
-from generators.forecasters.predictor import FILE as FORECASTER
-from generators.fused import fused
-from generators.packed import packed
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ModelError, SettingsError
+from flawcast.configs.identity import hash_files
+from flawcast.configs.settings import TrainSettings, validated
+from flawcast.generators.backbones import MotionBackbone, load_backbone, save_backbone
+from flawcast.generators.backbones.base import BACKBONE_FILE as BACKBONE
+from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.forecasters.predictor import FILE as FORECASTER
+from flawcast.generators.rendering.devices import pick_device
+from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.packed import packed
 
 CARD_FORMAT = "flawcast-model"
 CARD_VERSION = 1

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from configs.errors import ModelError
+from flawcast.configs.errors import ModelError
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:

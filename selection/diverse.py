@@ -15,8 +15,8 @@ better than half in general, unless P = NP (Ravi et al., 1994).
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError
-from configs.shapes import expect_shape
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.shapes import expect_shape
 
 
 def most_diverse(

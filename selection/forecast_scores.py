@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from configs.shapes import expect_shape
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.shapes import expect_shape
 
 Floats = NDArray[np.floating]
 

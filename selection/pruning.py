@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from configs.shapes import expect_shape
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.shapes import expect_shape
 
 Draw = Callable[[Sequence[tuple[int, int]]], NDArray[np.uint8]]
 """Takes (future, frame) pairs, at most a batch of them; gives their frames (n, H, W, 3)."""

@@ -3,14 +3,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from storage.sample_set import SampleSet, SetProvenance
-from storage.store import SampleStore
-from storage.verification import StoreProblem
+from flawcast.storage.notebook import tell_ipython
+from flawcast.storage.problems import StoreProblem
+from flawcast.storage.sample_set import SampleSet, SetProvenance
+from flawcast.storage.store import SampleStore
 
 if TYPE_CHECKING:
-    from storage.dataset import SampleSetDataset
-    from storage.loading import SampleLoader
-    from storage.sampling import MixedDataset
+    from flawcast.storage.dataset import SampleSetDataset
+    from flawcast.storage.loading import SampleLoader
+    from flawcast.storage.sampling import MixedDataset
 
 __all__ = [
     "MixedDataset",
@@ -22,10 +23,13 @@ __all__ = [
     "StoreProblem",
 ]
 WITH_TORCH = {
-    "SampleSetDataset": "storage.dataset",
-    "SampleLoader": "storage.loading",
-    "MixedDataset": "storage.sampling",
+    "SampleSetDataset": "flawcast.storage.dataset",
+    "SampleLoader": "flawcast.storage.loading",
+    "MixedDataset": "flawcast.storage.sampling",
 }
+
+
+tell_ipython()
 
 
 def __getattr__(name: str) -> Any:

@@ -4,9 +4,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from configs.errors import StoreError
-from storage.local import LocalPlace
-from storage.place import Place
+from flawcast.configs.errors import StoreError
+from flawcast.storage.local import LocalPlace
+from flawcast.storage.place import Place
 
 
 def whole_address(url: str) -> str:
@@ -22,7 +22,9 @@ def open_place(url: str | Path) -> Place:
     """
     text = str(url)
     if text.startswith("s3://"):
-        from storage.s3 import S3Place  # where it is used: its client takes a moment to load
+        from flawcast.storage.s3 import (
+            S3Place,  # where it is used: its client takes a moment to load
+        )
 
         return S3Place(text)
     if "://" not in text:

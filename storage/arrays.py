@@ -13,9 +13,9 @@ from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
 from zarrs import ZarrsCodecPipeline
 
-from configs.errors import StoreError
-from storage.place import Place
-from storage.schema import BY_VIDEO, STORED
+from flawcast.configs.errors import StoreError
+from flawcast.storage.place import Place
+from flawcast.storage.schema import BY_VIDEO, STORED
 
 
 def array_sha256(array: NDArray[Any]) -> str:

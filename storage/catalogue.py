@@ -14,16 +14,16 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from configs.errors import StoreError
-from storage.layout import SAMPLES, SETS, row_file, samples_file
-from storage.local import LocalPlace
-from storage.manifest import Manifest, manifest_numbers, read_manifest
-from storage.parts import PartReader
-from storage.place import Place
-from storage.rows import check_row, check_samples, read_commit, read_samples
-from storage.schema import ATTEMPT, COMMITS, SET_ID
-from storage.schema import SAMPLES as SAMPLE_COLUMNS
-from storage.schema import SETS as SET_COLUMNS
+from flawcast.configs.errors import StoreError
+from flawcast.storage.layout import SAMPLES, SETS, row_file, samples_file
+from flawcast.storage.local import LocalPlace
+from flawcast.storage.manifest import Manifest, manifest_numbers, read_manifest
+from flawcast.storage.parts import PartReader
+from flawcast.storage.place import Place
+from flawcast.storage.rows import check_row, check_samples, read_commit, read_samples
+from flawcast.storage.schema import ATTEMPT, COMMITS, SET_ID
+from flawcast.storage.schema import SAMPLES as SAMPLE_COLUMNS
+from flawcast.storage.schema import SETS as SET_COLUMNS
 
 COLUMNS = {"sets": SET_COLUMNS, "samples": SAMPLE_COLUMNS}
 TRIES = 5  # each needs a compaction and the end of a grace age in between

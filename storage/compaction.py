@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.errors import StoreError
-from storage.catalogue import Catalogue
-from storage.layout import ATTEMPT_SECONDS
-from storage.manifest import Manifest, Part, publish_manifest
-from storage.parts import ORDER, SAMPLES_PER_GROUP, SETS_PER_GROUP, encode_part
-from storage.place import Place
-from storage.rows import commit_table, moved_row, sample_table
+from flawcast.configs.errors import StoreError
+from flawcast.storage.catalogue import Catalogue
+from flawcast.storage.layout import ATTEMPT_SECONDS
+from flawcast.storage.manifest import Manifest, Part, publish_manifest
+from flawcast.storage.parts import ORDER, SAMPLES_PER_GROUP, SETS_PER_GROUP, encode_part
+from flawcast.storage.place import Place
+from flawcast.storage.rows import commit_table, moved_row, sample_table
 
 SETS_PER_PART = 10_000  # sets that are sorted in memory together; a full part is never rewritten
 

@@ -10,11 +10,11 @@ import zarr
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from configs.errors import StoreError
-from storage.arrays import by_video, read_array
-from storage.leaks import OnTest, guarded
-from storage.schema import MASK_ARRAYS
-from storage.store import SampleStore
+from flawcast.configs.errors import StoreError
+from flawcast.storage.arrays import by_video, read_array
+from flawcast.storage.leaks import OnTest, guarded
+from flawcast.storage.schema import MASK_ARRAYS
+from flawcast.storage.store import SampleStore
 
 SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
 FIELDS = ("video", *SCALARS)

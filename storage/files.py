@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from storage.place import UnsettledError
+from flawcast.storage.place import UnsettledError
 
 
 def write_new(path: Path, data: bytes) -> None:

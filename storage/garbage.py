@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from configs.errors import StoreError
-from storage.catalogue import Catalogue
-from storage.layout import (
+from flawcast.configs.errors import StoreError
+from flawcast.storage.catalogue import Catalogue
+from flawcast.storage.layout import (
     ARRAYS,
     FOLDERS,
     PARTS,
@@ -24,9 +24,9 @@ from storage.layout import (
     row_file,
     samples_file,
 )
-from storage.manifest import Manifest, manifest_file, manifest_numbers, read_manifest
-from storage.place import Place
-from storage.schema import ATTEMPT, SET_ID
+from flawcast.storage.manifest import Manifest, manifest_file, manifest_numbers, read_manifest
+from flawcast.storage.place import Place
+from flawcast.storage.schema import ATTEMPT, SET_ID
 
 PORTION = 4096  # sets whose names are in memory at once
 DIGITS = "0123456789abcdef"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from configs.errors import StoreError
-from storage.address import open_place
-from storage.query import Question, answer
-from storage.reviews import Reviews
-from storage.schema import ANSWERS
-from storage.store import SampleStore
+from flawcast.configs.errors import StoreError
+from flawcast.storage.address import open_place
+from flawcast.storage.query import Question, answer
+from flawcast.storage.reviews import Reviews
+from flawcast.storage.schema import ANSWERS
+from flawcast.storage.store import SampleStore
 
 HELD = pa.schema(  # the settings are long, and all that queries ask of them is the kind of masks
     [field for field in ANSWERS["samples"] if field.name not in ("settings", "review")]

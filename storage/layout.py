@@ -13,8 +13,8 @@ STORE/reviews/                           what people said of samples, a file for
 
 import json
 
-from configs.errors import StoreError
-from storage.place import Place
+from flawcast.configs.errors import StoreError
+from flawcast.storage.place import Place
 
 FORMAT, VERSION = "flawcast-store", 4
 MARKER = "store.json"

@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
-from configs.errors import LeakError
+from flawcast.configs.errors import LeakError
 
 TEST = "test"
 NAMED = 3  # samples that an error names one by one

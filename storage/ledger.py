@@ -19,14 +19,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from configs.errors import StoreError
-from storage.layout import BEATS
-from storage.layout import REJECTS as REJECTS_FOLDER
-from storage.layout import RUNS as RUNS_FOLDER
-from storage.place import Place
-from storage.rows import decode_rows, encode_rows
-from storage.schema import REJECTS, RUNS
-from storage.verification import StoreProblem
+from flawcast.configs.errors import StoreError
+from flawcast.storage.layout import BEATS
+from flawcast.storage.layout import REJECTS as REJECTS_FOLDER
+from flawcast.storage.layout import RUNS as RUNS_FOLDER
+from flawcast.storage.place import Place
+from flawcast.storage.problems import StoreProblem
+from flawcast.storage.rows import decode_rows, encode_rows
+from flawcast.storage.schema import REJECTS, RUNS
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 STATES = ("completed", "failed", "interrupted")

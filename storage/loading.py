@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from configs.errors import SettingsError
-from storage.sampling import sampler_for
+from flawcast.configs.errors import SettingsError
+from flawcast.storage.sampling import sampler_for
 
 
 class SampleLoader(DataLoader[dict[str, Any]]):
@@ -20,7 +20,7 @@ class SampleLoader(DataLoader[dict[str, Any]]):
     Args:
         dataset: A `SampleSetDataset`, `MixedDataset` or another one with `labels`.
         batch_size: Items of a batch.
-        weights: "class", "diversity" or None; see `storage.sampling.sampler_for`.
+        weights: "class", "diversity" or None; see `flawcast.storage.sampling.sampler_for`.
         seed: Decides the order.
         count: Items of an epoch; None for as many as there are.
         options: As of `DataLoader`, for instance num_workers and pin_memory.

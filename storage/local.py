@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage import files
-from storage.place import Item, Place
+from flawcast.storage import files
+from flawcast.storage.place import Item, Place
 
 
 class LocalPlace(Place):

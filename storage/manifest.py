@@ -8,9 +8,9 @@ import json
 import re
 from dataclasses import asdict, dataclass
 
-from configs.errors import StoreError
-from storage.layout import MANIFESTS, PARTS
-from storage.place import Place
+from flawcast.configs.errors import StoreError
+from flawcast.storage.layout import MANIFESTS, PARTS
+from flawcast.storage.place import Place
 
 FORMAT = "flawcast-manifest"
 _NAME = re.compile(r"([0-9]{10})\.json")

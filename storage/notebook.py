@@ -1,8 +1,8 @@
 """How sample sets and answers show themselves in a notebook: strips of frames and a table.
 
 An answer of `SampleStore.query` is a plain pyarrow table, so that it goes wherever tables go. It
-only remembers, in its schema's metadata, which store it is from; IPython, where it runs, is told
-how to show such tables, and shows all others as before.
+only remembers, in its schema's metadata, which store it is from; IPython, if it runs when the store
+is imported, is told how to show such tables, and shows all others as before.
 """
 
 import base64
@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from configs.errors import FlawcastError
-from storage.sample_set import SampleSet
+from flawcast.configs.errors import FlawcastError
+from flawcast.storage.sample_set import SampleSet
+from flawcast.storage.schema import STORE_KEY
+from flawcast.storage.store import SampleStore
 
-STORE = b"flawcast.store"  # key of an answer's metadata
 FRAMES = 6  # of each video in a strip
 FUTURES = 4  # of a set that are shown
 ROWS, PICTURES = 20, 8  # of an answer that are shown, and that get frames
@@ -43,11 +44,18 @@ COLUMNS = (
 )
 
 
-def from_store(answer: pa.Table, url: str) -> pa.Table:
-    """An answer that remembers its store, and that IPython knows how to show."""
+def tell_ipython() -> None:
+    """Show sets and answers where IPython runs, unless somebody has said how to show tables."""
+    if "IPython" not in sys.modules:
+        return
     with suppress(Exception):  # showing is a courtesy
-        _tell_ipython()
-    return answer.replace_schema_metadata({STORE: url})
+        shell: Any = sys.modules["IPython"].get_ipython()
+        if shell is None:
+            return
+        formatter = shell.display_formatter.formatters["text/html"]
+        formatter.for_type(SampleSet, set_html)
+        if pa.Table not in formatter.type_printers:
+            formatter.for_type(pa.Table, answer_html)
 
 
 def set_html(made: SampleSet) -> str:
@@ -67,10 +75,10 @@ def set_html(made: SampleSet) -> str:
 def answer_html(answer: pa.Table) -> str | None:
     """An answer of a store: its main columns and frames; None for any other table."""
     metadata = answer.schema.metadata or {}
-    if STORE not in metadata:
+    if STORE_KEY not in metadata:
         return None
     names = [name for name in COLUMNS if name in answer.column_names]
-    strips = _strips(answer, metadata[STORE].decode())
+    strips = _strips(answer, metadata[STORE_KEY].decode())
     rows = answer.slice(0, ROWS).select(names).to_pylist()
     cells = [[_text(row[name]) for name in names] for row in rows]
     for row, strip in zip(cells, [*strips, *[""] * len(cells)], strict=False):
@@ -81,8 +89,6 @@ def answer_html(answer: pa.Table) -> str | None:
 
 def _strips(answer: pa.Table, url: str) -> list[str]:
     """Frames of the first rows' best videos, as far as they can be read."""
-    from storage.store import SampleStore
-
     keys = {"set_id", "rank"} & set(answer.column_names)
     if "set_id" not in keys:
         return []
@@ -93,18 +99,6 @@ def _strips(answer: pa.Table, url: str) -> list[str]:
             videos = store.open_array(row["set_id"], "videos")
             found.append(_strip(np.asarray(videos[row.get("rank", 0)], np.uint8)))
     return found
-
-
-def _tell_ipython() -> None:
-    """Show answers where IPython runs, unless somebody has said how to show tables."""
-    if "IPython" not in sys.modules:
-        return
-    shell: Any = sys.modules["IPython"].get_ipython()
-    if shell is None:
-        return
-    formatter = shell.display_formatter.formatters["text/html"]
-    if pa.Table not in formatter.type_printers:
-        formatter.for_type(pa.Table, answer_html)
 
 
 def _strip(video: NDArray[np.uint8]) -> str:

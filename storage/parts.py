@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from configs.errors import StoreError
-from storage.local import LocalPlace
-from storage.manifest import Part
-from storage.place import Place, file_sha256
-from storage.schema import COMMITS, SAMPLES
+from flawcast.configs.errors import StoreError
+from flawcast.storage.local import LocalPlace
+from flawcast.storage.manifest import Part
+from flawcast.storage.place import Place, file_sha256
+from flawcast.storage.schema import COMMITS, SAMPLES
 
 SETS_PER_GROUP, SAMPLES_PER_GROUP = 1000, 10_000  # read at once to find one set
 ORDER = [("apd", "descending"), ("set_id", "ascending")]  # most diverse first

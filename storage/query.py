@@ -13,8 +13,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from configs.errors import QueryError
-from storage.schema import ANSWERS
+from flawcast.configs.errors import QueryError
+from flawcast.storage.schema import ANSWERS
 
 SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,  # no files, no network, no other databases

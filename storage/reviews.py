@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from configs.errors import StoreError
-from storage.layout import REVIEWS as FOLDER
-from storage.place import Place
-from storage.schema import REVIEWS, SAMPLE_ID, VERDICTS
-from storage.verification import StoreProblem
+from flawcast.configs.errors import StoreError
+from flawcast.storage.layout import REVIEWS as FOLDER
+from flawcast.storage.place import Place
+from flawcast.storage.problems import StoreProblem
+from flawcast.storage.schema import REVIEWS, SAMPLE_ID, VERDICTS
 
 UNREVIEWED = "none"
 REVIEW_WORDS = ("accepted", "rejected", UNREVIEWED)

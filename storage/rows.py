@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.errors import StoreError
-from storage.arrays import array_sha256
-from storage.sample_set import SampleSet
-from storage.schema import ATTEMPT, COMMITS, MASK_ARRAYS, SAMPLES
+from flawcast.configs.errors import StoreError
+from flawcast.storage.arrays import array_sha256
+from flawcast.storage.sample_set import SampleSet
+from flawcast.storage.schema import ATTEMPT, COMMITS, MASK_ARRAYS, SAMPLES
 
 
 def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import StoreError
-from configs.shapes import expect_shape
-from storage.schema import ARRAYS, MASK_ARRAYS, SET_ID, STORED
+from flawcast.configs.errors import StoreError
+from flawcast.configs.shapes import expect_shape
+from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, SET_ID, STORED
 
 MODES = ("reconstruction", "transfer")
 MASK_KINDS = ("drawn", "motion")
@@ -126,12 +126,6 @@ class SampleSet:
     def sample_id(self, index: int) -> str:
         """Id of one of the N futures."""
         return f"{self.id}-{index:03d}"
-
-    def _repr_html_(self) -> str:
-        """What notebooks show: strips of past, reference and the best futures."""
-        from storage.notebook import set_html
-
-        return set_html(self)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What goes into the array folder, by name."""

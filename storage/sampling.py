@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import ConcatDataset, Dataset, Sampler
 
-from configs.errors import SettingsError
+from flawcast.configs.errors import SettingsError
 
 WEIGHTS = ("class", "diversity")
 
@@ -78,7 +78,7 @@ class MixedDataset(ConcatDataset[dict[str, Any]]):
 
     Args:
         synthetic: For instance a `SampleSetDataset`.
-        real: Items with the same fields, for instance `generators.clip_dataset.ClipDataset`.
+        real: Items with the same fields, for instance `generators.clips.dataset.ClipDataset`.
         synthetic_share: Of an epoch's items, the share that is synthetic, in (0, 1).
         count: Items of an epoch; None for as many as show every real clip once.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+STORE_KEY = b"flawcast.store"  # key of an answer's metadata: the store that it is from
 SET_ID = re.compile(r"set-[0-9a-f]{16,64}")
 SAMPLE_ID = re.compile(rf"{SET_ID.pattern}-[0-9]{{3,}}")
 ATTEMPT = re.compile(r"set-[0-9a-f]{16,64}\.[0-9a-f]{32}")  # what one writer writes: set and nonce

@@ -4,10 +4,9 @@ A set is there if a row names it, and then all of it is durable. What no row nam
 for readers: it was left by a writer that was killed, or is being written.
 """
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,22 +14,27 @@ import numpy as np
 import pyarrow as pa
 import zarr
 
-from configs.errors import StoreError
-from storage import layout
-from storage.address import open_place
-from storage.arrays import open_array, read_array, write_arrays
-from storage.catalogue import TRIES, Catalogue
-from storage.compaction import Compaction, compact
-from storage.garbage import Garbage, find_garbage
-from storage.ledger import Ledger
-from storage.local import LocalPlace
-from storage.notebook import from_store
-from storage.place import Place, UnsettledError
-from storage.reviews import Reviews, check_review, set_of
-from storage.rows import write_rows
-from storage.sample_set import PROVENANCE, SampleSet, SetProvenance, check_sample_set, check_set_id
-from storage.schema import MASK_ARRAYS, STORED
-from storage.verification import Checks, StoreProblem, find_problems
+from flawcast.configs.errors import StoreError
+from flawcast.storage import layout
+from flawcast.storage.address import open_place
+from flawcast.storage.arrays import open_array, read_array
+from flawcast.storage.catalogue import TRIES, Catalogue
+from flawcast.storage.compaction import Compaction, compact
+from flawcast.storage.garbage import Garbage, find_garbage
+from flawcast.storage.ledger import Ledger
+from flawcast.storage.local import LocalPlace
+from flawcast.storage.place import Place
+from flawcast.storage.problems import StoreProblem
+from flawcast.storage.reviews import Reviews, check_review, set_of
+from flawcast.storage.sample_set import (
+    PROVENANCE,
+    SampleSet,
+    SetProvenance,
+    check_sample_set,
+    check_set_id,
+)
+from flawcast.storage.schema import MASK_ARRAYS, STORE_KEY, STORED
+from flawcast.storage.verification import Checks, find_problems
 
 GRACE_HOURS = 1.0  # what is younger may be a running writer's
 
@@ -98,7 +102,7 @@ class SampleStore:
 
         Commits, compaction and `gc` do not disturb it. It may be pickled and sent to a worker.
         """
-        with self._told():
+        with self._as_store_errors():
             snapshot = SampleStore(self._place, "r", frozenset(self._catalogue.ids()))
             snapshot._reviews = Reviews(self._place, self._reviews.records())
             return snapshot
@@ -140,12 +144,12 @@ class SampleStore:
             StoreError: If it is not an id of a set.
         """
         check_set_id(set_id)
-        with self._told():
+        with self._as_store_errors():
             return self._catalogue.has(set_id)
 
     def set_ids(self) -> list[str]:
         """Ids of all committed sets, sorted."""
-        with self._told():
+        with self._as_store_errors():
             return self._catalogue.ids()
 
     def load(self, set_id: str) -> SampleSet:
@@ -184,7 +188,7 @@ class SampleStore:
         """
         check_set_id(set_id)
         try:
-            with self._told():
+            with self._as_store_errors():
                 return self._catalogue.row(set_id)
         except FileNotFoundError:
             raise StoreError(
@@ -241,7 +245,7 @@ class SampleStore:
             StoreError: If a file that the answer needs is damaged.
         """
         # Here, since DuckDB complains at the end of processes that write sets on Ray.
-        from storage.query import Question, UnansweredError, answer
+        from flawcast.storage.query import Question, UnansweredError, answer
 
         question = Question(where, order_by, limit, rows)
         find: Callable[[], Any] = {
@@ -250,12 +254,13 @@ class SampleStore:
             "reviews": self._reviews.table,
         }.get(rows, lambda: self._catalogue.dataset(rows))
         for attempt in range(TRIES):
-            with self._told():
+            with self._as_store_errors():
                 number = self._catalogue.manifest().number
             try:
-                return from_store(answer(question, find, self._reviews.verdicts), self.url)
+                table = answer(question, find, self._reviews.verdicts)
+                return table.replace_schema_metadata({STORE_KEY: self.url})
             except (UnansweredError, FileNotFoundError) as error:
-                with self._told():
+                with self._as_store_errors():
                     moved = self._catalogue.manifest().number != number
                     if moved and attempt + 1 < TRIES:
                         continue  # rows went elsewhere while they were read
@@ -282,7 +287,7 @@ class SampleStore:
         self._writable()
         check_review(review, note, reviewer)
         row = self.row(set_of(sample_id))
-        with self._told():
+        with self._as_store_errors():
             kept = [sample["sample_id"] for sample in self._catalogue.samples(row)]
             self._reviews.add(sample_id, kept, review, note, reviewer)
 
@@ -299,7 +304,7 @@ class SampleStore:
         self, ids: bool = False, on_set: Callable[[], None] = lambda: None
     ) -> Iterator[StoreProblem]:
         """As `verify`, one problem after the other, in little memory; `on_set` counts sets."""
-        with self._told():
+        with self._as_store_errors():
             yield from find_problems(self._catalogue, Checks(ids, on_set))
             yield from self.ledger.find_problems()
             yield from self._reviews.find_problems()
@@ -322,7 +327,7 @@ class SampleStore:
             self._writable()
         if older_than_hours < 0:
             raise StoreError(f"older than: expected 0 hours or more, got {older_than_hours}")
-        with self._told():
+        with self._as_store_errors():
             for item in find_garbage(self._catalogue, older_than_hours * 3600):
                 if not dry_run:
                     self._place.remove(item.name)
@@ -341,38 +346,8 @@ class SampleStore:
                 written.
         """
         self._writable()
-        with self._told():
+        with self._as_store_errors():
             return compact(self._catalogue, on_set)
-
-    def _commit(self, sample_set: SampleSet, attempt: str) -> bool:
-        """Write arrays, then samples, and publish the row that names them."""
-        began, place = time.time(), self._place
-        arrays, samples = layout.array_folder(attempt), layout.samples_file(attempt)
-        samples_data, row_data = write_rows(sample_set, attempt)
-        try:
-            write_arrays(place, arrays, sample_set.arrays())
-            place.put_new(samples, samples_data)
-            if time.time() - began > layout.ATTEMPT_SECONDS:
-                raise OSError(f"writing took longer than {layout.ATTEMPT_SECONDS} s")
-        except BaseException:
-            self._discard(arrays, samples)
-            raise
-        try:
-            written = place.put_new(layout.row_file(sample_set.id), row_data)
-        except UnsettledError:
-            raise  # the row may be there and name what was written
-        except OSError:
-            self._discard(arrays, samples)
-            raise
-        if not written:
-            self._discard(arrays, samples)
-        return written
-
-    def _discard(self, *names: str) -> None:
-        """Remove what this writer wrote; what cannot be removed now is left to `gc`."""
-        for name in names:
-            with suppress(OSError):
-                self._place.remove(name)
 
     def _writable(self) -> None:
         """Refuse to change a store that was opened for reading."""
@@ -380,8 +355,8 @@ class SampleStore:
             raise StoreError(f"store {self.url}: opened for reading; open it with mode 'a'")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What the file system or the server says, as one line."""
+    def _as_store_errors(self) -> Iterator[None]:
+        """Raise what the file system or the server says as a one-line StoreError."""
         try:
             yield
         except FileNotFoundError:

@@ -9,30 +9,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from configs.errors import StoreError
-from configs.identity import sample_set_id
-from storage.arrays import open_array, read_array
-from storage.catalogue import Catalogue
-from storage.layout import SETS, array_folder
-from storage.manifest import Part
-from storage.place import Place, file_sha256
-from storage.rows import check_row, check_samples
-from storage.schema import SET_ID, STORED
+from flawcast.configs.errors import StoreError
+from flawcast.configs.identity import sample_set_id
+from flawcast.storage.arrays import open_array, read_array
+from flawcast.storage.catalogue import Catalogue
+from flawcast.storage.layout import SETS, array_folder
+from flawcast.storage.manifest import Part
+from flawcast.storage.place import Place, file_sha256
+from flawcast.storage.problems import StoreProblem
+from flawcast.storage.rows import check_row, check_samples
+from flawcast.storage.schema import SET_ID, STORED
 
 PORTION = 1000  # sets whose names are in memory at once
-
-
-@dataclass(frozen=True)
-class StoreProblem:
-    """Something that is damaged or missing.
-
-    Args:
-        set_id: The committed set; for a file with the rows of many sets, that file's name.
-        problem: What is wrong.
-    """
-
-    set_id: str
-    problem: str
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 # Set before Ray and Prefect are imported: no telemetry, no warnings about what we chose.
-from flows.services import silence_telemetry
+from flawcast.flows.running.services import silence_telemetry
 
 silence_telemetry()
 
@@ -13,12 +13,11 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 from tests.browser import chromium, page  # noqa: E402, F401
+from tests.paths import SHARED  # noqa: E402
 from tests.places import bucket_url, s3_server, small_disk, store_url  # noqa: E402, F401
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-SHARED = Path(__file__).parents[1] / ".." / "shared"
 
 TINY_FOMM = {
     "common_params": {"num_kp": 3},

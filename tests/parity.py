@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from generators.backbones import MotionBackbone, build_backbone
+from flawcast.generators.backbones import MotionBackbone, build_backbone
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,20 @@ import torch
 import typer
 from PIL import Image
 
-from configs.clip_settings import ClipSettings
-from configs.preset_files import load_preset
-from configs.settings import GenerateSettings
-from flows.cli import app
-from flows.pipeline import SetRequest, make_set
-from flows.plan import plan_sets
-from generators.backbones import build_backbone
-from generators.demo import draw_line, write_line
-from generators.model import load_model, shipped_model
-from generators.video_files import write_video
-from storage import SampleStore
-from tests.flows.commands import run
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.preset_files import load_preset
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.cli import app
+from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.generators.backbones import build_backbone
+from flawcast.generators.clips.video_files import write_video
+from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.model import load_model, shipped_model
+from flawcast.storage import SampleStore
+from tests.flows.commands.running import run
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = {"CLIPS": "demo/clips", "STORE": "demo/store"}  # what a user puts a name of his own for
 SMALLER = {

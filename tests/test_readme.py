@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 BIN = Path(sys.executable).parent
 MAKE = ("make", "-n", "--no-print-directory")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}

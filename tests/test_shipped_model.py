@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from configs.preset_files import load_preset
-from flows.train import forecast_metrics
-from generators.demo import STATES, draw_line
-from generators.frames import to_tensor
-from generators.model import Model, load_model, shipped_model, shipped_models
-from generators.motion_training import reconstruction_error
+from flawcast.configs.preset_files import load_preset
+from flawcast.flows.train.run import forecast_metrics
+from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.line.clips import STATES, draw_line
+from flawcast.generators.model import Model, load_model, shipped_model, shipped_models
+from flawcast.generators.training.motion import reconstruction_error
 
 SEED = 424242  # neither the training line's (1) nor the demo's (1000)
 

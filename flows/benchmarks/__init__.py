@@ -1,5 +1,5 @@
 """What `flawcast benchmark` measures: one subject, one file, found by name."""
 
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, Report
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, Report
 
 __all__ = ["BENCHMARKS", "BenchmarkRequest", "Report"]

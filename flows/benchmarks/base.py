@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from configs.errors import SettingsError
-from configs.registry import Registry
-from flows.curves import Points, draw_curves
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.registry import Registry
+from flawcast.flows.pictures.curves import Points, draw_curves
 
 OnDone = Callable[[int, int], None]
 Row = Mapping[str, str | float | int]
@@ -104,5 +104,5 @@ def _shown(value: str | float | int) -> str:
 
 
 BENCHMARKS: Registry[Callable[[BenchmarkRequest, OnDone], Report]] = Registry(
-    "benchmark", "flows.benchmarks"
+    "benchmark", "flawcast.flows.benchmarks"
 )

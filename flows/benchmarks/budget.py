@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.clip_settings import ClipSettings
-from configs.settings import GenerateSettings
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report
-from flows.diverse import shrunk
-from flows.pipeline import SetRequest, make_set
-from flows.plan import plan_sets
-from generators.demo import draw_line, write_line
-from generators.model import find_model, load_model
-from selection.diverse import most_diverse
-from selection.metrics.apd import pairwise_displacements
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report
+from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.flows.query.diverse import shrunk
+from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.model import find_model, load_model
+from flawcast.selection.diverse import most_diverse
+from flawcast.selection.metrics.apd import pairwise_displacements
 
 FRAMES = 24
 BUDGETS = (2, 3, 5, 10, 20, 40)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.storage import LocalStore
 
-from storage.arrays import array_sha256, by_video, open_array, read_array, write_arrays
-from storage.local import LocalPlace
+from flawcast.storage.arrays import array_sha256, by_video, open_array, read_array, write_arrays
+from flawcast.storage.local import LocalPlace
 
 Videos = NDArray[np.uint8]
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.clip_settings import ClipSettings
-from configs.errors import StoreError
-from configs.settings import GenerateSettings
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.pipeline import SetRequest, make_set
-from flows.plan import plan_sets
-from generators.carried_masks import mean_iou
-from generators.demo import STATES, draw_line, write_line
-from generators.model import find_model, load_model
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import StoreError
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.generators.line.clips import STATES, draw_line, write_line
+from flawcast.generators.model import find_model, load_model
+from flawcast.generators.rendering.carried_masks import mean_iou
 
 FRAMES = 24
 

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from generators.backbones import MotionBackbone, load_backbone
-from generators.carried_masks import carry_mask, mean_iou
-from generators.demo import STATES, LineClip, draw_line
-from generators.frames import to_tensor
-from generators.model import find_model, read_card
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.generators.backbones import MotionBackbone, load_backbone
+from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.line.clips import STATES, LineClip, draw_line
+from flawcast.generators.model import find_model, read_card
+from flawcast.generators.rendering.carried_masks import carry_mask, mean_iou
 
 FRAMES = 24
 

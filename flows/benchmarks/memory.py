@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.benchmarks.timing import machine
-from generators.backbones import build_backbone
-from generators.backbones.base import ready
-from generators.frames import to_tensor
-from generators.fused import fused
-from generators.scene import Scene
-from selection.metrics import sample_diversity, ssim
-from selection.pruning import keep_closest
-from storage.arrays import write_arrays
-from storage.local import LocalPlace
+from flawcast.configs.errors import SettingsError
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.timing import machine
+from flawcast.generators.backbones import build_backbone
+from flawcast.generators.backbones.base import ready
+from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.scene import Scene
+from flawcast.selection.metrics import sample_diversity, ssim
+from flawcast.selection.pruning import keep_closest
+from flawcast.storage.arrays import write_arrays
+from flawcast.storage.local import LocalPlace
 
 SIZE, FUTURE, KEEP = 256, 24, 20
 REALLY_DRAWN = 100  # one batch in so many

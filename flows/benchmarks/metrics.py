@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from skimage import metrics as skimage_metrics
 
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report
-from flows.benchmarks.timing import alternately, compared, machine
-from selection.metrics import average_pairwise_displacement, mae, ssim
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report
+from flawcast.flows.benchmarks.timing import alternately, compared, machine
+from flawcast.selection.metrics import average_pairwise_displacement, mae, ssim
 
 SIZE, FRAMES = 256, 2
 REFERENCE = "scikit-image and NumPy loops"

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.clip_settings import ClipSettings
-from configs.settings import GenerateSettings
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.benchmarks.timing import Way, alternately, compared, machine
-from flows.pipeline import SetRequest, draw, make_set, observe, sample_futures
-from flows.plan import SetPlan, plan_sets
-from generators.backbones import MotionBackbone, load_backbone
-from generators.demo import draw_line, write_line
-from generators.frames import to_tensor, to_video
-from generators.model import Model, find_model, load_model
-from storage import SampleSet, SampleStore
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.timing import Way, alternately, compared, machine
+from flawcast.flows.generate.plan import SetPlan, plan_sets
+from flawcast.flows.generate.sample_set import SetRequest, draw, make_set, observe, sample_futures
+from flawcast.generators.backbones import MotionBackbone, load_backbone
+from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.model import Model, find_model, load_model
+from flawcast.storage import SampleSet, SampleStore
 
 FRAMES = 24
 STATE = "topple"  # which clip of the line

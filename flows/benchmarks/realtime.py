@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.benchmarks.timing import machine
-from generators.backbones import MotionBackbone, build_backbone
-from generators.backbones.base import ready
-from generators.forecasters.base import Forecaster, build_forecaster
-from generators.fused import fused
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.timing import machine
+from flawcast.generators.backbones import MotionBackbone, build_backbone
+from flawcast.generators.backbones.base import ready
+from flawcast.generators.forecasters.base import Forecaster, build_forecaster
+from flawcast.generators.rendering.fused import fused
 
 FRAMES, BLOCK = 36, 6  # blocks of six seen and six predicted frames
 SHOWN = 30  # frames that the time is scaled to: one second of video

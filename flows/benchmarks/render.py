@@ -5,15 +5,22 @@ from dataclasses import replace
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.benchmarks.timing import Way, alternately, compared, gigaflops, machine, peak_ways
-from generators.backbones import build_backbone
-from generators.backbones.base import ready
-from generators.backbones.fomm import FOMM, FOMMAppearance
-from generators.frames import to_video
-from generators.fused import fused
-from generators.precision import in_precision
-from generators.scene import Scene
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.timing import (
+    Way,
+    alternately,
+    compared,
+    gigaflops,
+    machine,
+    peak_ways,
+)
+from flawcast.generators.backbones import build_backbone
+from flawcast.generators.backbones.base import ready
+from flawcast.generators.backbones.fomm import FOMM, FOMMAppearance
+from flawcast.generators.clips.frames import to_video
+from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.precision import in_precision
+from flawcast.generators.rendering.scene import Scene
 
 SIZE = 256
 FRAMES = 8  # that are timed at once: one batch of ours

@@ -4,10 +4,17 @@ import copy
 
 import torch
 
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.benchmarks.timing import Way, alternately, compared, gigaflops, machine, peak_ways
-from generators.forecasters.base import build_forecaster
-from generators.packed import packed
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.timing import (
+    Way,
+    alternately,
+    compared,
+    gigaflops,
+    machine,
+    peak_ways,
+)
+from flawcast.generators.forecasters.base import build_forecaster
+from flawcast.generators.rendering.packed import packed
 
 FEATURES, PAST = 60, 12
 STEPS = 24  # with fewer, encoding the past would weigh too much on futures that are drawn alone

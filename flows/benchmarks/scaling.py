@@ -8,16 +8,16 @@ from pathlib import Path
 
 import torch
 
-from configs.settings import GenerateSettings
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.benchmarks.timing import machine
-from flows.generate import generate
-from flows.pipeline import SetRequest, make_set
-from flows.plan import plan_sets
-from flows.request import GenerateRequest
-from generators.demo import draw_line, write_line
-from generators.model import find_model, load_model
-from storage import SampleStore
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.timing import machine
+from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.request import GenerateRequest
+from flawcast.flows.generate.run import generate
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.model import find_model, load_model
+from flawcast.storage import SampleStore
 
 PAST = FUTURE = 2
 FRAMES = 24  # six windows of each clip; long clips would be read anew for every set

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.clip_settings import ClipSettings
-from configs.errors import ClipError
-from flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flows.benchmarks.containers import CONTAINERS, Container, has_hdf5
-from flows.benchmarks.timing import Way, alternately, compared, machine
-from generators.backbones import MotionBackbone
-from generators.clips import iter_clips
-from generators.demo import draw_line
-from generators.frames import to_tensor
-from generators.model import find_model, load_model
-from generators.scene import Scene
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.containers import CONTAINERS, Container, has_hdf5
+from flawcast.flows.benchmarks.timing import Way, alternately, compared, machine
+from flawcast.generators.backbones import MotionBackbone
+from flawcast.generators.clips import iter_clips
+from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.line.clips import draw_line
+from flawcast.generators.model import find_model, load_model
+from flawcast.generators.rendering.scene import Scene
 
 FRAMES, MOST = 24, 16
 REFERENCE = "mp4, H.264 without loss"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from flows.benchmarks.base import Row
+from flawcast.flows.benchmarks.base import Row
 
 Way = Callable[[], object]
 PEAK_SIZE = 1024

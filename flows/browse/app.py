@@ -12,13 +12,13 @@ from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from configs.errors import FlawcastError
-from flows.browse.filters import Filter
-from flows.browse.guard import Guard
-from flows.browse.pictures import SHEETS, Pictures
-from flows.browse.views import find_cards, grid_page, set_page
-from storage import SampleStore
-from storage.held import HeldSamples
+from flawcast.configs.errors import FlawcastError
+from flawcast.flows.browse.filters import Filter
+from flawcast.flows.browse.guard import Guard
+from flawcast.flows.browse.pictures import SHEETS, Pictures
+from flawcast.flows.browse.views import find_cards, grid_page, set_page
+from flawcast.storage import SampleStore
+from flawcast.storage.held import HeldSamples
 
 HERE = Path(__file__).parent
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # ids name the content

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from platformdirs import user_cache_path
 
-from configs.errors import StoreError
-from configs.mask_levels import DEFECT
-from storage import SampleStore
-from storage.arrays import array_sha256
+from flawcast.configs.errors import StoreError
+from flawcast.configs.mask_levels import DEFECT
+from flawcast.storage import SampleStore
+from flawcast.storage.arrays import array_sha256
 
 SIDE = 160  # longer side of a small clip, in pixels
 FASTEST = 20  # milliseconds; browsers slow down what is quicker

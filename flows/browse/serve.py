@@ -10,11 +10,11 @@ from typing import Any
 
 import uvicorn
 
-from configs.errors import SettingsError
-from flows.browse.app import make_app
-from flows.browse.guard import Guard
-from flows.browse.pictures import Pictures, default_cache, prune
-from storage.held import HeldSamples
+from flawcast.configs.errors import SettingsError
+from flawcast.flows.browse.app import make_app
+from flawcast.flows.browse.guard import Guard
+from flawcast.flows.browse.pictures import Pictures, default_cache, prune
+from flawcast.storage.held import HeldSamples
 
 LAST_SECONDS = 2  # for what is being answered when Ctrl-C comes
 

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from configs.errors import FlawcastError, QueryError
-from configs.keypoint_layouts import layout_of
-from flows.browse.filters import CHOICES, RANGES, SORTS, Filter
-from flows.browse.pictures import grid_columns
-from flows.browse.snippets import Line, lines_for_samples, lines_for_set
-from storage.held import HeldSamples
+from flawcast.configs.errors import FlawcastError, QueryError
+from flawcast.configs.keypoint_layouts import layout_of
+from flawcast.flows.browse.filters import CHOICES, RANGES, SORTS, Filter
+from flawcast.flows.browse.pictures import grid_columns
+from flawcast.flows.browse.snippets import Line, lines_for_samples, lines_for_set
+from flawcast.storage.held import HeldSamples
 
 PAGE = 60  # samples of a page
 STEPS = 200  # of a slider

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neither torch nor Ray
-    from flows.display import Display
-    from flows.summary import RunSummary
+    from flawcast.flows.generate.summary import RunSummary
+    from flawcast.flows.running.display import Display
 
 app = typer.Typer(
     help="Many plausible, labelled, traceable defect videos from a few real clips.",
@@ -108,14 +108,14 @@ def console() -> Console:
 
 def display(quiet: bool) -> "Display":
     """Where progress goes: standard error, so that results can be piped."""
-    from flows.display import Display
+    from flawcast.flows.running.display import Display
 
     return Display.silent() if quiet else Display(Console(stderr=True))
 
 
 def report(summary: "RunSummary", as_json: bool) -> None:
     """Print what a run amounts to."""
-    from flows.summary import print_summary
+    from flawcast.flows.generate.summary import print_summary
 
     if as_json:
         typer.echo(json.dumps(summary.to_json()))

@@ -1,8 +1,8 @@
 """Which forecasters are compared, and under what names tables show them."""
 
-from configs.errors import SettingsError
-from generators.forecasters.base import FORECASTERS, with_preset
-from generators.forecasters.evaluation import Candidate
+from flawcast.configs.errors import SettingsError
+from flawcast.generators.forecasters.base import FORECASTERS, with_preset
+from flawcast.generators.forecasters.cross_validation import Candidate
 
 BASELINE = "hold"
 ALL = ("linear", "gru", "vae", "nf", "vrnn", "gru_nf", "gru_snf")

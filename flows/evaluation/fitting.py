@@ -6,13 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from configs.identity import content_id
-from flows.evaluation.horizon import Horizon
-from generators.forecasters import KeypointPredictor
-from generators.forecasters.evaluation import Candidate, Fold, fit_candidate
-from generators.forecasters.predictor import FILE
-from generators.forecasters.published import import_published
-from generators.forecasters.training import Recipe
+from flawcast.configs.identity import content_id
+from flawcast.flows.evaluation.horizon import Horizon
+from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.forecasters.cross_validation import Candidate, Fold, fit_candidate
+from flawcast.generators.forecasters.predictor import FILE
+from flawcast.generators.forecasters.published import import_published
+from flawcast.generators.forecasters.training import Recipe
 
 CHECKPOINT = "checkpoint.safetensors"
 

@@ -4,8 +4,8 @@ import re
 
 from pydantic import Field
 
-from configs.errors import SettingsError
-from configs.settings import Settings
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.settings import Settings
 
 
 class Horizon(Settings):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.exports.base import (
+from flawcast.flows.exports.base import (
     EXPORTS,
     Export,
     ExportSample,

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError
-from configs.mask_levels import DEFECT
-from configs.registry import Registry
-from configs.settings import Settings
-from generators.video_files import write_video
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.mask_levels import DEFECT
+from flawcast.configs.registry import Registry
+from flawcast.configs.settings import Settings
+from flawcast.generators.clips.video_files import write_video
 
 COLUMNS = (  # of samples.csv
     "sample_id",
@@ -102,7 +102,7 @@ class Export:
 Exporter = Callable[[Export, Path], None]
 """Takes the samples and an empty folder, and fills it."""
 
-EXPORTS: Registry[Exporter] = Registry("format", "flows.exports")
+EXPORTS: Registry[Exporter] = Registry("format", "flawcast.flows.exports")
 
 
 def write_samples_csv(

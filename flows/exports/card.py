@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.exports.base import Export
+from flawcast.flows.exports.base import Export
 
 
 def write_card(export: Export, store: str, where: str | None, kind: str, path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.exports.base import EXPORTS, Export, ExportSample, write_samples_csv
-from flows.exports.frames import write_frames
+from flawcast.flows.exports.base import EXPORTS, Export, ExportSample, write_samples_csv
+from flawcast.flows.exports.frames import write_frames
 
 
 @EXPORTS.register("coco")

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows.exports.base import (
+from flawcast.flows.exports.base import (
     COLUMNS,
     EXPORTS,
     Export,

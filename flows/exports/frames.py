@@ -4,7 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.exports.base import EXPORTS, Export, ExportSample, write_picture, write_samples_csv
+from flawcast.flows.exports.base import (
+    EXPORTS,
+    Export,
+    ExportSample,
+    write_picture,
+    write_samples_csv,
+)
 
 
 @EXPORTS.register("frames")

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.exports.base import (
+from flawcast.flows.exports.base import (
     EXPORTS,
     Export,
     video_name,
     write_sample_video,
     write_samples_csv,
 )
-from generators.line.files import write_ffv1
+from flawcast.generators.clips.video_files import write_ffv1
 
 
 @EXPORTS.register("mp4")

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from configs.errors import SettingsError, StoreError
-from flows.exports.base import EXPORTS, Export, ExportSample, ExportSettings
-from flows.exports.card import write_card
-from storage import SampleStore
-from storage.arrays import array_sha256
-from storage.schema import MASK_ARRAYS
+from flawcast.configs.errors import SettingsError, StoreError
+from flawcast.flows.exports.base import EXPORTS, Export, ExportSample, ExportSettings
+from flawcast.flows.exports.card import write_card
+from flawcast.storage import SampleStore
+from flawcast.storage.arrays import array_sha256
+from flawcast.storage.schema import MASK_ARRAYS
 
 LABEL = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")  # what may be the name of a folder
 

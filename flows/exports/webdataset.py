@@ -11,7 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.exports.base import EXPORTS, Export, ExportSample, ExportSettings, write_sample_video
+from flawcast.flows.exports.base import (
+    EXPORTS,
+    Export,
+    ExportSample,
+    ExportSettings,
+    write_sample_video,
+)
 
 
 @EXPORTS.register("webdataset")

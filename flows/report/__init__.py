@@ -1,5 +1,5 @@
 """`flawcast report`: one self-contained page about a store."""
 
-from flows.report.run import Reported, write_report
+from flawcast.flows.report.run import Reported, write_report
 
 __all__ = ["Reported", "write_report"]

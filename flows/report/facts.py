@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from configs.errors import StoreError
-from flows.summary import Group, groups_of
-from selection.metrics import StandardisedRatio, standardised_ratio
-from storage import SampleStore
+from flawcast.configs.errors import StoreError
+from flawcast.flows.generate.summary import Group, groups_of
+from flawcast.selection.metrics import StandardisedRatio, standardised_ratio
+from flawcast.storage import SampleStore
 
 Row = dict[str, Any]
 MANY = 6  # values of a column that are listed; more are counted

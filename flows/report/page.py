@@ -14,10 +14,18 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from flows.report.facts import Facts, Row
-from flows.report.pictures import Loop, Strip
-from flows.report.plots import COLOURS, OTHER, Plot, Point, Series, draw_density, draw_scatter
-from storage import SampleSet
+from flawcast.flows.report.facts import Facts, Row
+from flawcast.flows.report.pictures import Loop, Strip
+from flawcast.flows.report.plots import (
+    COLOURS,
+    OTHER,
+    Plot,
+    Point,
+    Series,
+    draw_density,
+    draw_scatter,
+)
+from flawcast.storage import SampleSet
 
 LEADERS, MOST_RUNS = 5, 20
 TEMPLATES = Path(__file__).with_name("templates")

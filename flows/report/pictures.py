@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from flows.contact_sheet import FUTURE as SAMPLED
-from flows.contact_sheet import PAST, REFERENCE, outlined, spread_futures
-from storage import SampleSet
+from flawcast.flows.pictures.contact_sheet import FUTURE as SAMPLED
+from flawcast.flows.pictures.contact_sheet import PAST, REFERENCE, outlined, spread_futures
+from flawcast.storage import SampleSet
 
 TILE = 96  # longest side of a frame in the page, in pixels; smaller frames stay as they are
 MOST_FRAMES = 48  # of a clip; longer ones skip frames

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from selection.density import density, long_tail
+from flawcast.selection.density import density, long_tail
 
 COLOURS = ("#3f7fd0", "#e08a2c", "#2f9f6c", "#b55fb0", "#d05454", "#8277e6", "#4aa3b5", "#a08a3c")
 MANY = 500  # ticks of a plot that are drawn one by one; more become one picture

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.errors import SettingsError, StoreError
-from flows.report.facts import Facts, gather, to_show
-from flows.report.page import SetView, render_page, set_commands
-from flows.report.pictures import draw_loop, draw_strips
-from storage import SampleStore
+from flawcast.configs.errors import SettingsError, StoreError
+from flawcast.flows.report.facts import Facts, gather, to_show
+from flawcast.flows.report.page import SetView, render_page, set_commands
+from flawcast.flows.report.pictures import draw_loop, draw_strips
+from flawcast.storage import SampleStore
 
 MOST_SETS = 100  # with their videos; all sets count in tables and plots
 

@@ -1,5 +1,5 @@
 """Does a detector get better with synthetic samples? Arms that differ in their training data."""
 
-from flows.uplift.run import UpliftRequest, uplift
+from flawcast.flows.uplift.run import UpliftRequest, uplift
 
 __all__ = ["UpliftRequest", "uplift"]

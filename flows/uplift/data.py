@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from configs.clip_settings import ClipSettings
-from configs.errors import ClipError, SettingsError
-from flows.uplift.arms import Arm
-from generators.clip_dataset import ClipDataset
-from generators.clips import Clip
-from generators.frames import to_tensor
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError, SettingsError
+from flawcast.flows.uplift.arms import Arm
+from flawcast.generators.clips import Clip
+from flawcast.generators.clips.dataset import ClipDataset
+from flawcast.generators.clips.frames import to_tensor
 
 SIZE = 24  # detectors see frames shrunk to this
 EVERY = 2  # and every second one, the last among them, of videos of so many and more:

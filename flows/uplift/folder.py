@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from configs.errors import SettingsError
+from flawcast.configs.errors import SettingsError
 
 
 def make_folder(folder: Path) -> None:

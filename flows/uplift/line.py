@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from generators.demo import STATES, LineClip, draw_line, write_line
-from generators.listing import LABELS
+from flawcast.generators.clips.listing import LABELS
+from flawcast.generators.line.clips import STATES, LineClip, draw_line, write_line
 
 NAME = "line"  # what stands for it in place of a folder
 GOOD, BAD = 80, 24  # clips drawn of the normal state and of each defect; one half is for testing

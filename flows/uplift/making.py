@@ -18,14 +18,14 @@ from pydantic import Field
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from configs.identity import content_id, derive_seed
-from configs.settings import Settings
-from flows.uplift.arms import BOTH, OWN, VRNN
-from flows.uplift.data import Material, Videos, joined, seen_frames, shrink
-from generators.backbones import MotionBackbone
-from generators.forecasters import KeypointPredictor
-from generators.frames import to_tensor, to_video
-from generators.scene import Scene
+from flawcast.configs.identity import content_id, derive_seed
+from flawcast.configs.settings import Settings
+from flawcast.flows.uplift.arms import BOTH, OWN, VRNN
+from flawcast.flows.uplift.data import Material, Videos, joined, seen_frames, shrink
+from flawcast.generators.backbones import MotionBackbone
+from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.rendering.scene import Scene
 
 KINDS = tuple((mode, name) for name in (OWN, VRNN) for mode in BOTH)
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from configs.errors import SettingsError
-from configs.settings import validated
-from flows.uplift.run import UpliftRequest
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.settings import validated
+from flawcast.flows.uplift.run import UpliftRequest
 
 
 def request_from_options(making: Sequence[str], **values: Any) -> UpliftRequest:

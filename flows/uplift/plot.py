@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flows.uplift.arms import ARMS
+from flawcast.flows.uplift.arms import ARMS
 
 WIDTH, ROW, MARGIN, DPI = 8.0, 0.22, 1.4, 150  # inches: a row for each arm and K; pixels per inch
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.uplift.arms import ARMS
-from flows.uplift.data import Material
-from flows.uplift.plot import draw_differences
-from flows.uplift.scores import (
+from flawcast.flows.uplift.arms import ARMS
+from flawcast.flows.uplift.data import Material
+from flawcast.flows.uplift.plot import draw_differences
+from flawcast.flows.uplift.words import difference_cells, verdict_lines
+from flawcast.selection.detection_scores import (
     Indices,
     Measure,
     auroc,
@@ -20,7 +21,6 @@ from flows.uplift.scores import (
     f1,
     paired_difference,
 )
-from flows.uplift.words import difference_cells, verdict_lines
 
 Cell = dict[str, Any]
 Key = tuple[str, int, str]  # detector, K, arm

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from configs.errors import SettingsError
-from configs.identity import content_id, derive_seed, hash_files
-from configs.settings import Settings, TrainSettings
-from flows.request import usable_cores
-from flows.stages import OnDone, Stage, do_all
-from flows.uplift.arms import ARMS
-from flows.uplift.data import (
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.identity import content_id, derive_seed, hash_files
+from flawcast.configs.settings import Settings, TrainSettings
+from flawcast.flows.generate.request import usable_cores
+from flawcast.flows.running.stages import OnDone, Stage, do_all
+from flawcast.flows.uplift.arms import ARMS
+from flawcast.flows.uplift.data import (
     Material,
     Videos,
     choose_real,
@@ -24,16 +24,16 @@ from flows.uplift.data import (
     training_set,
     usable,
 )
-from flows.uplift.detectors import DETECTORS, Detector, Lesson
-from flows.uplift.folder import claim, make_folder, once, read
-from flows.uplift.line import NAME, draw_material
-from flows.uplift.making import Maker, Making
-from flows.uplift.report import write_report
-from flows.uplift.stored import read_samples, store_reading
-from generators.backbones import load_backbone
-from generators.backbones.base import BACKBONE_FILE
-from generators.fused import fused
-from generators.model import find_model, read_card
+from flawcast.flows.uplift.detectors import DETECTORS, Detector, Lesson
+from flawcast.flows.uplift.folder import claim, make_folder, once, read
+from flawcast.flows.uplift.line import NAME, draw_material
+from flawcast.flows.uplift.making import Maker, Making
+from flawcast.flows.uplift.report import write_report
+from flawcast.flows.uplift.stored import read_samples, store_reading
+from flawcast.generators.backbones import load_backbone
+from flawcast.generators.backbones.base import BACKBONE_FILE
+from flawcast.generators.model import find_model, read_card
+from flawcast.generators.rendering.fused import fused
 
 FREE = {"out", "clips", "model", "k", "seeds", "arms", "workers", "ray_address"}
 VALIDATION_EVERY = 3  # one in so many training clips is scored where no test clip may be

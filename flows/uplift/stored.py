@@ -5,11 +5,11 @@ import json
 import numpy as np
 import torch
 
-from configs.clip_settings import ClipSettings
-from configs.errors import StoreError
-from configs.settings import validated
-from flows.uplift.data import Material, Videos, shown
-from storage import SampleSetDataset, SampleStore
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import StoreError
+from flawcast.configs.settings import validated
+from flawcast.flows.uplift.data import Material, Videos, shown
+from flawcast.storage import SampleSetDataset, SampleStore
 
 
 def store_reading(store: str) -> tuple[ClipSettings, int, int]:

@@ -1,7 +1,7 @@
 """Motion backbones: one file each, found by name."""
 
-from configs.keypoint_layouts import KeypointLayout
-from generators.backbones.base import (
+from flawcast.configs.keypoint_layouts import KeypointLayout
+from flawcast.generators.backbones.base import (
     BACKBONES,
     Appearance,
     MotionBackbone,
@@ -10,7 +10,7 @@ from generators.backbones.base import (
     load_backbone,
     save_backbone,
 )
-from generators.backbones.official import import_official
+from flawcast.generators.backbones.official import import_official
 
 __all__ = [
     "BACKBONES",

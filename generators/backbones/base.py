@@ -9,13 +9,13 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from configs.errors import ModelError
-from configs.keypoint_layouts import KeypointLayout
-from configs.registry import Registry
-from configs.settings import Transfer, validated
-from generators.geometry import object_size
-from generators.objective import Objective, Outcome, Pairs
-from generators.weights import load_into, read_weights, write_weights
+from flawcast.configs.errors import ModelError
+from flawcast.configs.keypoint_layouts import KeypointLayout
+from flawcast.configs.registry import Registry
+from flawcast.configs.settings import Transfer, validated
+from flawcast.generators.blocks.geometry import object_size
+from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.weights import load_into, read_weights, write_weights
 
 BACKBONE_FILE = "backbone.safetensors"
 
@@ -192,7 +192,7 @@ class MotionBackbone(nn.Module, ABC):
         """Weighted training losses by name for pairs of frames of the same clips."""
 
 
-BACKBONES: Registry[type[MotionBackbone]] = Registry("backbone", "generators.backbones")
+BACKBONES: Registry[type[MotionBackbone]] = Registry("backbone", "flawcast.generators.backbones")
 
 
 def build_backbone(name: str, config: dict[str, Any], seed: int = 0) -> MotionBackbone:

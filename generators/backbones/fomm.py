@@ -8,15 +8,15 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from configs.keypoint_layouts import KeypointLayout, keypoint_layout
-from generators.backbones.base import (
+from flawcast.configs.keypoint_layouts import KeypointLayout, keypoint_layout
+from flawcast.generators.backbones.base import (
     BACKBONES,
     Appearance,
     MotionBackbone,
     Rendering,
     check_length,
 )
-from generators.geometry import (
+from flawcast.generators.blocks.geometry import (
     coordinate_grid,
     gaussian_maps,
     in_single,
@@ -24,7 +24,7 @@ from generators.geometry import (
     resize_maps,
     warp,
 )
-from generators.layers import (
+from flawcast.generators.blocks.layers import (
     AntiAliasInterpolation,
     DownBlock,
     Hourglass,
@@ -32,7 +32,7 @@ from generators.layers import (
     SameBlock,
     UpBlock,
 )
-from generators.objective import Objective, Outcome, Pairs
+from flawcast.generators.losses.objective import Objective, Outcome, Pairs
 
 KEYPOINT_VARIANCE = 0.01  # of the bumps that tell the dense motion network where keypoints are
 PIXELS_AT_ONCE = 2**16  # painted on a CPU: a frame at 256x256

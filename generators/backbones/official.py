@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from configs.errors import ModelError
-from generators.backbones.base import BACKBONES, MotionBackbone, build_backbone, ready
-from generators.weights import load_into
+from flawcast.configs.errors import ModelError
+from flawcast.generators.backbones.base import BACKBONES, MotionBackbone, build_backbone, ready
+from flawcast.generators.weights import load_into
 
 # What a checkpoint holds beside sub-networks: where its training stood.
 _BOOKKEEPING = re.compile(r"optimi[sz]er|scheduler|epoch|iteration|step")

@@ -1,6 +1,6 @@
 """Forecasters of keypoint series: one file each, found by name, used through KeypointPredictor."""
 
-from generators.forecasters.base import FORECASTERS, Forecaster, build_forecaster
-from generators.forecasters.predictor import KeypointPredictor
+from flawcast.generators.forecasters.base import FORECASTERS, Forecaster, build_forecaster
+from flawcast.generators.forecasters.predictor import KeypointPredictor
 
 __all__ = ["FORECASTERS", "Forecaster", "KeypointPredictor", "build_forecaster"]

@@ -7,9 +7,9 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from configs.errors import ModelError, SettingsError
-from configs.registry import Registry
-from configs.settings import validated
+from flawcast.configs.errors import ModelError, SettingsError
+from flawcast.configs.registry import Registry
+from flawcast.configs.settings import validated
 
 PREDICT_SAMPLES = 100
 
@@ -122,7 +122,9 @@ class Forecaster(nn.Module, ABC):
         return drawn.median(dim=1).values
 
 
-FORECASTERS: Registry[type[Forecaster]] = Registry("forecaster", "generators.forecasters")
+FORECASTERS: Registry[type[Forecaster]] = Registry(
+    "forecaster", "flawcast.generators.forecasters.models"
+)
 
 
 def build_forecaster(name: str, features: int, config: dict[str, Any]) -> Forecaster:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from generators.forecasters.base import Forecaster
+from flawcast.generators.forecasters.base import Forecaster
 
 TEMPERATURES = (0.5, 1.5)  # within which the base noise is scaled so that samples move enough
 REACHES = (0.7, 1.0)  # within which the single future's way is shortened

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from configs.errors import ClipError, ModelError
-from configs.identity import derive_seed
-from generators.forecasters.base import FORECASTERS, build_forecaster
-from generators.forecasters.calibration import fitted_reach, fitted_temperature
-from generators.forecasters.coordinates import Coordinates, Kind
-from generators.forecasters.training import Epoch, Progress, Recipe, Training
-from generators.weights import load_into, read_weights, write_weights
+from flawcast.configs.errors import ClipError, ModelError
+from flawcast.configs.identity import derive_seed
+from flawcast.generators.forecasters.base import FORECASTERS, build_forecaster
+from flawcast.generators.forecasters.calibration import fitted_reach, fitted_temperature
+from flawcast.generators.forecasters.coordinates import Coordinates, Kind
+from flawcast.generators.forecasters.training import Epoch, Progress, Recipe, Training
+from flawcast.generators.weights import load_into, read_weights, write_weights
 
 FILE = "forecaster.safetensors"
 

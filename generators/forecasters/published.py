@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from configs.errors import ModelError
-from generators.forecasters.predictor import KeypointPredictor
-from generators.weights import load_into
+from flawcast.configs.errors import ModelError
+from flawcast.generators.forecasters.predictor import KeypointPredictor
+from flawcast.generators.weights import load_into
 
 # Our name of a layer -> theirs.
 VRNN_LAYERS = {

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from configs.errors import ModelError
-from configs.identity import content_id, derive_seed
-from generators.forecasters.base import Forecaster
-from generators.forecasters.training_state import restore_parts, save_parts
-from generators.weights import load_into
+from flawcast.configs.errors import ModelError
+from flawcast.configs.identity import content_id, derive_seed
+from flawcast.generators.forecasters.base import Forecaster
+from flawcast.generators.forecasters.training_state import restore_parts, save_parts
+from flawcast.generators.weights import load_into
 
 CLIP_NORM = 1.0
 SEEN_NOISE = 0.1  # of a typical step, added to what the state is shown: samples are noisy too

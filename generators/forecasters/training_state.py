@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from configs.errors import ModelError
-from generators.weights import read_weights, write_weights
+from flawcast.configs.errors import ModelError
+from flawcast.generators.weights import read_weights, write_weights
 
 Parts = dict[str, dict[str, Tensor]]
 

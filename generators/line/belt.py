@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.line.products import Floats
+from flawcast.generators.line.products import Floats
 
 DETAIL = 512  # belt texture pixels per world unit, whatever the size of the frames
 WIDTH, LENGTH = 1.3, 2.2  # of the drawn piece of belt, in world units

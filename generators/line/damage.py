@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.line.parts import Part
-from generators.line.products import Floats, Mask
+from flawcast.generators.line.parts import Part
+from flawcast.generators.line.products import Floats, Mask
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.line.motion import Motion
-from generators.line.parts import Part
+from flawcast.generators.line.motion import Motion
+from flawcast.generators.line.parts import Part
 
 Points = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.line.products import KINDS, TEXTURE, Colour, Floats, Mask, to_pixels
+from flawcast.generators.line.products import KINDS, TEXTURE, Colour, Floats, Mask, to_pixels
 
 PAINTS: tuple[Colour, ...] = (
     (0.80, 0.81, 0.83),  # zinc

@@ -4,13 +4,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.line import geometry
-from generators.line.belt import DETAIL, LENGTH, RAIL_BOTTOM, RAIL_TOP, WIDTH, Surroundings, light
-from generators.line.damage import Damage, break_part
-from generators.line.motion import Motion
-from generators.line.parts import Part
-from generators.line.products import Floats
-from generators.line.solid import Face, draw_solid, to_fixed
+from flawcast.generators.line import geometry
+from flawcast.generators.line.belt import (
+    DETAIL,
+    LENGTH,
+    RAIL_BOTTOM,
+    RAIL_TOP,
+    WIDTH,
+    Surroundings,
+    light,
+)
+from flawcast.generators.line.damage import Damage, break_part
+from flawcast.generators.line.motion import Motion
+from flawcast.generators.line.parts import Part
+from flawcast.generators.line.products import Floats
+from flawcast.generators.line.solid import Face, draw_solid, to_fixed
 
 SHADOW = 128  # pixels across the shadow, which is soft
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.line import geometry
-from generators.line.geometry import Points, Pose
-from generators.line.parts import Part
-from generators.line.products import Floats, Mask
+from flawcast.generators.line import geometry
+from flawcast.generators.line.geometry import Points, Pose
+from flawcast.generators.line.parts import Part
+from flawcast.generators.line.products import Floats, Mask
 
 COARSE = 4  # canvas pixels per computed point of a bent face's map, which is smooth
 

@@ -1,8 +1,8 @@
 """Features of whole videos, for distances between sets of them."""
 
-from generators.video_features.pixel_features import filtered_features
-from generators.video_features.transformer import AttentiveProbe, VJEPAEncoder, VJEPASizes
-from generators.video_features.vjepa import VJEPA
+from flawcast.generators.video_features.pixel_features import filtered_features
+from flawcast.generators.video_features.transformer import AttentiveProbe, VJEPAEncoder, VJEPASizes
+from flawcast.generators.video_features.vjepa import VJEPA
 
 __all__ = [
     "VJEPA",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from configs.errors import ShapeError
-from generators.video_features.positions import position_table
+from flawcast.configs.errors import ShapeError
+from flawcast.generators.video_features.positions import position_table
 
 TUBELET = 2  # frames of one token
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's

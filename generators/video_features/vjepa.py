@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from configs.errors import ModelError
-from configs.feature_names import JEDI_FEATURES
-from generators.video_features.transformer import AttentiveProbe, VJEPAEncoder, VJEPASizes
-from generators.weights import load_into
+from flawcast.configs.errors import ModelError
+from flawcast.configs.feature_names import JEDI_FEATURES
+from flawcast.generators.video_features.transformer import AttentiveProbe, VJEPAEncoder, VJEPASizes
+from flawcast.generators.weights import load_into
 
 PUBLISHED = VJEPASizes()
 PREFIXES = ("module.", "backbone.")

@@ -1,26 +1,26 @@
 """Metrics of sampled futures: one file each; those that score every sample are found by name."""
 
-from selection.metrics.apd import (
+from flawcast.selection.metrics.apd import (
     average_pairwise_displacement,
     pairwise_displacements,
     sample_diversity,
 )
-from selection.metrics.base import METRICS, Metric
-from selection.metrics.coherence import sample_coherence, temporal_coherence
-from selection.metrics.jedi import (
+from flawcast.selection.metrics.base import METRICS, Metric
+from flawcast.selection.metrics.coherence import sample_coherence, temporal_coherence
+from flawcast.selection.metrics.jedi import (
     FeatureDistance,
     feature_distance,
     jedi,
     polynomial_mmd,
 )
-from selection.metrics.mae import mae
-from selection.metrics.ratio import (
+from flawcast.selection.metrics.mae import mae
+from flawcast.selection.metrics.ratio import (
     RatioBounds,
     StandardisedRatio,
     ratio_bounds,
     standardised_ratio,
 )
-from selection.metrics.ssim import ssim
+from flawcast.selection.metrics.ssim import ssim
 
 __all__ = [
     "METRICS",

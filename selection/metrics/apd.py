@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import ShapeError
-from selection.metrics.base import METRICS, expect_videos
+from flawcast.configs.errors import ShapeError
+from flawcast.selection.metrics.base import METRICS, expect_videos
 
 
 def average_pairwise_displacement(videos: NDArray[np.uint8], *, self_pairs: bool = False) -> float:

@@ -5,9 +5,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import ShapeError
-from configs.registry import Registry
-from configs.shapes import expect_shape
+from flawcast.configs.errors import ShapeError
+from flawcast.configs.registry import Registry
+from flawcast.configs.shapes import expect_shape
 
 
 class Metric(Protocol):
@@ -23,7 +23,7 @@ class Metric(Protocol):
         """Score each sample: (N,)."""
 
 
-METRICS: Registry[Metric] = Registry("metric", "selection.metrics")
+METRICS: Registry[Metric] = Registry("metric", "flawcast.selection.metrics")
 
 
 def expect_videos(videos: NDArray[np.uint8]) -> dict[str, int]:

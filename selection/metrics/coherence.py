@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import ShapeError
-from selection.metrics.base import METRICS, expect_comparable
+from flawcast.configs.errors import ShapeError
+from flawcast.selection.metrics.base import METRICS, expect_comparable
 
 
 def temporal_coherence(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from configs.feature_names import JEDI_FEATURES
-from configs.shapes import expect_shape
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.feature_names import JEDI_FEATURES
+from flawcast.configs.shapes import expect_shape
 
 SCALE = 100.0
 

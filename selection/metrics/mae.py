@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.metrics.base import METRICS, expect_comparable
+from flawcast.selection.metrics.base import METRICS, expect_comparable
 
 
 @METRICS.register("mae")

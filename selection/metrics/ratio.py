@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from configs.errors import SettingsError, ShapeError
+from flawcast.configs.errors import SettingsError, ShapeError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import ShapeError
-from selection.metrics.base import METRICS, expect_comparable
+from flawcast.configs.errors import ShapeError
+from flawcast.selection.metrics.base import METRICS, expect_comparable
 
 Pixels = NDArray[np.float64]
 BAND_VALUES = 2**15  # of rows that are compared at once: they stay in the processor's cache

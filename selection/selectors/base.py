@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from configs.registry import Registry
-from configs.shapes import expect_shape
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.registry import Registry
+from flawcast.configs.shapes import expect_shape
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Candidates:
 Selector = Callable[[Candidates, int], NDArray[np.intp]]
 """Takes candidates and how many to keep; gives their distinct indices, (keep,), best first."""
 
-SELECTORS: Registry[Selector] = Registry("selector", "selection.selectors")
+SELECTORS: Registry[Selector] = Registry("selector", "flawcast.selection.selectors")
 
 
 def check_keep(candidates: Candidates, keep: int) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.selectors.base import SELECTORS, Candidates, check_keep
+from flawcast.selection.selectors.base import SELECTORS, Candidates, check_keep
 
 
 @SELECTORS.register("lowest_mae")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.errors import SettingsError
-from configs.official import backbone_of, from_official
-from configs.preset_files import load_preset, preset_names
-from configs.settings import TrainSettings
-from generators.backbones import build_backbone
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.official import backbone_of, from_official
+from flawcast.configs.preset_files import load_preset, preset_names
+from flawcast.configs.settings import TrainSettings
+from flawcast.generators.backbones import build_backbone
 
 MGIF = """
 dataset_params:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.errors import SettingsError, ShapeError
-from configs.identity import content_id, derive_seed, hash_files
-from configs.preset_files import load_preset, preset_names
-from configs.registry import Registry
-from configs.shapes import expect_shape
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.identity import content_id, derive_seed, hash_files
+from flawcast.configs.preset_files import load_preset, preset_names
+from flawcast.configs.registry import Registry
+from flawcast.configs.shapes import expect_shape
 
 
 @pytest.mark.parametrize("name", preset_names())

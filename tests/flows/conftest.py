@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from configs.settings import TrainSettings
-from flows.train import train
-from generators.demo import draw_line, write_line
+from flawcast.configs.settings import TrainSettings
+from flawcast.flows.train.run import train
+from flawcast.generators.line.clips import draw_line, write_line
 from tests.conftest import TINY_FOMM
 
 TINY_TRAINING = TrainSettings.model_validate(

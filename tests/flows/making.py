@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs.settings import GenerateSettings
-from flows.pipeline import SetRequest, make_set
-from flows.plan import plan_sets
-from generators.model import load_model
-from storage import SampleStore
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.generators.model import load_model
+from flawcast.storage import SampleStore
 
 
 def make_store(

@@ -9,13 +9,13 @@ import torch
 import yaml
 from PIL import Image
 
-from configs.settings import Transfer
-from flows.animate import animate, nearest_pose
-from generators.backbones import build_backbone, load_backbone
-from generators.model import load_model, shipped_model
-from generators.video_files import write_video
+from flawcast.configs.settings import Transfer
+from flawcast.flows.animate import animate, nearest_pose
+from flawcast.generators.backbones import build_backbone, load_backbone
+from flawcast.generators.clips.video_files import write_video
+from flawcast.generators.model import load_model, shipped_model
 from tests.conftest import TINY_FOMM
-from tests.flows.commands import mistake, run
+from tests.flows.commands.running import mistake, run
 
 
 @pytest.fixture(scope="module")

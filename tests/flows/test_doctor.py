@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.doctor import examine
-from tests.flows.commands import run
+from flawcast.flows.doctor import examine
+from tests.flows.commands.running import run
 
 CHECKS = ["python", "packages", "processor", "memory", "disk", "accelerator", "codecs", "models"]
 Usage = namedtuple("Usage", "total used free")

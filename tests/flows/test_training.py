@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from configs.clip_settings import ClipSettings
-from configs.errors import ClipError
-from configs.settings import GenerateSettings
-from flows.pipeline import SetRequest, make_set
-from flows.plan import plan_sets
-from generators.clip_dataset import ClipDataset
-from generators.demo import draw_line, write_line
-from generators.model import load_model, shipped_model
-from storage import SampleSetDataset, SampleStore
-from storage.dataset import PROVENANCE
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.generators.clips.dataset import ClipDataset
+from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.model import load_model, shipped_model
+from flawcast.storage import SampleSetDataset, SampleStore
+from flawcast.storage.dataset import PROVENANCE
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 FLAWCAST = Path(sys.executable).with_name("flawcast")
 READ = ClipSettings(size=64)
 SMALLER = {

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from selection.diverse import most_diverse
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.selection.diverse import most_diverse
 
 
 def distances(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from selection.forecast_scores import (
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.selection.forecast_scores import (
     best_of_n,
     coverage,
     energy_score,

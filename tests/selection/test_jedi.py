@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from configs.feature_names import JEDI_FEATURES
-from selection.metrics import feature_distance, jedi, polynomial_mmd
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.feature_names import JEDI_FEATURES
+from flawcast.selection.metrics import feature_distance, jedi, polynomial_mmd
 
 
 def slow_mmd(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -1,23 +1,23 @@
 """Metrics and selection reproduce the shared reference figures, where those are present."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from selection.metrics import (
+from flawcast.selection.metrics import (
     average_pairwise_displacement,
     mae,
     ratio_bounds,
     ssim,
     standardised_ratio,
 )
-from selection.selectors import SELECTORS, Candidates
+from flawcast.selection.selectors import SELECTORS, Candidates
+from tests.paths import SHARED
 
-FIXTURES = Path(__file__).parents[2] / "../shared/forecast/metrics"
+FIXTURES = SHARED / "forecast" / "metrics"
 CASES = ["0", "1", "2"]
 
 pytestmark = pytest.mark.skipif(

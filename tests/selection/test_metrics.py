@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from configs.errors import ShapeError
-from selection.metrics import (
+from flawcast.configs.errors import ShapeError
+from flawcast.selection.metrics import (
     METRICS,
     average_pairwise_displacement,
     mae,

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from selection.metrics import mae
-from selection.pruning import Draw, keep_closest
-from selection.selectors import Candidates, lowest_mae
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.selection.metrics import mae
+from flawcast.selection.pruning import Draw, keep_closest
+from flawcast.selection.selectors import Candidates, lowest_mae
 
 
 def draw_from(videos: NDArray[np.uint8], seen: list[tuple[int, int]] | None = None) -> Draw:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.errors import SettingsError, ShapeError
-from selection.metrics import RatioBounds, ratio_bounds, standardised_ratio
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.selection.metrics import RatioBounds, ratio_bounds, standardised_ratio
 
 values = st.lists(
     st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=2, max_size=12

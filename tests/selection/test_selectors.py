@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from configs.errors import SettingsError, ShapeError
-from selection.metrics import mae
-from selection.selectors import SELECTORS, Candidates, lowest_mae
+from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.selection.metrics import mae
+from flawcast.selection.selectors import SELECTORS, Candidates, lowest_mae
 
 
 def candidates(scores: NDArray[np.floating]) -> Candidates:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from storage import SampleSet, SetProvenance
+from flawcast.storage import SampleSet, SetProvenance
 
 
 def set_id(seed: int) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from configs.errors import StoreError
-from storage import SampleStore, files
-from storage.place import UnsettledError
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleStore, files
+from flawcast.storage.place import UnsettledError
 from tests.storage.examples import sample_set
 
 

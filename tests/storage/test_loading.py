@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from configs.errors import LeakError, SettingsError, StoreError
-from storage import MixedDataset, SampleLoader, SampleSet, SampleSetDataset, SampleStore
-from storage.dataset import PROVENANCE
-from storage.sampling import Group, sampler_for
+from flawcast.configs.errors import LeakError, SettingsError, StoreError
+from flawcast.storage import MixedDataset, SampleLoader, SampleSet, SampleSetDataset, SampleStore
+from flawcast.storage.dataset import PROVENANCE
+from flawcast.storage.sampling import Group, sampler_for
 from tests.storage.examples import sample_set
 
 FIELDS = ("video", "label", "mask", "valid", "provenance")

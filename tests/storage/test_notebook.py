@@ -15,7 +15,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from traitlets.config import Config
 
-from storage import SampleStore
+from flawcast.storage import SampleStore
+from flawcast.storage.notebook import tell_ipython
 from tests.storage.examples import sample_set, set_id
 
 HOSTILE = "<script>alert(1)</script>"
@@ -31,6 +32,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     quiet = Config()
     quiet.HistoryManager.enabled = False
     made = InteractiveShell.instance(config=quiet)
+    tell_ipython()  # as importing the store does in a notebook
     yield made
     atexit.unregister(made.atexit_operations)
     made.atexit_operations()
@@ -87,7 +89,7 @@ def test_other_tables_and_a_users_own_way_stay_as_they_are(
     answer = store.query()
     assert "text/html" not in shown(shell, pa.table({"a": [1]}))
     shell.display_formatter.formatters["text/html"].for_type(pa.Table, lambda table: "mine")
-    store.query()
+    tell_ipython()
     assert shown(shell, answer)["text/html"] == "mine"
 
 

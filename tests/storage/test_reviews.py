@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.errors import StoreError
-from storage import SampleSetDataset, SampleStore
-from storage import reviews as module
-from storage.reviews import Record, Reviews
-from storage.schema import ANSWERS
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleSetDataset, SampleStore
+from flawcast.storage import reviews as module
+from flawcast.storage.reviews import Record, Reviews
+from flawcast.storage.schema import ANSWERS
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import review_together
 

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs.errors import ShapeError, StoreError
-from storage import SampleStore
+from flawcast.configs.errors import ShapeError, StoreError
+from flawcast.storage import SampleStore
+from tests.paths import ROOT
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal, commit_all, commit_together, kill_at
 
-ROOT = Path(__file__).parents[2]
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["storage.store", "tests.storage.writers"])
+PROCESSES.set_forkserver_preload(["flawcast.storage.store", "tests.storage.writers"])
 
 
 @pytest.fixture

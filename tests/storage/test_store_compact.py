@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from configs.errors import StoreError
-from storage import SampleSetDataset, SampleStore
-from storage import compaction as compaction_module
-from storage import store as store_module
-from storage.address import open_place
-from storage.local import LocalPlace
-from storage.manifest import Manifest, manifest_numbers, publish_manifest
-from storage.place import Place
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleSetDataset, SampleStore
+from flawcast.storage import compaction as compaction_module
+from flawcast.storage import store as store_module
+from flawcast.storage.address import open_place
+from flawcast.storage.local import LocalPlace
+from flawcast.storage.manifest import Manifest, manifest_numbers, publish_manifest
+from flawcast.storage.place import Place
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal
 

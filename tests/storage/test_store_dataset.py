@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from configs.errors import QueryError, StoreError
-from storage import SampleSetDataset, SampleStore
+from flawcast.configs.errors import QueryError, StoreError
+from flawcast.storage import SampleSetDataset, SampleStore
 from tests.storage.examples import sample_set, set_id
 
 
@@ -55,7 +55,7 @@ FORKED = """
 import os
 import sys
 from torch.utils.data import DataLoader
-from storage import SampleSetDataset, SampleStore
+from flawcast.storage import SampleSetDataset, SampleStore
 
 store = SampleStore.open(sys.argv[1])
 _ = [store.load(set_id) for set_id in store.set_ids()]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from configs.errors import StoreError
-from storage import SampleStore
-from storage import ledger as ledger_module
-from storage.schema import REJECTS, RUNS
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleStore
+from flawcast.storage import ledger as ledger_module
+from flawcast.storage.schema import REJECTS, RUNS
 from tests.storage.examples import sample_set
 from tests.storage.writers import die_in_a_run
 

@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from storage import SampleStore
+from flawcast.storage import SampleStore
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal, work, work_until
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["storage.store", "storage.query", "tests.storage.writers"])
+PROCESSES.set_forkserver_preload(
+    ["flawcast.storage.store", "flawcast.storage.query", "tests.storage.writers"]
+)
 SEEDS = st.integers(0, 9)
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.errors import QueryError
-from storage import SampleStore
-from storage.schema import ANSWERS
+from flawcast.configs.errors import QueryError
+from flawcast.storage import SampleStore
+from flawcast.storage.schema import ANSWERS
 from tests.storage.examples import sample_set, set_id
 
 COUNT = 9

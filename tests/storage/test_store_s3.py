@@ -9,9 +9,9 @@ import numpy as np
 import obstore
 import pytest
 
-from configs.errors import StoreError
-from storage import SampleSetDataset, SampleStore
-from storage.s3 import S3Place
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleSetDataset, SampleStore
+from flawcast.storage.s3 import S3Place
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal, commit_together, kill_at_request
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from storage import SampleStore
-from storage.local import LocalPlace
+from flawcast.storage import SampleStore
+from flawcast.storage.local import LocalPlace
+from tests.paths import ROOT
 from tests.storage.examples import sample_set, set_id
 
-ROOT = Path(__file__).parents[2]
 MORE_MIB = 48  # the allocators' share; a list of 8,000 sets' rows alone would be more
 LOOK_AFTER = """
 import pathlib, sys
-from storage import SampleStore
+from flawcast.storage import SampleStore
 store = SampleStore.open(sys.argv[1])
 count = sum(1 for _ in (store.gc(True, 0) if sys.argv[2] == "gc" else store.find_problems()))
 status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's, too

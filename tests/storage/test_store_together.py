@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from configs.errors import StoreError
-from storage import SampleStore
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleStore
 from tests.places import fill
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import (
@@ -22,7 +22,9 @@ from tests.storage.writers import (
 )
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["storage.store", "storage.query", "tests.storage.writers"])
+PROCESSES.set_forkserver_preload(
+    ["flawcast.storage.store", "flawcast.storage.query", "tests.storage.writers"]
+)
 
 
 def test_a_reader_is_not_disturbed_by_writers_compaction_and_gc(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from configs.errors import StoreError
-from storage import SampleStore
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleStore
 from tests.storage.examples import sample_set, set_id
 
 Damage = Callable[[SampleStore], None]

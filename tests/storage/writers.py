@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from configs.errors import StoreError
-from storage import SampleSet, SampleStore, layout
+from flawcast.configs.errors import StoreError
+from flawcast.storage import SampleSet, SampleStore, layout
 from tests.storage.examples import sample_set
 
 

@@ -1,5 +1,5 @@
 """The detectors of the experiment, one file each, found by name."""
 
-from flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
+from flawcast.flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
 
 __all__ = ["DETECTORS", "Detector", "Lesson", "Verdict"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from configs.registry import Registry
+from flawcast.configs.registry import Registry
 
 SHIFT, LIGHT, CONTRAST = 2, 0.1, 0.15  # of augmentation: pixels, and relative changes
 
@@ -69,7 +69,7 @@ class Detector:
     of_good_alone: bool = False
 
 
-DETECTORS: Registry[Detector] = Registry("detector", "flows.uplift.detectors")
+DETECTORS: Registry[Detector] = Registry("detector", "flawcast.flows.uplift.detectors")
 
 
 def with_motion(videos: Tensor) -> Tensor:

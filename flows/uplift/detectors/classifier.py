@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flows.uplift.descent import descend
-from flows.uplift.detectors.base import (
+from flawcast.flows.uplift.descent import descend
+from flawcast.flows.uplift.detectors.base import (
     DETECTORS,
     Detector,
     Lesson,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flows.uplift.descent import descend
-from flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
+from flawcast.flows.uplift.descent import descend
+from flawcast.flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
 
 BATCH = 8  # videos, of which every frame but the first two is foretold
 RATE = 3e-3

@@ -1,5 +1,6 @@
 """The experiment on stills with masks: does a mask scorer get better with frames made of them?"""
 
-from flows.uplift.images.run import ImagesRequest, uplift_images
+from flawcast.flows.uplift.images.request import ImagesRequest
+from flawcast.flows.uplift.images.run import uplift_images
 
 __all__ = ["ImagesRequest", "uplift_images"]

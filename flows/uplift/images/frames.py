@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.clip_settings import ClipSettings
-from configs.errors import ClipError
-from configs.identity import derive_seed
-from flows.uplift.images.stills import Still
-from generators.backbones import MotionBackbone
-from generators.carried_masks import carry_mask
-from generators.clips import iter_clips
-from generators.frames import to_tensor, to_video
-from generators.scene import Scene
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError
+from flawcast.configs.identity import derive_seed
+from flawcast.flows.uplift.images.stills import Still
+from flawcast.generators.backbones import MotionBackbone
+from flawcast.generators.clips import iter_clips
+from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.rendering.carried_masks import carry_mask
+from flawcast.generators.rendering.scene import Scene
 
 LEAST = 0.25  # of the defect's pixels that must still be there, and seen
 FRAMES = 24  # of a driving clip: motion counts from its first frame

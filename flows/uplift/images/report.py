@@ -2,24 +2,23 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.uplift.images.stills import Still
-from flows.uplift.scores import Indices, Measure, auroc, paired_difference
-from flows.uplift.words import difference_cells, verdict_lines
-
-if TYPE_CHECKING:
-    from flows.uplift.images.run import ImagesRequest
+from flawcast.flows.uplift.images.arms import ARMS
+from flawcast.flows.uplift.images.request import ImagesRequest
+from flawcast.flows.uplift.images.stills import Still
+from flawcast.flows.uplift.words import difference_cells, verdict_lines
+from flawcast.selection.detection_scores import Indices, Measure, auroc, paired_difference
 
 SCORES = {"auroc": "AUROC", "mask_ap": "mask AP"}
 Cell = dict[str, Any]
 
 
 def write_report(
-    results: list[Cell], stills: list[Still], request: "ImagesRequest", motions: int
+    results: list[Cell], stills: list[Still], request: ImagesRequest, motions: int
 ) -> dict[str, Any]:
     """Sum up all cells into report.md and report.json.
 
@@ -35,8 +34,6 @@ def write_report(
     Returns:
         The figures as plain values.
     """
-    from flows.uplift.images.run import ARMS
-
     truth = np.array([still.defective for still in stills])
     measures: dict[str, dict[str, list[Measure]]] = {
         name: {

@@ -2,92 +2,28 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from configs.identity import content_id, derive_seed, hash_files
-from configs.settings import Settings
-from flows.uplift.folder import claim, once
-from flows.uplift.images.frames import read_motions
-from flows.uplift.images.report import write_report
-from flows.uplift.images.scorer import Pixels, judge, train
-from flows.uplift.images.stills import Still, folds, read_stills
-from flows.uplift.images.tables import Table, Tables
-from generators.backbones import load_backbone
-from generators.backbones.base import BACKBONE_FILE
-from generators.model import find_model, read_card
+from flawcast.configs.identity import content_id, derive_seed, hash_files
+from flawcast.flows.uplift.folder import claim, once
+from flawcast.flows.uplift.images.arms import ARMS, ImageArm
+from flawcast.flows.uplift.images.frames import read_motions
+from flawcast.flows.uplift.images.report import write_report
+from flawcast.flows.uplift.images.request import ImagesRequest
+from flawcast.flows.uplift.images.scorer import Pixels, judge, train
+from flawcast.flows.uplift.images.stills import Still, folds, read_stills
+from flawcast.flows.uplift.images.tables import Table, Tables
+from flawcast.generators.backbones import load_backbone
+from flawcast.generators.backbones.base import BACKBONE_FILE
+from flawcast.generators.model import find_model, read_card
 
 OnCell = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class ImageArm:
-    """What an arm's scorer is trained with: kinds of `Table.pixels`.
-
-    Args:
-        kinds: Which pictures.
-        balanced: Whether good and defective pictures are drawn equally often.
-        shuffled: Whether moved frames get each other's masks: the control.
-    """
-
-    kinds: tuple[str, ...]
-    balanced: bool = True
-    shuffled: bool = False
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether it has frames made of stills."""
-        return len(self.kinds) > 1
-
-
-ARMS = {
-    "real": ImageArm(("real",), balanced=False),
-    "real, balanced": ImageArm(("real",)),
-    "real, augmented": ImageArm(("real augmented",)),
-    "+ transfer": ImageArm(("real", "moved")),
-    "+ transfer, augmented": ImageArm(("real augmented", "moved augmented")),
-    "+ transfer, augmented, masks shuffled": ImageArm(
-        ("real augmented", "moved augmented"), shuffled=True
-    ),
-}
-
-
-class ImagesRequest(Settings):
-    """What is compared.
-
-    Args:
-        images: Folder of pictures NAME.* with NAME_mask.png beside the defective ones.
-        driving: Folder of clips whose motion the pictures take on.
-        out: Folder for results; an interrupted run goes on there.
-        model: Model folder, or name of a shipped model; its motion model alone is used.
-        number: Regular expression whose first group is a number in a picture's file name.
-        gap: Pictures whose numbers are at most so far apart are of one item.
-        folds: Of cross-validation by item.
-        seeds: How often all folds are drawn and trained anew.
-        copies: Frames made of each picture, and augmented copies.
-        steps: Training steps, the same in all arms.
-        share: Of what is drawn in training, how much is synthetic.
-    """
-
-    images: Path
-    driving: Path
-    out: Path
-    model: str = "line-128"
-    number: str = r"(\d+)"
-    gap: int = Field(0, ge=0)
-    folds: int = Field(4, ge=2)
-    seeds: int = Field(2, ge=1)
-    copies: int = Field(2, ge=1)
-    steps: int = Field(300, ge=1)
-    share: float = Field(0.5, gt=0, lt=1)
 
 
 def uplift_images(

@@ -14,8 +14,8 @@ from skimage.feature import multiscale_basic_features
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flows.uplift.descent import descend
-from flows.uplift.images.frames import Frame
+from flawcast.flows.uplift.descent import descend
+from flawcast.flows.uplift.images.frames import Frame
 
 PIXELS = 300  # looked at of each picture; of a defective one up to a half are defective
 BATCH, RATE, HIDDEN = 1024, 3e-3, 48

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.clip_settings import ClipSettings
-from configs.errors import ClipError
-from generators.decoding import STILL
-from generators.frames import resize_square
-from generators.pictures import read_picture
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError
+from flawcast.generators.clips.decoding import STILL
+from flawcast.generators.clips.frames import resize_square
+from flawcast.generators.clips.pictures import read_picture
 
 MASK = "_mask"
 

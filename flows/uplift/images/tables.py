@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from configs.identity import content_id, derive_seed
-from flows.uplift.images.frames import Frame, as_frame, move
-from flows.uplift.images.scorer import Pixels, features, look
-from flows.uplift.images.stills import Still
-from generators.backbones import MotionBackbone
+from flawcast.configs.identity import content_id, derive_seed
+from flawcast.flows.uplift.images.frames import Frame, as_frame, move
+from flawcast.flows.uplift.images.scorer import Pixels, features, look
+from flawcast.flows.uplift.images.stills import Still
+from flawcast.generators.backbones import MotionBackbone
 
 KINDS = ("real", "real augmented", "moved", "moved augmented")
 

@@ -1,0 +1,48 @@
+"""Commands that hand samples to other programs: export."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flawcast.flows.commands.base import JsonFlag, QuietFlag, app, display, interruptible
+
+
+@app.command()
+def export(
+    store: Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")],
+    format: Annotated[
+        str, typer.Option(help="mp4, frames, anomalib, webdataset, coco or croissant.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must not exist yet.")],
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition over samples, e.g. \"label = 'jam'\".")
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Videos keep every bit: FFV1 in .mkv.")
+    ] = False,
+    normal: Annotated[str, typer.Option(help="Label of videos without a defect.")] = "normal",
+    licence: Annotated[str, typer.Option(help="For the data set's card.")] = "not stated",
+    per_shard: Annotated[int, typer.Option(min=1, help="Samples in a WebDataset shard.")] = 100,
+    masks: Annotated[bool, typer.Option("--masks", help="Refuse samples without masks.")] = False,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write kept samples, masks and a data set card in a format that detectors read."""
+    from flawcast.flows.exports import ExportSettings
+    from flawcast.flows.exports import export as run
+
+    settings = ExportSettings(
+        lossless=lossless, normal=normal, licence=licence, per_shard=per_shard, masks=masks
+    )
+    with (
+        interruptible("nothing was written"),
+        display(quiet or as_json).counting("samples") as on_sample,
+    ):
+        done = run(store, format, out, where, settings, on_sample)
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        typer.echo(f"{done.out}: {done.samples} videos as {done.format}, {done.bytes:,} bytes")

@@ -1,0 +1,40 @@
+"""`flawcast report`: write one page about a store."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flawcast.flows.commands.base import JsonFlag, QuietFlag, app, display, interruptible
+
+
+@app.command()
+def report(
+    store: Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition over sets, e.g. \"label = 'jam'\".")
+    ] = None,
+    most: Annotated[
+        int,
+        typer.Option("--sets", min=1, help="At most so many sets with their videos; all count."),
+    ] = 100,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write one page about a store: scores, plots, looping clips; opens without a network."""
+    from flawcast.flows.report import write_report
+
+    with (
+        interruptible("nothing was written"),
+        display(quiet or as_json).counting("sets") as on_set,
+    ):
+        done = write_report(store, out, where, most, on_set)
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+        return
+    for line in done.damaged:
+        typer.echo(f"flawcast: left out: {line}", err=True)
+    typer.echo(f"{done.out}: {done.sets} sets, {done.shown} with videos, {done.bytes / 1e6:.1f} MB")

@@ -1,0 +1,30 @@
+"""`flawcast schedule`: generate at set times."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flawcast.flows.commands.base import (
+    app,
+    interruptible,
+)
+
+
+@app.command()
+def schedule(
+    config: Annotated[Path, typer.Argument(help="YAML file: name, request, alarms.")],
+    cron: Annotated[str, typer.Option(help='When, as five cron fields: "0 2 * * *".')],
+    timezone: Annotated[
+        str | None, typer.Option(help="Of the cron fields, e.g. Europe/Berlin; UTC if not given.")
+    ] = None,
+) -> None:
+    """Serve a Prefect deployment that generates on a schedule, until interrupted."""
+    from flawcast.flows.running.services import log_to_terminal
+
+    log_to_terminal()
+    from flawcast.flows.schedule.serve import read_schedule, serve_schedule
+
+    chosen = read_schedule(config)
+    with interruptible("runs under way were stopped; finished sets are in the store"):
+        serve_schedule(chosen, cron, timezone, lambda line: typer.echo(line, err=True))

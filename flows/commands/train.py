@@ -1,0 +1,65 @@
+"""`flawcast train`: make a model from clips."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flawcast.flows.commands.base import (
+    BackboneOption,
+    DeviceOption,
+    JsonFlag,
+    QuietFlag,
+    app,
+    console,
+    display,
+    interruptible,
+)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Model folder to write; new or empty.")],
+    clips: Annotated[
+        Path | None, typer.Argument(help="Folder of clips; none for a preset's built-in line.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="A preset's name or a YAML file.")] = "small",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of the motion model, instead of the preset's.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=16, help="Frame size, instead of the preset's.")
+    ] = None,
+    past: Annotated[int | None, typer.Option(min=1, help="Past frames per window.")] = None,
+    future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's seed.")] = None,
+    backbone: BackboneOption = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Model, or shipped model, whose motion model to train further."),
+    ] = None,
+    device: DeviceOption = "auto",
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a model on clips: the motion model, then its keypoints' forecaster."""
+    from flawcast.configs.preset_files import load_preset
+    from flawcast.flows.train.run import train as run
+    from flawcast.flows.train.summary import print_training
+
+    changes = {
+        "motion.steps": steps,
+        "clips.size": size,
+        "forecast.past": past,
+        "forecast.future": future,
+        "seed": seed,
+        "start": start,
+    }
+    settings = load_preset(preset, backbone).overridden(changes)
+    with interruptible("the same command goes on from the last checkpoint"):
+        summary = run(clips, settings, out, display(quiet or as_json), device)
+    if as_json:
+        typer.echo(json.dumps(summary.to_json()))
+    else:
+        print_training(summary, console())

@@ -1,0 +1,79 @@
+"""`flawcast uplift`: compare detectors trained with and without samples."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flawcast.flows.commands.base import (
+    JsonFlag,
+    QuietFlag,
+    WorkersOption,
+    app,
+    display,
+    interruptible,
+)
+
+
+@app.command()
+def uplift(
+    clips: Annotated[
+        Path,
+        typer.Argument(help='Real clips with the splits train and test, or "line".'),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for results; a run goes on where it stopped.")],
+    store: Annotated[
+        str | None, typer.Option(help="Samples of those clips; made afresh if not given.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Model folder, or a shipped model, that makes the samples.")
+    ] = "demo",
+    line_seed: Annotated[int, typer.Option(min=0, help="Decides the built-in line's clips.")] = 7,
+    k: Annotated[
+        list[int] | None, typer.Option("--k", min=1, help="Real defect clips of each label.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of those clips.")] = 5,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 650,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="An arm, as the report names it; all if not given.")
+    ] = None,
+    normal: Annotated[str, typer.Option(help="Label of good clips.")] = "normal",
+    validation: Annotated[
+        bool,
+        typer.Option("--validation", help="Score held-out training clips; read no test clip."),
+    ] = False,
+    making: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: share, per_label, drawn, temperature, real_share, epochs."),
+    ] = None,
+    workers: WorkersOption = None,
+    ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare detectors trained with and without samples on real test clips."""
+    from flawcast.flows.uplift import uplift as run
+    from flawcast.flows.uplift.options import request_from_options
+
+    request = request_from_options(
+        making or [],
+        clips=clips,
+        store=store,
+        out=out,
+        model=model,
+        line_seed=line_seed,
+        k=tuple(k or (1, 3, 5, 10)),
+        seeds=seeds,
+        steps=steps,
+        normal=normal,
+        validation=validation,
+        ray_address=ray_address,
+        **({"arms": tuple(arm)} if arm else {}),
+        **({"workers": workers} if workers else {}),
+    )
+    with interruptible("finished cells are in the folder, the same command goes on"):
+        show = display(quiet or as_json)
+        with show.stages() as on_done:
+            values = run(request, lambda done, total: on_done("clips", done, total), on_done)
+    typer.echo(json.dumps(values) if as_json else (out / "report.md").read_text())

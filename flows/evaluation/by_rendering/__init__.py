@@ -1,0 +1,1 @@
+"""Forecasters compared by the videos that they render."""

@@ -1,0 +1,235 @@
+"""Pieces of an evaluation by rendering: keypoints of a training clip, scores of a test window."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.evaluation.by_rendering.features import Features
+from flawcast.flows.evaluation.by_rendering.strips import draw_strips
+from flawcast.flows.evaluation.fitting import Fitting, read_fit
+from flawcast.flows.evaluation.horizon import Horizon
+from flawcast.flows.evaluation.tables import write_rows
+from flawcast.flows.generate.plan import SetPlan
+from flawcast.flows.generate.sample_set import Drawn, Observed, choose, observe, sample_futures
+from flawcast.generators.backbones import MotionBackbone, load_backbone
+from flawcast.generators.clips import ClipEntry, read_entry
+from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.clips.listing import TRAIN
+from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.forecasters.cross_validation import Candidate, Track, fold_without, used_as
+from flawcast.generators.forecasters.predictor import FILE
+from flawcast.generators.forecasters.training import Recipe
+from flawcast.generators.model import Model
+from flawcast.generators.rendering.fused import fused
+from flawcast.generators.weights import read_weights, write_weights
+from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
+
+FRAMES_PER_BATCH = 32
+UNFORECAST = "no forecasting"  # rendered with the true keypoints: what the motion model can do
+TRUTH = "truth"
+
+
+@lru_cache(maxsize=1)
+def worker_backbone(folder: Path) -> MotionBackbone:
+    """The motion model of a worker process, read once, in its inference form."""
+    return fused(load_backbone(folder))
+
+
+@dataclass(frozen=True)
+class TrackPiece:
+    """Keypoints of one training clip.
+
+    Args:
+        entry: The clip.
+        clips: How it is read.
+        model: Model folder.
+        path: The file to leave them in.
+    """
+
+    entry: ClipEntry
+    clips: ClipSettings
+    model: Path
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """Which clip."""
+        return f"keypoints of {self.entry.name}"
+
+    @torch.no_grad()
+    def work(self) -> None:
+        """Find and keep them."""
+        frames = to_tensor(read_entry(self.entry, self.clips).frames)
+        backbone = worker_backbone(self.model)
+        found = torch.cat([backbone.keypoints(part) for part in frames.split(FRAMES_PER_BATCH)])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".part")
+        write_weights(draft, {"series": found}, {"clip": self.entry.name})
+        draft.replace(self.path)
+
+
+@dataclass(frozen=True)
+class TrainPiece:
+    """One forecaster's training on the keypoints of training clips.
+
+    Args:
+        candidate: What is trained.
+        tracks: Files of keypoints.
+        horizon: Past and future.
+        seed: Of weights and training.
+        recipe: How long and how fast.
+        folder: Where the fitted predictor is kept.
+    """
+
+    candidate: Candidate
+    tracks: tuple[Path, ...]
+    horizon: Horizon
+    seed: int
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """What is trained."""
+        return f"{self.candidate.label}, {self.horizon}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it was trained before."""
+        return (self.folder / FILE).is_file()
+
+    def work(self) -> None:
+        """Train; every fifth clip watches."""
+        tracks = [Track(path.stem, TRAIN, read_weights(path)[0]["series"]) for path in self.tracks]
+        fold = fold_without("", tracks, set())
+        Fitting(self.candidate, fold, self.horizon, self.seed, self.recipe, self.folder).work()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A candidate, and where its weights are.
+
+    Args:
+        candidate: Its label and settings.
+        trained: The candidate that was trained; it may differ in inference.
+        folder: Where.
+        diverse: Whether its samples are rendered, beside its single future.
+    """
+
+    candidate: Candidate
+    trained: Candidate
+    folder: Path
+    diverse: bool
+
+    def predictor(self) -> KeypointPredictor:
+        """The predictor, read once per process."""
+        predictor = read_fit(self.folder)
+        if self.candidate == self.trained:
+            return predictor
+        return used_as(predictor, self.candidate)
+
+
+@dataclass(frozen=True)
+class WindowPiece:
+    """One test window in one mode, forecast by all and rendered.
+
+    Args:
+        plan: Which window, which source frame, which mode.
+        settings: Horizon, samples and the like.
+        clips: How clips are read.
+        model: Model folder.
+        fitted: The forecasters.
+        features: What distances are computed on.
+        cell: The file for the scores.
+        strips: The picture of truth and forecasts.
+    """
+
+    plan: SetPlan
+    settings: GenerateSettings
+    clips: ClipSettings
+    model: Path
+    fitted: tuple[Fitted, ...]
+    features: Features
+    cell: Path
+    strips: Path
+
+    @property
+    def title(self) -> str:
+        """Which window."""
+        return self.plan.title
+
+    @torch.no_grad()
+    def work(self) -> None:
+        """Forecast, render, score; the picture comes first, the scores last."""
+        past = self.settings.past
+        seen = observe(self.plan, worker_backbone(self.model), self.settings, self.clips)
+        actual = seen.scene.render(seen.keypoints[past:])
+        reference = actual if self.plan.mode == "transfer" else seen.truth
+        singles = {UNFORECAST: actual}
+        for one in self.fitted:
+            future = one.predictor().predict(seen.keypoints[:past], self.settings.future)
+            singles[one.candidate.label] = seen.scene.render(future)
+        rows = [self._single(name, video, reference) for name, video in singles.items()]
+        rows.append(self._single(TRUTH, reference, reference))
+        rows += list(self._diverse(seen, reference))
+        draw_strips(self.strips, seen.past, {TRUTH: seen.truth, **singles}, self.plan.title)
+        write_rows(self.cell, rows)
+
+    def _single(
+        self, name: str, video: NDArray[np.uint8], reference: NDArray[np.uint8]
+    ) -> dict[str, Any]:
+        """Scores of one video."""
+        return self._row(name, "single") | {
+            "mae": float(mae(video[None], reference)[0]),
+            "ssim": float(ssim(video[None], reference)[0]),
+            "coherence": movement(video[None], reference),
+            "features": self.features.of(video),
+        }
+
+    def _diverse(self, seen: Observed, reference: NDArray[np.uint8]) -> Iterator[dict[str, Any]]:
+        """Scores of the kept samples of every forecaster that is asked for samples."""
+        past = seen.keypoints[: self.settings.past]
+        for one in self.fitted:
+            if not one.diverse:
+                continue
+            model = Model(seen.scene.backbone, one.predictor(), {}, "")
+            futures = sample_futures(self.plan, model, past, self.settings)
+            chosen = choose(Drawn(**vars(seen), futures=futures), reference, self.settings)
+            kept, errors = chosen.videos, chosen.mae[chosen.indices]
+            yield self._row(one.candidate.label, "diverse") | {
+                "mae": float(errors.mean()),
+                "best": float(errors.min()),
+                "ssim": float(ssim(kept, reference).mean()),
+                "apd": float(sample_diversity(kept).mean()),
+                "coherence": movement(kept, reference),
+            }
+
+    def _row(self, name: str, kind: str) -> dict[str, Any]:
+        """What all rows begin with, and the scores that not all of them have."""
+        return {
+            "clip": self.plan.entry.name,
+            "label": self.plan.entry.label,
+            "start": self.plan.window.start,
+            "mode": self.plan.mode,
+            "horizon": f"{self.settings.past}-{self.settings.future}",
+            "forecaster": name,
+            "kind": kind,
+            "apd": None,
+            "best": None,
+            "features": None,
+        }
+
+
+def movement(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:
+    """Movement over the reference's; None where that stands still, as no ratio is right there."""
+    found = temporal_coherence(videos, reference)
+    return None if math.isnan(found) else found

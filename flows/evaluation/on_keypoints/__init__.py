@@ -1,0 +1,1 @@
+"""Forecasters compared on keypoint series alone."""

@@ -1,0 +1,299 @@
+"""Forecasters compared on keypoints alone, cross-validated: a fit a piece, a file a candidate."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from flawcast.configs.errors import ModelError, SettingsError
+from flawcast.configs.identity import content_id, hash_files
+from flawcast.configs.settings import Settings
+from flawcast.flows.evaluation.by_rendering.split import SPEAKER, group_of
+from flawcast.flows.evaluation.candidates import candidates
+from flawcast.flows.evaluation.fitting import Fitting, Imported, fit_folder, fit_key
+from flawcast.flows.evaluation.horizon import Horizon
+from flawcast.flows.evaluation.on_keypoints.report import write_keypoint_report
+from flawcast.flows.evaluation.tables import read_rows, write_rows
+from flawcast.flows.generate.request import usable_cores
+from flawcast.flows.running.stages import OnDone, Stage, do_all
+from flawcast.generators.clips.keypoint_files import KeypointClip, read_keypoint_folder
+from flawcast.generators.clips.listing import Reject
+from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.forecasters.cross_validation import (
+    Candidate,
+    Fold,
+    Track,
+    WindowForecast,
+    folds,
+    forecast_windows,
+    sharing_weights,
+    used_as,
+)
+from flawcast.generators.forecasters.training import Recipe
+from flawcast.selection.forecast_scores import forecast_scores
+
+
+class KeypointRequest(Settings):
+    """What is compared.
+
+    Args:
+        keypoints: Folder of npz files.
+        out: Folder for fits, cells and report; an interrupted run goes on there.
+        horizons: Pasts and futures.
+        forecasters: "all", or names with commas between them; `hold` is always among them.
+        seeds: How many trainings of each, with seeds from 0.
+        folds: Names of the folds to do, as a report shows them; all if none are named.
+        samples: N.
+        keep: How many of the closest samples are kept.
+        published: Files that the paper's authors publish, by what they are of ("vrnn", "vae"):
+            tested beside the others, on keypoints of FOMM with Jacobians.
+        recipe: How long and how fast to train.
+        group: What in a file's name must not be on both sides of a split: a regular expression,
+            whose first group counts where it has one; names without it are groups of their own.
+        workers: Ray worker processes; 1 works in this process.
+        ray_address: A running Ray cluster.
+    """
+
+    keypoints: Path
+    out: Path
+    horizons: tuple[Horizon, ...] = (Horizon(past=12, future=12), Horizon(past=6, future=24))
+    forecasters: str = "all"
+    seeds: int = Field(3, ge=1)
+    folds: tuple[str, ...] = ()
+    samples: int = Field(100, ge=2)
+    keep: int = Field(20, ge=2)
+    published: tuple[tuple[str, Path], ...] = ()
+    recipe: Recipe = Recipe()
+    group: str = SPEAKER
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    ray_address: str | None = None
+
+
+PARTS = ("positions", "all values")
+
+
+@dataclass(frozen=True)
+class FitPiece:
+    """One training, and the cells of all candidates that use its weights.
+
+    Args:
+        fitting: The training, or weights that need none.
+        members: Candidates that differ in inference alone.
+        cells: Where each one's scores go.
+        samples: N.
+        keep: Of the closest.
+        positions: Which values of a vector are x or y.
+    """
+
+    fitting: Fitting | Imported
+    members: tuple[Candidate, ...]
+    cells: tuple[Path, ...]
+    samples: int
+    keep: int
+    positions: tuple[int, ...]
+
+    @property
+    def title(self) -> str:
+        """What is fitted, on what, for people."""
+        return self.fitting.title
+
+    def work(self) -> None:
+        """Fit, or read what was fitted before, and write the cells that are missing."""
+        missing = [
+            (member, cell)
+            for member, cell in zip(self.members, self.cells, strict=True)
+            if not cell.is_file()
+        ]
+        if not missing:
+            return
+        predictor = self.fitting.predictor()
+        for member, cell in missing:
+            used = predictor if member is self.members[0] else used_as(predictor, member)
+            write_rows(cell, self._rows(used, member))
+
+    def _rows(self, predictor: KeypointPredictor, member: Candidate) -> list[dict[str, Any]]:
+        """Scores of all test windows, of positions and of all values."""
+        horizon = self.fitting.horizon
+        forecasts = forecast_windows(
+            predictor,
+            member,
+            self.fitting.fold,
+            horizon.past,
+            horizon.future,
+            samples=self.samples,
+            seed=self.fitting.seed,
+        )
+        return [row for forecast in forecasts for row in self._window_rows(forecast)]
+
+    def _window_rows(self, forecast: WindowForecast) -> list[dict[str, Any]]:
+        """Scores of one window."""
+        rows = []
+        for part in PARTS:
+            chosen = list(self.positions) if part == "positions" else slice(None)
+            samples = forecast.samples[..., chosen]
+            scores = forecast_scores(
+                samples,
+                forecast.truth[..., chosen],
+                forecast.single[..., chosen],
+                min(self.keep, len(samples)),
+            )
+            about = {
+                "forecaster": forecast.label,
+                "horizon": str(self.fitting.horizon),
+                "fold": forecast.fold,
+                "seed": forecast.seed,
+                "clip": forecast.clip_id,
+                "start": forecast.start,
+                "part": part,
+                "drawn": len(samples),
+            }
+            rows.append(about | asdict(scores))
+        return rows
+
+
+def evaluate_keypoints(
+    request: KeypointRequest,
+    on_done: OnDone = lambda stage, done, total: None,
+    on_reject: Callable[[Reject], None] = lambda reject: None,
+) -> dict[str, Any]:
+    """Fit every forecaster with every seed on every fold, score it, and write the report.
+
+    Args:
+        request: What is compared.
+        on_done: Called with what is done, how much of it, and of how much.
+        on_reject: Called for each file that is left out.
+
+    Returns:
+        The report's figures as plain values.
+
+    Raises:
+        FlawcastError: If the keypoints or settings cannot be used, or a training failed.
+    """
+    if request.keep > request.samples:
+        raise SettingsError(
+            f"keep: expected at most samples = {request.samples}, got {request.keep}; lower keep "
+            "or draw more samples"
+        )
+    whole = {  # for workers
+        "out": request.out.absolute(),
+        "published": tuple((name, file.absolute()) for name, file in request.published),
+    }
+    request = request.model_copy(update=whole)
+    clips = read_keypoint_folder(request.keypoints, on_reject)
+    pieces = plan_fits(request, clips)
+    stages = [Stage("trainings", lambda: pieces)]
+    do_all(stages, request.workers, request.ray_address, "keypoints", on_done)
+    rows = [row for piece in pieces for cell in piece.cells for row in read_rows(cell)]
+    return write_keypoint_report(rows, request.out, request.samples, request.keep)
+
+
+def plan_fits(request: KeypointRequest, clips: Sequence[KeypointClip]) -> list[FitPiece]:
+    """All trainings of a comparison, horizon by horizon.
+
+    Raises:
+        FlawcastError: If the names form fewer than two groups, or a horizon is longer than the
+            clips.
+    """
+    tracks = [Track(clip.name, group_of(clip.name, request.group), clip.series) for clip in clips]
+    compared = candidates(request.forecasters)
+    pieces = []
+    for horizon in request.horizons:
+        for seed in range(request.seeds):
+            for fold in _wanted(folds(tracks), request.folds):
+                _check_length(fold, horizon)
+                for members in sharing_weights(compared):
+                    if seed == 0 or _draws_or_trains(members[0]):
+                        pieces.append(_piece(request, clips, tuple(members), fold, horizon, seed))
+                pieces += [
+                    _imported(request, clips, name, file, fold, horizon, seed)
+                    for name, file in request.published
+                    if seed == 0
+                ]
+    return pieces
+
+
+def _wanted(found: Sequence[Fold], names: Sequence[str]) -> list[Fold]:
+    """Folds by name, or all."""
+    known = [fold.name for fold in found]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SettingsError(f"fold: expected one of {', '.join(known)}, got {unknown[0]!r}")
+    return [fold for fold in found if not names or fold.name in names]
+
+
+def _draws_or_trains(candidate: Candidate) -> bool:
+    """Whether another seed gives anything else."""
+    return candidate.name not in ("hold", "linear")
+
+
+def _check_length(fold: Fold, horizon: Horizon) -> None:
+    """Refuse a horizon that no test window of a fold has."""
+    longest = max(len(track.series) for track in fold.test)
+    if longest < horizon.length:
+        raise SettingsError(
+            f"horizons: expected clips of at least {horizon.length} frames for {horizon}, the "
+            f"longest of {fold.name} has {longest}; leave that horizon or those clips out"
+        )
+
+
+def _piece(
+    request: KeypointRequest,
+    clips: Sequence[KeypointClip],
+    members: tuple[Candidate, ...],
+    fold: Fold,
+    horizon: Horizon,
+    seed: int,
+) -> FitPiece:
+    """One training; its files are named by all that decides what is in them."""
+    clip_ids = {"clips": [clip.id for clip in clips], "fold": fold.name}
+    what = fit_key(members[0], clip_ids, horizon, seed, request.recipe)
+    drawn = {"samples": request.samples, "keep": request.keep}
+    names = [
+        content_id("cell", **what, **drawn, used={"name": one.name, **one.config})
+        for one in members
+    ]
+    return FitPiece(
+        fitting=Fitting(
+            members[0], fold, horizon, seed, request.recipe, fit_folder(request.out, what)
+        ),
+        members=members,
+        cells=tuple(request.out / "cells" / f"{name}.parquet" for name in names),
+        samples=request.samples,
+        keep=request.keep,
+        positions=tuple(clips[0].positions),
+    )
+
+
+def _imported(
+    request: KeypointRequest,
+    clips: Sequence[KeypointClip],
+    name: str,
+    file: Path,
+    fold: Fold,
+    horizon: Horizon,
+    seed: int,
+) -> FitPiece:
+    """Published weights on one fold."""
+    if not file.is_file():
+        raise ModelError(f"published: expected a file of weights, found none at {file}; name one")
+    cell = content_id(
+        "cell",
+        clips=[clip.id for clip in clips],
+        fold=fold.name,
+        horizon=str(horizon),
+        seed=seed,
+        samples=request.samples,
+        keep=request.keep,
+        published=[name, hash_files([file])],
+    )
+    candidate = Candidate(f"{name} (authors' weights)", name, {})
+    return FitPiece(
+        fitting=Imported(candidate, fold, horizon, seed, file),
+        members=(candidate,),
+        cells=(request.out / "cells" / f"{cell}.parquet",),
+        samples=request.samples,
+        keep=request.keep,
+        positions=tuple(clips[0].positions),
+    )

@@ -1,0 +1,1 @@
+"""The main job: request, plan, shards, sample sets, summary."""

@@ -1,0 +1,144 @@
+"""What a user asks of `flawcast generate`."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.settings import GenerateSettings, Settings, validated
+from flawcast.generators.model import find_model, read_card
+
+Mode = Literal["reconstruction", "transfer"]
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class GenerateRequest(Settings):
+    """Where to read and write, and how; `settings` alone decides what a set holds.
+
+    Args:
+        clips: Folder of clips, or one clip.
+        model: Model folder, or name of a shipped model.
+        store: Path or URL of the store; made if absent.
+        sources: Folder of clips to animate in transfer mode; None for the same clips.
+        modes: Which modes.
+        settings: What a set holds; past and future are as the model was trained if not given.
+        size: Frame size; None for the size that the model was trained at.
+        windows: At most so many windows of each clip, evenly spread; None for all.
+        masks: Whether every kept video gets masks and their validity.
+        workers: Ray worker processes, where Ray is started by the run.
+        ray_address: A running Ray cluster; None starts one on this machine.
+        task_cpus: Cores that a running cluster keeps for each worker; a fraction lets workers
+            share one.
+        task_gpus: GPUs that Ray keeps for each worker; None for an equal share, none on a CPU.
+        device: Where workers draw: "auto" for a GPU where there is one.
+        threads: Torch threads of each worker.
+        set_seconds: How long one set may take; None for no limit.
+    """
+
+    clips: Path
+    model: Path
+    store: str
+    sources: Path | None = None
+    modes: tuple[Mode, ...] = ("reconstruction",)
+    settings: GenerateSettings = GenerateSettings()
+    size: int | None = Field(None, ge=16, le=1024)
+    windows: int | None = Field(None, ge=1)
+    masks: bool = False
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    ray_address: str | None = None
+    task_cpus: float = Field(1, ge=0)
+    task_gpus: float | None = Field(None, ge=0)
+    device: str = "auto"
+    threads: int = Field(1, ge=1)
+    set_seconds: float | None = Field(3600, gt=0)
+
+    def gpus_per_worker(self) -> float:
+        """What Ray keeps for each worker; it hides GPUs from those that it keeps none for."""
+        if self.task_gpus is not None:
+            return self.task_gpus
+        found = torch.cuda.device_count()
+        if self.device == "cpu" or (self.device == "auto" and not found):
+            return 0
+        return min(1.0, found / self.workers) if found else 1.0
+
+
+def as_trained(request: GenerateRequest) -> GenerateRequest:
+    """The same request with whole paths, and the horizon that it leaves to the model.
+
+    Raises:
+        ModelError: If the model cannot be read.
+    """
+    model = find_model(request.model)
+    trained = read_card(model)["settings"]["forecast"]
+    open_still = {"past", "future"} - request.settings.model_fields_set
+    settings = request.settings.model_copy(update={name: trained[name] for name in open_still})
+    where = {
+        "clips": request.clips.absolute(),
+        "sources": request.sources and request.sources.absolute(),
+        "model": model.absolute(),
+    }
+    return request.model_copy(update={**where, "settings": settings})
+
+
+def request_from_options(
+    *,
+    clips: Path,
+    model: Path,
+    store: str,
+    mode: str,
+    settings: dict[str, Any],
+    sources: Path | None = None,
+    forecaster: str | None = None,
+    windows: int | None = None,
+    masks: bool = False,
+    workers: int | None = None,
+    ray_address: str | None = None,
+    device: str = "auto",
+) -> GenerateRequest:
+    """What the command line asks; what it leaves open is left out.
+
+    Args:
+        clips: As in `GenerateRequest`.
+        model: As in `GenerateRequest`.
+        store: As in `GenerateRequest`.
+        mode: "reconstruction", "transfer" or "both".
+        settings: Of `GenerateSettings`; None where nothing was said.
+        sources: As in `GenerateRequest`.
+        forecaster: Refuse a model whose forecaster has another name.
+        windows: As in `GenerateRequest`.
+        masks: As in `GenerateRequest`.
+        workers: As in `GenerateRequest`; None for one per core.
+        ray_address: As in `GenerateRequest`.
+        device: As in `GenerateRequest`.
+
+    Raises:
+        FlawcastError: If the model cannot be read, has another forecaster, or a value does not fit.
+    """
+    held = read_card(model)["settings"]["forecaster"]["name"]
+    if forecaster not in (None, held):
+        raise SettingsError(
+            f"forecaster: expected {forecaster}, {model} holds {held}; "
+            "name its own or train another model"
+        )
+    values: dict[str, Any] = {
+        "clips": clips,
+        "model": model,
+        "store": store,
+        "sources": sources,
+        "modes": ("reconstruction", "transfer") if mode == "both" else (mode,),
+        "settings": {name: value for name, value in settings.items() if value is not None},
+        "windows": windows,
+        "masks": masks,
+        "ray_address": ray_address,
+        "device": device,
+    }
+    if workers is not None:
+        values["workers"] = workers
+    return validated(GenerateRequest, values, "options")

@@ -1,0 +1,239 @@
+"""One sample set from end to end: clip, keypoints, futures, videos, scores, kept."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.identity import content_id, derive_seed
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.masks import make_masks, read_levels
+from flawcast.flows.generate.plan import SetPlan
+from flawcast.generators.backbones import MotionBackbone
+from flawcast.generators.clips import Clip, read_entry
+from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.model import Model
+from flawcast.generators.rendering.precision import in_precision
+from flawcast.generators.rendering.scene import Scene
+from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
+from flawcast.selection.pruning import Closest, keep_closest
+from flawcast.selection.selectors import SELECTORS, Candidates, lowest_mae
+from flawcast.storage import SampleSet, SetProvenance
+
+OnFutures = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class SetRequest:
+    """What making a set needs beside its plan and the model."""
+
+    settings: GenerateSettings
+    clips: ClipSettings
+    run_id: str
+    version: str
+
+
+def make_set(
+    plan: SetPlan,
+    model: Model,
+    request: SetRequest,
+    on_futures: OnFutures = lambda done: None,
+    on_frames: OnFutures = lambda drawn: None,
+) -> SampleSet:
+    """Draw, render, score and keep the futures of one window of one clip.
+
+    Args:
+        plan: Which window, which source frame, which mode.
+        model: Backbone and forecaster.
+        request: Settings, and what the set's provenance says of the run.
+        on_futures: Called with the number of futures that are rendered or ruled out so far.
+        on_frames: Called once, with the number of frames that were rendered, of N * F.
+
+    Returns:
+        The kept videos, the keypoints of all futures, and the scores.
+    """
+    settings = request.settings
+    drawn = draw(plan, model, request)
+    truth, scene = drawn.truth, drawn.scene
+    transfer = plan.mode == "transfer"
+    still = scene.render(drawn.keypoints[settings.past - 1 : settings.past])
+    reference = scene.render(drawn.keypoints[settings.past :]) if transfer else truth
+    chosen = choose(drawn, reference, settings, on_futures)
+    on_frames(chosen.drawn)
+    kept, indices = chosen.videos, chosen.indices.tolist()
+    masks = None
+    if plan.masks is not None:
+        levels = read_levels(plan.source.entry, request.clips, drawn.source_clip_length)
+        on_source = None if levels is None else levels[plan.source.frame]
+        masks = make_masks(plan.masks.kind, scene, drawn.futures, indices, on_source)
+    diversity = sample_diversity(kept)
+    return SampleSet(
+        id=plan.set_id,
+        videos=kept,
+        indices=indices,
+        keypoints=drawn.futures.numpy(),
+        mae=chosen.mae.astype(np.float32),
+        hold_mae=float(mae(np.repeat(still, settings.future, axis=0)[None], reference)[0]),
+        past=drawn.past,
+        reference=reference,
+        source=drawn.source,
+        ssim=ssim(kept, reference).astype(np.float32),
+        diversity=diversity.astype(np.float32),
+        apd=float(diversity.mean()),
+        coherence=temporal_coherence(kept, reference),
+        provenance=_provenance(plan, drawn.clip, model, request),
+        masks=None if masks is None else masks.maps,
+        valid=None if masks is None else masks.valid,
+    )
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is there before any future is forecast.
+
+    Args:
+        clip: The clip whose future is sampled.
+        past: Observed frames, (P, H, W, 3).
+        truth: What really happened, (F, H, W, 3).
+        source: The frame that is animated, (H, W, 3).
+        keypoints: Of past and truth, (P + F, D).
+        scene: The source, ready to be rendered.
+        source_clip_length: Frames of the clip that the source is from.
+    """
+
+    clip: Clip
+    past: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    keypoints: Tensor
+    scene: Scene
+    source_clip_length: int
+
+
+@dataclass(frozen=True)
+class Drawn(Observed):
+    """The same with a set's futures, before any is rendered.
+
+    Args:
+        futures: Sampled, (N, F, D).
+    """
+
+    futures: Tensor
+
+
+def observe(
+    plan: SetPlan, backbone: MotionBackbone, settings: GenerateSettings, clips: ClipSettings
+) -> Observed:
+    """Read a set's clips, find its keypoints and encode its source."""
+    clip = read_entry(plan.entry, clips)
+    start, split = plan.window.start, plan.window.start + settings.past
+    past, truth = clip.frames[start:split], clip.frames[split : split + settings.future]
+    transfer = plan.mode == "transfer"
+    source_clip = read_entry(plan.source.entry, clips) if transfer else clip
+    source = source_clip.frames[plan.source.frame]
+    with torch.no_grad():
+        seen = to_tensor(np.concatenate([past, truth])).to(backbone.device)
+        keypoints = backbone.keypoints(seen).cpu()
+        foreign = keypoints[0].to(backbone.device) if transfer else None
+        scene = Scene.of(backbone, source, foreign, settings.transfer)
+    return Observed(clip, past, truth, source, keypoints, scene, len(source_clip.frames))
+
+
+def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
+    """Read a set's clips, find its keypoints, sample its futures and encode its source."""
+    settings = request.settings
+    seen = observe(plan, model.backbone, settings, request.clips)
+    futures = sample_futures(plan, model, seen.keypoints[: settings.past], settings)
+    scene = in_precision(seen.scene, settings.precision, futures.flatten(0, 1))
+    return Drawn(**{**vars(seen), "scene": scene}, futures=futures)
+
+
+def choose(
+    drawn: Drawn,
+    reference: NDArray[np.uint8],
+    settings: GenerateSettings,
+    on_futures: OnFutures = lambda done: None,
+) -> Closest:
+    """Render a set's futures as far as the selector needs them, and keep those it chooses.
+
+    For the closest ones, a future is rendered until it cannot be among them any more. Any other
+    selector sees all videos.
+    """
+    futures, scene = drawn.futures, drawn.scene
+    selector = SELECTORS[settings.selector]
+    if selector is not lowest_mae:
+        videos = scene.render_all(futures, on_futures)  # (N, F, H, W, 3)
+        errors = mae(videos, reference)
+        indices = selector(Candidates(videos, errors), settings.keep)
+        return Closest(indices, videos[indices], errors, videos.shape[0] * videos.shape[1])
+    placed = torch.stack([scene.place(future) for future in futures])
+
+    def draw_frames(pairs: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
+        return scene.draw(torch.stack([placed[future, frame] for future, frame in pairs]))
+
+    guess = _distances(scene.backbone, futures, drawn.keypoints[settings.past :])
+    return keep_closest(draw_frames, reference, guess, settings.keep, scene.batch, on_futures)
+
+
+def _distances(backbone: MotionBackbone, futures: Tensor, truth: Tensor) -> NDArray[np.float32]:
+    """How far the keypoints of futures (N, F, D) are from the true ones (F, D): (N,)."""
+    flat = backbone.positions(futures.flatten(0, 1).to(backbone.device))
+    true = backbone.positions(truth.to(backbone.device))
+    apart = (flat.unflatten(0, futures.shape[:2]) - true).abs().flatten(1).mean(dim=1)
+    return apart.cpu().numpy()
+
+
+def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: GenerateSettings) -> Tensor:
+    """Draw futures of a window's keypoints, the same wherever and whenever it is done.
+
+    Both modes of a window see the same futures.
+    """
+    seed = derive_seed(settings.seed, plan.clip_id, plan.window.start, "futures")
+    return model.predictor.sample(
+        past,
+        settings.future,
+        settings.samples,
+        torch.Generator().manual_seed(seed),
+        settings.temperature,
+    )
+
+
+def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) -> SetProvenance:
+    """All that traces a set back to real clips and forward to being made again."""
+    about = {
+        "generate": request.settings.model_dump(mode="json"),
+        "clips": request.clips.model_dump(mode="json"),
+        "source_split": plan.source.entry.split,
+    }
+    if plan.masks is not None:
+        about["masks"] = asdict(plan.masks)
+    return SetProvenance(
+        clip_id=plan.clip_id,
+        clip_name=clip.name,
+        label=clip.label,
+        split=clip.split,
+        onset=clip.onset,
+        fps=clip.fps,
+        window_start=plan.window.start,
+        past=plan.window.past,
+        future=plan.window.future,
+        mode=plan.mode,
+        source_clip_id=plan.source.clip_id,
+        source_clip_name=plan.source.entry.name,
+        source_frame=plan.source.frame,
+        backbone=model.backbone.name,
+        forecaster=model.predictor.name,
+        weights_id=model.weights_id,
+        settings_id=content_id("settings", **request.settings.model_dump(mode="json")),
+        settings=json.dumps(about, sort_keys=True),
+        seed=request.settings.seed,
+        samples=request.settings.samples,
+        keep=request.settings.keep,
+        run_id=request.run_id,
+        version=request.version,
+    )

@@ -1,0 +1,175 @@
+"""What a run amounts to: a table by label and mode, a contact sheet, the clips left out."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flawcast.flows.generate.plan import Plan, SetPlan, spread
+from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet
+from flawcast.generators.clips import Reject
+from flawcast.storage import SampleStore
+
+SHEET_ROWS = 24
+
+
+@dataclass(frozen=True)
+class Group:
+    """Means over the sets of one label and mode; errors and APD on the [0, 1] pixel scale."""
+
+    label: str
+    mode: str
+    sets: int
+    mae: float
+    hold_mae: float
+    ssim: float
+    apd: float
+    coherence: float | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run made and found.
+
+    Args:
+        run_id: Name of the run.
+        store: Where the sets are.
+        written: Sets that this run committed.
+        present: Sets that the store had before.
+        kept: Videos in the written and present sets.
+        groups: Means by label and mode, over all of the plan's sets.
+        rejects: Clips that were left out.
+        seconds: Duration.
+        sheet: The contact sheet, if anything was written.
+        fresh: The sets written.
+        page: The report, where one was written.
+    """
+
+    run_id: str
+    store: str
+    written: int
+    present: int
+    kept: int
+    groups: tuple[Group, ...]
+    rejects: tuple[Reject, ...]
+    seconds: float
+    sheet: Path | None
+    fresh: tuple[str, ...]
+    page: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        values = asdict(self)
+        paths = {name: getattr(self, name) for name in ("sheet", "page")}
+        return {**values, **{name: str(path) if path else None for name, path in paths.items()}}
+
+
+def summarise(
+    store: SampleStore, plan: Plan, missing: Sequence[SetPlan], run_id: str, seconds: float
+) -> RunSummary:
+    """Read back from the store what the plan's sets hold."""
+    rows = [store.row(item.set_id) for item in plan.sets if store.has(item.set_id)]
+    fresh = tuple(item.set_id for item in missing if store.has(item.set_id))
+    return RunSummary(
+        run_id=run_id,
+        store=store.url,
+        written=len(fresh),
+        present=len(rows) - len(fresh),
+        kept=sum(row["keep"] for row in rows),
+        groups=tuple(groups_of(rows)),
+        rejects=plan.rejects,
+        seconds=seconds,
+        sheet=None,
+        fresh=fresh,
+    )
+
+
+def groups_of(rows: Sequence[dict[str, Any]]) -> list[Group]:
+    """Mean scores by label and mode."""
+    groups = []
+    for label, mode in sorted({(row["label"], row["mode"]) for row in rows}):
+        members = [row for row in rows if (row["label"], row["mode"]) == (label, mode)]
+        means = {
+            score: _mean([row[score] for row in members])
+            for score in ("mae", "hold_mae", "ssim", "apd", "coherence")
+        }
+        groups.append(Group(label, mode, len(members), **means))  # type: ignore[arg-type]
+    return groups
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are there; None without any."""
+    found = [value for value in values if value is not None]
+    return sum(found) / len(found) if found else None
+
+
+def write_sheet(summary: RunSummary, store: SampleStore) -> RunSummary:
+    """Draw the contact sheet of the sets that this run wrote; a bucket gets none."""
+    if store.root is None:
+        return summary
+    rows = [_sheet_row(store, set_id) for set_id in spread(summary.fresh, SHEET_ROWS)]
+    path = store.root / "sheets" / f"{summary.run_id}.png"
+    path.parent.mkdir(exist_ok=True)
+    return replace(summary, sheet=contact_sheet(rows, path))
+
+
+def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
+    """Frames and scores of one set."""
+    made = store.load(set_id)
+    about = made.provenance
+    kept = made.mae[made.indices].mean()
+    return SheetRow(
+        title=f"{about.label} · {about.mode}",
+        subtitle=f"MAE {kept:.3f} (hold {made.hold_mae:.3f})  APD {made.apd:.3f}",
+        past=made.past,
+        reference=made.reference,
+        kept=made.videos,
+        masks=made.masks > 0 if made.masks is not None and made.mask_kind == "drawn" else None,
+    )
+
+
+def print_summary(summary: RunSummary, console: Console) -> None:
+    """Show the table, the clips left out, and where to look next."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        title=f"{summary.run_id}: means over the kept videos of each set",
+    )
+    table.add_column("label")
+    table.add_column("mode", no_wrap=True)
+    for heading in ("sets", "MAE", "hold MAE", "SSIM", "APD", "coherence"):
+        table.add_column(heading, justify="right")
+    for group in summary.groups:
+        coherence = "-" if group.coherence is None else f"{group.coherence:.2f}"
+        table.add_row(
+            escape(group.label),
+            group.mode,
+            str(group.sets),
+            f"{group.mae:.4f}",
+            f"{group.hold_mae:.4f}",
+            f"{group.ssim:.3f}",
+            f"{group.apd:.4f}",
+            coherence,
+        )
+    console.print(table)
+    for reject in summary.rejects:
+        console.print(f"left out: {reject.name}: {reject.reason}", highlight=False, markup=False)
+    done = f"{summary.written} sets written" if summary.written else "nothing to do"
+    console.print(
+        f"{done}, {summary.present} were there; {summary.kept} kept videos in {summary.store}; "
+        f"{summary.seconds:.0f} s",
+        highlight=False,
+        markup=False,
+    )
+    if summary.sheet:
+        console.print(
+            f"contact sheet: {summary.sheet}", highlight=False, markup=False, soft_wrap=True
+        )
+    if summary.page:
+        console.print(f"report: {summary.page}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,61 @@
+"""A time limit of our own for each set: neither Ray nor Prefect on Ray enforces one."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flawcast.configs.errors import FlawcastError
+
+STUCK = 3.0  # times the limit after which a worker that does not answer is ended
+EXIT_STUCK = 75  # what a stuck worker leaves as its exit status
+
+
+class SetTimeoutError(FlawcastError):
+    """A set took longer than it may."""
+
+
+class Deadline:
+    """Checked between two renderings; raises once the time is over.
+
+    Args:
+        seconds: How long the set may take; None for no limit.
+        title: Of the set, for the message.
+    """
+
+    def __init__(self, seconds: float | None, title: str) -> None:
+        self.seconds, self.title = seconds, title
+        self._began = time.monotonic()
+
+    def check(self) -> None:
+        """Do nothing while there is time left.
+
+        Raises:
+            SetTimeoutError: If there is none.
+        """
+        if self.seconds is not None and time.monotonic() - self._began > self.seconds:
+            raise SetTimeoutError(
+                f"{self.title}: took longer than set_seconds = {self.seconds:g}; "
+                "raise the limit or draw fewer samples"
+            )
+
+
+@contextmanager
+def time_limit(seconds: float | None, title: str) -> Iterator[Deadline]:
+    """Limit one set's time.
+
+    Work that looks at the deadline ends with an error. Work that hangs, in a file system for
+    instance, never looks: three limits later the worker process is ended, and Ray starts the shard
+    again on another one.
+    """
+    watch = None
+    if seconds is not None:
+        watch = threading.Timer(STUCK * seconds, os._exit, args=(EXIT_STUCK,))
+        watch.daemon = True
+        watch.start()
+    try:
+        yield Deadline(seconds, title)
+    finally:
+        if watch is not None:
+            watch.cancel()

@@ -1,0 +1,223 @@
+"""The Prefect server of a run: the user's own, or one that comes and goes with the run.
+
+Tasks on Ray workers that find no Prefect server start one each, which loses records; so a run
+without `PREFECT_API_URL` has a server of its own, on loopback, in a folder that goes with it.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flawcast.configs.errors import FlawcastError
+from flawcast.flows.running.empty_database import forget_database, keep_database, lay_database
+
+START_SECONDS = 300.0  # it takes 5 on an idle machine
+STOP_SECONDS = 10.0
+SERVER = (sys.executable, "-m", "prefect", "server", "start")
+DATABASE, LOG, HOME = "prefect.db", "server.log", "prefect"
+# What looks after deployments, work pools, automations and pauses: nobody has any on a server that
+# ends with its only run, and on two cores their looking takes two hundredths of the machine.
+UNUSED_BY_A_RUN = {
+    f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false"
+    for name in (
+        *("SCHEDULER", "LATE_RUNS", "FOREMAN", "TRIGGERS", "PAUSE_EXPIRATIONS"),
+        *("REPOSSESSOR", "CLEANUP_RECONCILER", "CANCELLATION_CLEANUP"),
+    )
+}
+
+
+@contextmanager
+def prefect_api(folder: Path) -> Iterator[str]:
+    """Point Prefect at the configured server, or at one that lives as long as this context.
+
+    Args:
+        folder: Where a server of our own keeps its records.
+
+    Yields:
+        The API's address. Must be entered before Ray starts, whose workers inherit it.
+
+    Raises:
+        FlawcastError: If a server of our own does not answer in time.
+    """
+    with prefect_server(folder) as server:
+        server.wait()
+        yield server.url
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server that may still be starting.
+
+    Args:
+        url: Of its API.
+        process: Of a server of our own; None where one is configured.
+        folder: Where that one keeps its records.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes] | None
+    folder: Path
+
+    def wait(self) -> None:
+        """Wait until a server of our own answers.
+
+        Raises:
+            FlawcastError: If it does not, or has ended.
+        """
+        if self.process is not None:
+            _wait_until_healthy(self.process, self.url, self.folder / LOG)
+            keep_database(self.folder / DATABASE)
+
+
+@contextmanager
+def prefect_server(folder: Path, unused: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Point Prefect at the configured server, or at one of our own, which may still be starting.
+
+    Args:
+        folder: Where a server of our own keeps its records.
+        unused: Environment that switches off what is not needed of a server of our own.
+
+    Yields:
+        The server; `Server.wait` says when it answers.
+    """
+    configured = configured_api()
+    if configured:
+        os.environ["PREFECT_API_URL"] = configured
+        yield Server(configured, None, folder)
+        return
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    with _free_port() as port:
+        url = f"http://127.0.0.1:{port}/api"
+        process = _start(folder, port, unused or {})
+        try:
+            os.environ["PREFECT_API_URL"] = url
+            os.environ["PREFECT_HOME"] = str(folder / HOME)
+            from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / HOME}):
+                yield Server(url, process, folder)
+        finally:
+            _send_what_waits()
+            _restore(before)
+            _stop(process)
+
+
+def _start(folder: Path, port: int, unused: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a server of our own, whose records are in a folder alone."""
+    environment = {
+        **os.environ,
+        **unused,
+        "PREFECT_HOME": str(folder / HOME),
+        # Prefect prefers this name over PREFECT_API_DATABASE_..., which a user may have set.
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / DATABASE}",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+    }
+    environment.pop("PREFECT_API_URL", None)
+    lay_database(folder / DATABASE)
+    with (folder / LOG).open("wb") as stream:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
+            [*SERVER, "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us; we stop it after the workers
+            preexec_fn=_die_with_parent,
+        )
+
+
+def configured_api() -> str | None:
+    """Address of the Prefect server that the environment or the active profile names."""
+    from prefect.settings import PREFECT_API_URL
+
+    return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
+
+
+@contextmanager
+def _free_port() -> Iterator[int]:
+    """A loopback port that nobody listens on, and that nobody else is given in this context.
+
+    Ray, which starts beside the server, takes free ports for itself. On Linux a server may listen
+    on a port that another socket has bound, if both allow it, as Prefect's does.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = int(holder.getsockname()[1])
+        if sys.platform != "linux":
+            holder.close()
+        yield port
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this child when its parent dies, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait for the server to answer."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=20):  # noqa: S310 - loopback
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    if server.poll() is None:
+        raise FlawcastError(
+            f"Prefect server: expected an answer within {START_SECONDS:.0f} seconds, it is still "
+            f"starting; the machine is busy (load {os.getloadavg()[0]:.0f}), try again when it is "
+            "less so, or start a server yourself and set PREFECT_API_URL"
+        )
+    forget_database()  # it may be what the server could not use; the next one makes its own
+    raise FlawcastError(
+        f"Prefect server: expected an answer, it ended ({_reason(log)}); try again, or start one "
+        "yourself and set PREFECT_API_URL"
+    )
+
+
+def _reason(log: Path) -> str:
+    """The last line of a log that names an error, or else its last line."""
+    lines = log.read_text(errors="replace").strip().splitlines() or ["nothing was printed"]
+    return next((line for line in reversed(lines) if "Error" in line), lines[-1]).strip()
+
+
+def _send_what_waits() -> None:
+    """Let Prefect send its last logs and events while the server still listens."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=STOP_SECONDS)
+
+
+def _restore(before: dict[str, str | None]) -> None:
+    """Put environment variables back."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and all it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if server.poll() is not None:
+            break
+        os.killpg(server.pid, number)
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue

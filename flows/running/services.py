@@ -1,0 +1,176 @@
+"""Starts what a run needs and is not there, Prefect and Ray side by side; stops both at the end."""
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from flawcast.configs.errors import FlawcastError
+from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
+
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # Logs go to the Prefect server; on the terminal our own lines say it, without tracebacks.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_CLI_COLORS": "false",
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray looks for accelerators by itself; without any it must not hide them from torch either.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+RAY_TRIES = 3
+CONNECT_SECONDS = 10.0
+LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
+
+
+def silence_telemetry() -> None:
+    """Switch telemetry off in this process and all it starts; the user's own choice stands."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    # Of the local cluster's token, which is Ray's own affair.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+
+
+def log_to_terminal() -> None:
+    """Let Prefect print its logs, in a process that serves runs; call before importing Prefect."""
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that a stopped run cleans up as well.
+
+    In a thread, where Prefect may run a flow, signals are not ours to handle.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """A temporary folder for what a run's services write; removed at the end.
+
+    Ray keeps sockets in it, whose paths may have 107 bytes: a long TMPDIR is not used.
+    """
+    base = tempfile.gettempdir()
+    base = base if len(base) <= LONGEST_BASE or os.name != "posix" else "/tmp"  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="flawcast-", dir=base))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def run_services(address: str | None, workers: int) -> Iterator[None]:
+    """Prefect and Ray for as long as this context; each starts while the other does.
+
+    Args:
+        address: A running Ray cluster; None for a local one.
+        workers: Processes of a local one.
+
+    Raises:
+        FlawcastError: If one of them does not start.
+    """
+    with (
+        run_folder() as folder,
+        prefect_server(folder, UNUSED_BY_A_RUN) as server,
+        ray_workers(address, workers, folder),
+    ):
+        server.wait()
+        yield
+
+
+@contextmanager
+def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[None]:
+    """Ray for as long as this context: a local one of `workers` processes, or a running cluster.
+
+    Ray gives its own processes 30 seconds to start, too few for a busy machine: it is tried again.
+
+    Raises:
+        FlawcastError: If it does not start, or no cluster answers at the address.
+    """
+    import ray
+
+    local: dict[str, Any] = {
+        "num_cpus": workers,
+        "include_dashboard": False,
+        "configure_logging": False,
+        "object_store_memory": 128 * 2**20,  # sets travel through the store, not through Ray
+    }
+    try:
+        if address:
+            _join_cluster(address)
+        else:
+            _start_ray(local, folder)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join_cluster(address: str) -> None:
+    """Connect to a cluster; Ray itself would wait for minutes where nobody listens."""
+    import ray
+
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if port.isdigit():
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        ray.init(address, log_to_driver=False)
+    except Exception as error:  # of many kinds
+        raise FlawcastError(
+            f"ray address: expected a cluster at {address}, got: {_short(error)}; "
+            "start one with `ray start --head`, or leave the address out"
+        ) from error
+
+
+def _start_ray(options: dict[str, Any], folder: Path) -> None:
+    """Start a local Ray, at the third try if need be."""
+    import ray
+
+    for attempt in range(1, RAY_TRIES + 1):
+        place = folder / f"ray{attempt}"
+        try:
+            ray.init("local", log_to_driver=False, _temp_dir=str(place), **options)
+            return
+        except Exception as error:  # of many kinds
+            ray.shutdown()
+            _end_children_in(place)
+            if attempt == RAY_TRIES:
+                raise FlawcastError(
+                    f"Ray: expected workers to start, {RAY_TRIES} times got: {_short(error)}; "
+                    "see `flawcast doctor`, or name a running cluster with --ray-address"
+                ) from error
+
+
+def _short(error: Exception) -> str:
+    """An error as a part of a line."""
+    return " ".join(str(error).split())[:200]
+
+
+def _end_children_in(folder: Path) -> None:
+    """Kill those of our children that keep their files in a folder."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any(str(folder) in word for word in child.cmdline()):
+                child.kill()

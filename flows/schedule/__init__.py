@@ -1,0 +1,1 @@
+"""Runs at set times, and alarms where one is late or drifts."""

@@ -1,0 +1,144 @@
+"""The scheduled run: `generate` as a Prefect flow, with an artifact and warnings."""
+
+import base64
+import io
+from collections import Counter
+from datetime import UTC, datetime
+from logging import Logger, LoggerAdapter
+
+from PIL import Image
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from flawcast.flows.generate.request import GenerateRequest
+from flawcast.flows.generate.run import generate, run_name
+from flawcast.flows.generate.summary import RunSummary
+from flawcast.flows.schedule.alarms import (
+    Alarm,
+    AlarmSettings,
+    RunFigures,
+    lateness,
+    unlike_the_last,
+)
+from flawcast.storage import SampleStore
+
+SHEET_WIDTH, SHEET_QUALITY = 900, 70  # of the picture in the artifact
+
+
+def nightly_name() -> str:
+    """What a scheduled run is called: clips, modes and forecaster."""
+    request = flow_run.parameters["request"]
+    if not isinstance(request, GenerateRequest):
+        request = GenerateRequest.model_validate(request)
+    return run_name(request)
+
+
+@flow(name="flawcast", flow_run_name=nightly_name, persist_result=False)
+def nightly(request: GenerateRequest, alarms: AlarmSettings = AlarmSettings()) -> None:  # noqa: B008 - frozen
+    """Make all sample sets that the store does not have yet, and say how it went.
+
+    Fired twice for the same clips, the second run finds everything done and writes nothing.
+
+    Args:
+        request: Clips, model, store, modes and settings.
+        alarms: When to warn.
+
+    Raises:
+        FlawcastError: If clips, model, store or settings cannot be used, or sets failed; those that
+            were finished are in the store.
+    """
+    logger = get_run_logger()
+    found = lateness(flow_run.scheduled_start_time, datetime.now(UTC), alarms)
+    _warn(found, request, logger)
+    summary = generate(request)
+    ran, earlier = run_figures(SampleStore.open(request.store), summary.run_id)
+    drifted = unlike_the_last(ran, earlier, alarms)
+    _warn(drifted, request, logger)
+    create_markdown_artifact(
+        artifact_markdown(summary, [*found, *drifted]),
+        key="flawcast-run",
+        description=f"{summary.run_id}: {summary.written} sets written",
+    )
+    logger.info("%d sets written, %d were there", summary.written, summary.present)
+
+
+def run_figures(store: SampleStore, run_id: str) -> tuple[RunFigures | None, list[RunFigures]]:
+    """Mean scores of a run, None if it wrote nothing, and of those before it, the last first."""
+    table = store.query().select(["run_id", "mae", "apd"])
+    means = table.group_by("run_id").aggregate([("mae", "mean"), ("apd", "mean"), ("mae", "count")])
+    runs = {
+        row["run_id"]: RunFigures(row["run_id"], row["mae_count"], row["mae_mean"], row["apd_mean"])
+        for row in means.to_pylist()
+    }
+    earlier = [runs[name] for name in sorted(runs, reverse=True) if name < run_id]
+    return runs.get(run_id), earlier
+
+
+def artifact_markdown(summary: RunSummary, alarms: list[Alarm]) -> str:
+    """What a run amounts to, as Prefect's UI shows it: counts, metrics, rejects, contact sheet."""
+    lines = [
+        f"# {summary.run_id}",
+        "",
+        f"{summary.written} sets written, {summary.present} were there, {summary.kept} kept videos "
+        f"in `{summary.store}`, {summary.seconds:.0f} s.",
+        "",
+    ]
+    lines += [f"> **{alarm.kind}**: {alarm.message}\n" for alarm in alarms]
+    if summary.groups:
+        lines += [
+            "| label | mode | sets | MAE | hold MAE | SSIM | APD | coherence |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        ]
+        for group in summary.groups:
+            coherence = "-" if group.coherence is None else f"{group.coherence:.2f}"
+            lines.append(
+                f"| {group.label} | {group.mode} | {group.sets} | {group.mae:.4f} | "
+                f"{group.hold_mae:.4f} | {group.ssim:.3f} | {group.apd:.4f} | {coherence} |"
+            )
+    if summary.rejects:
+        lines += ["", "| clips left out | reason |", "| ---: | --- |"]
+        reasons = Counter(reject.reason for reject in summary.rejects)
+        lines += [f"| {count} | {_cell(reason)} |" for reason, count in reasons.most_common()]
+    if summary.sheet:
+        lines += ["", f"![contact sheet]({_picture(summary)})", "", f"`{summary.sheet}`"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot end a table's cell or begin markup."""
+    for character in "\\|<>`*_[]":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())
+
+
+def _picture(summary: RunSummary) -> str:
+    """The contact sheet, smaller, as a data address."""
+    with Image.open(str(summary.sheet)) as sheet:
+        sheet.thumbnail((SHEET_WIDTH, 10 * SHEET_WIDTH))
+        stream = io.BytesIO()
+        sheet.convert("RGB").save(stream, "JPEG", quality=SHEET_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _warn(
+    alarms: list[Alarm], request: GenerateRequest, logger: Logger | LoggerAdapter[Logger]
+) -> None:
+    """Send warnings to the log and as events, which Prefect's automations can act on."""
+    for alarm in alarms:
+        logger.warning("%s: %s", alarm.kind, alarm.message)
+        emit_event(
+            event=f"flawcast.run.{alarm.kind}",
+            resource={
+                "prefect.resource.id": f"flawcast.store.{request.store}",
+                "prefect.resource.name": request.store,
+            },
+            related=[
+                {
+                    "prefect.resource.id": f"prefect.flow-run.{flow_run.id}",
+                    "prefect.resource.role": "flow-run",
+                }
+            ],
+            payload={"message": alarm.message},
+        )

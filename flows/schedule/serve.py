@@ -1,0 +1,114 @@
+"""Serves the nightly flow as a Prefect deployment: `flawcast schedule`."""
+
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.types.entrypoint import EntrypointType
+
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.preset_files import read_yaml
+from flawcast.configs.settings import Settings, validated
+from flawcast.flows.generate.request import GenerateRequest, as_trained
+from flawcast.flows.running.prefect_server import configured_api, prefect_api
+from flawcast.flows.running.services import run_folder
+from flawcast.flows.schedule.alarms import AlarmSettings
+from flawcast.flows.schedule.nightly import nightly
+from flawcast.generators.model import is_model, shipped_models
+
+GRACE_SECONDS = 600  # after which a slot of a run that never came to life is free again
+
+
+class ScheduleConfig(Settings):
+    """A configuration file of `flawcast schedule`.
+
+    Args:
+        name: Of the deployment.
+        request: What `flawcast generate` would be asked; see `GenerateRequest`.
+        alarms: When to warn.
+    """
+
+    name: str = "nightly"
+    request: GenerateRequest
+    alarms: AlarmSettings = AlarmSettings()
+
+
+def read_schedule(path: Path) -> ScheduleConfig:
+    """Read a configuration file; its relative paths are relative to the file.
+
+    Raises:
+        SettingsError: If it is absent, no YAML, or does not hold valid settings.
+    """
+    if not path.is_file():
+        raise SettingsError(f"config: expected a YAML file, found none at {path}; write one")
+    values = read_yaml(path)
+    request = values.get("request")
+    if isinstance(request, dict):
+        values = {**values, "request": _resolved(request, path.parent.resolve())}
+    return validated(ScheduleConfig, values, f"config {path}")
+
+
+def _resolved(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make a request's paths absolute: a deployment runs anywhere."""
+    paths = {
+        name: str(folder / str(request[name]))
+        for name in ("clips", "model", "store", "sources")
+        if request.get(name) is not None and "://" not in str(request[name])
+    }
+    shipped = request.get("model")
+    if shipped in shipped_models() and not is_model(folder / str(shipped)):
+        del paths["model"]
+    return {**request, **paths}
+
+
+def serve_schedule(
+    config: ScheduleConfig,
+    cron: str,
+    timezone: str | None = None,
+    on_ready: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Serve the deployment until interrupted; runs start in processes of their own.
+
+    Where no Prefect server is configured, one is started for as long as this lasts; its records go
+    with it.
+
+    Args:
+        config: What to run.
+        cron: When, as five cron fields.
+        timezone: Of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
+        on_ready: Called with a line for people when all is ready.
+
+    Raises:
+        FlawcastError: If the cron fields or the time zone are not valid, or there is no such model.
+    """
+    schedule = _schedule(cron, timezone)
+    parameters = {"request": as_trained(config.request), "alarms": config.alarms}
+    with run_folder() as folder, nullcontext() if configured_api() else prefect_api(folder):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        on_ready(f"serving flawcast/{config.name} at {cron}; Ctrl-C ends it")
+        nightly.serve(
+            name=config.name,
+            schedule=schedule,
+            parameters={name: part.model_dump(mode="json") for name, part in parameters.items()},
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            # One at a time spares the machine. A slot that leaks delays a run at most so long;
+            # that nothing is made twice is up to the store alone.
+            global_limit=ConcurrencyLimitConfig(limit=1, grace_period_seconds=GRACE_SECONDS),
+            print_starting_message=False,
+        )
+
+
+def _schedule(cron: str, timezone: str | None) -> Any:
+    """Prefect's schedule."""
+    from prefect.schedules import Cron
+
+    try:
+        return Cron(cron, timezone=timezone or "UTC")
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(
+            f'cron: expected five fields such as "0 2 * * *", got {cron!r}: {reason}'
+        ) from None

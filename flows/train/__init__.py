@@ -1,0 +1,1 @@
+"""From clips to a model: motion model, keypoints, forecaster; published weights."""

@@ -1,0 +1,85 @@
+"""The clips of a training: read whole, and divided by what they are for."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawcast.configs.errors import ClipError, SettingsError
+from flawcast.configs.identity import derive_seed
+from flawcast.configs.settings import TrainSettings
+from flawcast.flows.running.display import Display
+from flawcast.generators.clips import Reject, iter_clips
+from flawcast.generators.clips.listing import TEST, VALIDATION
+from flawcast.generators.line.clips import draw_line
+
+
+@dataclass(frozen=True)
+class TrainClip:
+    """What training keeps of a clip."""
+
+    id: str
+    name: str
+    frames: NDArray[np.uint8]
+    split: str
+
+
+def read_clips(
+    folder: Path | None, settings: TrainSettings, rejects: list[Reject], display: Display
+) -> list[TrainClip]:
+    """Read all clips, or draw the built-in line."""
+    clips = []
+    with display.reading() as on_clip:
+        if folder is not None:
+            for clip in iter_clips(folder, settings.clips, 2, rejects.append):
+                clips.append(TrainClip(clip.id, clip.name, clip.frames, clip.split))
+                on_clip(clip.name)
+        elif settings.line is None:
+            raise SettingsError("clips: expected a folder of clips, got none; name one")
+        else:
+            line = settings.line
+            for drawn in draw_line(
+                line.clips_per_state, line.seed, line.frames, settings.clips.size
+            ):
+                clip_id = f"line-{hashlib.sha256(drawn.frames.tobytes()).hexdigest()[:16]}"
+                clips.append(TrainClip(clip_id, drawn.name, drawn.frames, ""))
+                on_clip(drawn.name)
+    horizon = settings.forecast.past + settings.forecast.future
+    if all(len(clip.frames) < horizon for clip in clips):
+        longest = max(len(clip.frames) for clip in clips)
+        raise ClipError(
+            f"clips: expected one of at least past + future = {horizon} frames, the longest has "
+            f"{longest}; lower forecast.past and forecast.future or use longer clips"
+        )
+    return clips
+
+
+def split_clips(
+    clips: Sequence[TrainClip], settings: TrainSettings
+) -> tuple[list[TrainClip], list[TrainClip], list[TrainClip]]:
+    """Divide clips into those to learn from, those that say when to stop, and those to measure on.
+
+    Clips whose split is "test" are measured on; without any, a share of the clips drawn by the
+    seed is. Those of the split "val" say when to stop; without any, those that are measured on
+    do. A single clip has to serve for all.
+
+    Raises:
+        ClipError: If every clip is for testing or for validation.
+    """
+    watched = [clip for clip in clips if clip.split == VALIDATION]
+    unseen = [clip for clip in clips if clip.split == TEST]
+    seen = [clip for clip in clips if clip.split not in (TEST, VALIDATION)]
+    if not seen:
+        raise ClipError(
+            f"clips: expected some to learn from, got {len(clips)}, all of test or val; "
+            "name a folder with others, or say their splits in labels.csv"
+        )
+    if not unseen:
+        order = np.random.default_rng(derive_seed(settings.seed, "split")).permutation(len(seen))
+        count = max(1, round(settings.held_out * len(seen)))
+        unseen = [seen[index] for index in sorted(order[:count])]
+        seen = [clip for clip in seen if clip not in unseen] or seen
+    return seen, watched or unseen, unseen

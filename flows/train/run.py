@@ -1,0 +1,187 @@
+"""From clips to a model folder: motion model, then keypoints, then forecaster."""
+
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flawcast.configs.errors import ModelError
+from flawcast.configs.settings import TrainSettings, validated
+from flawcast.flows.pictures.reconstruction_sheet import SHEET, reconstruction_sheet
+from flawcast.flows.running.display import Display
+from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
+from flawcast.flows.train.forecaster import forecast_metrics, keypoint_series, train_forecaster
+from flawcast.flows.train.motion import LOSSES, train_disentanglement, train_motion
+from flawcast.flows.train.summary import TrainSummary
+from flawcast.generators.backbones import MotionBackbone, build_backbone, load_backbone
+from flawcast.generators.backbones.base import start_from
+from flawcast.generators.clips import Reject
+from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.model import (
+    add_forecaster,
+    check_free,
+    find_model,
+    has_forecaster,
+    read_card,
+    save_model,
+)
+from flawcast.generators.rendering.devices import pick_device
+from flawcast.generators.training.motion import reconstruction_error
+
+
+def train(
+    clips: Path | None,
+    settings: TrainSettings,
+    out: Path,
+    display: Display | None = None,
+    device: str = "auto",
+) -> TrainSummary:
+    """Train a model on a folder of clips, or on the built-in line where the preset says so.
+
+    Args:
+        clips: Folder of clips; None for the preset's built-in line.
+        settings: From a preset.
+        out: Model folder to write; new or empty.
+        display: Shows progress; None shows nothing.
+        device: Where the motion model is trained, as PyTorch names it; "auto" for a GPU if there is
+            one.
+
+    Returns:
+        Where the model is and how well it does on clips that it has not seen.
+
+    Raises:
+        FlawcastError: If the clips, the settings or the folder cannot be used.
+    """
+    display = display or Display.silent()
+    began = time.perf_counter()
+    check_free(out)
+    place = pick_device(device)
+    rejects: list[Reject] = []
+    everything = read_clips(clips, settings, rejects, display)
+    seen, watched, unseen = split_clips(everything, settings)
+    backbone = build_backbone(settings.backbone.name, settings.backbone.config, settings.seed)
+    if settings.start is not None:
+        start_from(backbone, find_model(settings.start))
+    backbone.to(place)
+    workshop = _workshop(out)
+    train_motion(backbone, seen, unseen, settings, workshop, display)
+    train_disentanglement(backbone, seen, settings, workshop, display)
+    backbone.to("cpu")  # what follows is small, and equal on every machine
+    predictor, metrics = measure_and_fit(
+        backbone, (seen, watched, unseen), settings, display, workshop
+    )
+    card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
+    save_model(out, backbone, predictor, card)
+    (workshop / LOSSES).replace(out / LOSSES)
+    shutil.rmtree(workshop)
+    reconstruction_sheet(backbone, [clip.frames for clip in unseen], out / SHEET)
+    return TrainSummary(
+        out, len(seen), len(unseen), metrics, tuple(rejects), time.perf_counter() - began
+    )
+
+
+def fit(
+    clips: Path | None,
+    model: Path,
+    changes: dict[str, Any],
+    out: Path | None = None,
+    display: Display | None = None,
+) -> TrainSummary:
+    """Fit a forecaster to the keypoints that a model finds in clips; its motion model stays.
+
+    Args:
+        clips: Folder of clips; None for the built-in line of a model that was trained on it.
+        model: Model folder, an imported one for instance.
+        changes: Settings that differ from the model's own, by dotted place.
+        out: Model folder to write; None adds the forecaster to a model that has none.
+        display: Shows progress; None shows nothing.
+
+    Returns:
+        Where the model is and how well it does on clips that were held out.
+
+    Raises:
+        FlawcastError: If the clips, the settings or a folder cannot be used, or the model has a
+            forecaster already and `out` is not given.
+    """
+    display = display or Display.silent()
+    began = time.perf_counter()
+    before = read_card(model)
+    if out is not None:
+        check_free(out)
+    elif has_forecaster(model):
+        raise ModelError(f"model: {model} has a forecaster already; name a new folder with --out")
+    settings = validated(TrainSettings, before["settings"], f"card of {model}").overridden(changes)
+    rejects: list[Reject] = []
+    everything = read_clips(clips, settings, rejects, display)
+    seen, watched, unseen = split_clips(everything, settings)
+    backbone, folder = load_backbone(model), out or model
+    workshop = _workshop(folder)
+    predictor, metrics = measure_and_fit(
+        backbone, (seen, watched, unseen), settings, display, workshop
+    )
+    card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
+    card["motion_clips"] = before.get("motion_clips", before.get("clips", {}))
+    card = {**{key: before[key] for key in ("imported",) if key in before}, **card}
+    if out is None:
+        add_forecaster(model, predictor, card)
+    else:
+        save_model(out, backbone, predictor, card)
+    shutil.rmtree(workshop)
+    reconstruction_sheet(backbone, [clip.frames for clip in unseen], folder / SHEET)
+    return TrainSummary(
+        folder, len(seen), len(unseen), metrics, tuple(rejects), time.perf_counter() - began
+    )
+
+
+def _workshop(folder: Path) -> Path:
+    """Where a training keeps what it goes on from, beside the folder that it makes."""
+    folder = folder.absolute()  # "." has no name
+    return folder.with_name(f".{folder.name}.training")
+
+
+def measure_and_fit(
+    backbone: MotionBackbone,
+    sides: tuple[Sequence[TrainClip], ...],
+    settings: TrainSettings,
+    display: Display,
+    workshop: Path,
+) -> tuple[KeypointPredictor, dict[str, float]]:
+    """Measure a motion model on held-out clips, fit a forecaster, and measure that too.
+
+    `sides` is what `split_clips` gives.
+    """
+    seen, watched, unseen = sides
+    motion = reconstruction_error(backbone, [clip.frames for clip in unseen])
+    predictor = train_forecaster(backbone, seen, watched, settings, display, workshop)
+    return predictor, {
+        "reconstruction_mae": motion.model,
+        "copy_first_frame_mae": motion.copy,
+        **forecast_metrics(predictor, keypoint_series(backbone, unseen), settings),
+    }
+
+
+def model_card(
+    settings: TrainSettings,
+    seen: Sequence[TrainClip],
+    unseen: Sequence[TrainClip],
+    metrics: dict[str, float],
+    seconds: float,
+) -> dict[str, Any]:
+    """What the model's card says."""
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "clips": {clip.name: clip.id for clip in seen},
+        "held_out": {clip.name: clip.id for clip in unseen},
+        "metrics": {name: round(value, 6) for name, value in metrics.items()},
+        "seconds": round(seconds, 1),
+        "versions": {
+            "flawcast": version("flawcast"),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }

@@ -1,0 +1,37 @@
+"""What `flawcast uplift-images` compares, as settings."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from flawcast.configs.settings import Settings
+
+
+class ImagesRequest(Settings):
+    """What is compared.
+
+    Args:
+        images: Folder of pictures NAME.* with NAME_mask.png beside the defective ones.
+        driving: Folder of clips whose motion the pictures take on.
+        out: Folder for results; an interrupted run goes on there.
+        model: Model folder, or name of a shipped model; its motion model alone is used.
+        number: Regular expression whose first group is a number in a picture's file name.
+        gap: Pictures whose numbers are at most so far apart are of one item.
+        folds: Of cross-validation by item.
+        seeds: How often all folds are drawn and trained anew.
+        copies: Frames made of each picture, and augmented copies.
+        steps: Training steps, the same in all arms.
+        share: Of what is drawn in training, how much is synthetic.
+    """
+
+    images: Path
+    driving: Path
+    out: Path
+    model: str = "line-128"
+    number: str = r"(\d+)"
+    gap: int = Field(0, ge=0)
+    folds: int = Field(4, ge=2)
+    seeds: int = Field(2, ge=1)
+    copies: int = Field(2, ge=1)
+    steps: int = Field(300, ge=1)
+    share: float = Field(0.5, gt=0, lt=1)

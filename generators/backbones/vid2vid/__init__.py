@@ -1,0 +1,5 @@
+"""face-vid2vid; importing it makes it known as `vid2vid`."""
+
+from flawcast.generators.backbones.vid2vid.model import Vid2Vid
+
+__all__ = ["Vid2Vid"]

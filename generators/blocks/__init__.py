@@ -1,0 +1,1 @@
+"""Layers and geometry that several networks share."""

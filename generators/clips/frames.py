@@ -1,0 +1,59 @@
+"""Where uint8 video becomes float tensors and back, and where frames become square."""
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flawcast.configs.clip_settings import ClipSettings
+
+
+def to_tensor(video: NDArray[np.uint8]) -> Tensor:
+    """(..., H, W, 3) uint8 -> (..., 3, H, W) float32 in [0, 1]."""
+    own = np.require(video, requirements=["C", "W"])  # torch warns of arrays it cannot write to
+    return torch.from_numpy(own).movedim(-1, -3).float() / 255
+
+
+def to_video(frames: Tensor) -> NDArray[np.uint8]:
+    """(..., 3, H, W) in [0, 1] -> (..., H, W, 3) uint8, rounded; values outside are clamped."""
+    scaled = (frames.clamp(0, 1) * 255).round().to(torch.uint8)
+    video: NDArray[np.uint8] = scaled.movedim(-3, -1).contiguous().cpu().numpy()
+    return video
+
+
+def resize_square(frame: NDArray[np.uint8], settings: ClipSettings) -> NDArray[np.uint8]:
+    """Make a frame (H, W, 3) or mask (H, W) square and of the configured size.
+
+    Frames are averaged where they shrink; masks keep their values (nearest).
+    """
+    height, width = frame.shape[:2]
+    size = settings.size
+    if settings.fit == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return _resize(frame[top : top + side, left : left + side], size, size)
+    if settings.fit == "stretch":
+        return _resize(frame, size, size)
+    scale = size / max(height, width)  # shrunk before it is padded: a long frame would grow huge
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    above, before = (size - height) // 2, (size - width) // 2
+    edges = (above, size - height - above), (before, size - width - before), (0, 0)
+    return np.pad(_resize(frame, height, width), edges[: frame.ndim])
+
+
+def _resize(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize a frame or mask; an axis that shrinks is averaged even if the other one grows."""
+    frame = np.ascontiguousarray(frame)
+    if frame.ndim == 2:
+        return _resample(frame, height, width, cv2.INTER_NEAREST)
+    found = frame.shape
+    frame = _resample(frame, min(height, found[0]), min(width, found[1]), cv2.INTER_AREA)
+    return _resample(frame, height, width, cv2.INTER_LINEAR)
+
+
+def _resample(frame: NDArray[np.uint8], height: int, width: int, method: int) -> NDArray[np.uint8]:
+    """Resize in one way; nothing happens to what has the size."""
+    if frame.shape[:2] == (height, width):
+        return frame
+    return cv2.resize(frame, (width, height), interpolation=method).astype(np.uint8, copy=False)

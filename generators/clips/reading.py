@@ -1,0 +1,191 @@
+"""Clips of the user's own: read, made square, cut into windows of past and future."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError, SettingsError
+from flawcast.configs.identity import content_id, hash_files
+from flawcast.generators.clips.decoding import decode, frame_files
+from flawcast.generators.clips.frames import resize_square
+from flawcast.generators.clips.listing import UNLABELLED, ClipEntry, OnReject, Reject, list_clips
+from flawcast.generators.clips.masks import read_masks
+
+__all__ = [
+    "Clip",
+    "ClipEntry",
+    "Reject",
+    "Window",
+    "iter_clips",
+    "list_clips",
+    "read_clip",
+    "read_entry",
+    "read_masks",
+    "split_windows",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A clip as the models see it.
+
+    Args:
+        id: Hash of the file's bytes and of how it is read; the same under any name.
+        name: Path relative to its folder.
+        path: Where it was read from.
+        frames: RGB uint8, (T, H, W, 3), square.
+        label: What it shows.
+        split: "train", "val", "test" or empty.
+        onset: First frame (after the stride) that shows the defect; None if unknown.
+        fps: Frames per second after the stride.
+    """
+
+    id: str
+    name: str
+    path: Path
+    frames: NDArray[np.uint8] = field(repr=False)
+    label: str = UNLABELLED
+    split: str = ""
+    onset: int | None = None
+    fps: float = 25.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a clip: `past` observed frames from `start`, then `future` frames."""
+
+    start: int
+    past: int
+    future: int
+
+
+def read_clip(path: Path | str, settings: ClipSettings | None = None) -> Clip:
+    """Read one clip: a video, a gif, a strip, or a folder of frames.
+
+    Raises:
+        ClipError: If it cannot be read whole; the message names it and the reason.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ClipError(f"{path}: no such file; name a clip")
+    return read_entry(ClipEntry(path.name, path), settings or ClipSettings())
+
+
+def read_entry(entry: ClipEntry, settings: ClipSettings) -> Clip:
+    """Read a listed clip.
+
+    Raises:
+        ClipError: If it cannot be read whole; the message names it and the reason.
+    """
+    try:
+        frames, fps = decode(
+            entry.path,
+            lambda frame: resize_square(frame, settings),
+            settings.stride,
+            settings.max_frames,
+        )
+    except ClipError as error:
+        raise ClipError(f"{entry.name}: {error}") from None
+    return Clip(
+        id=clip_id(entry, settings),
+        name=entry.name,
+        path=entry.path,
+        frames=np.stack(frames),
+        label=entry.label,
+        split=entry.split,
+        onset=None if entry.onset is None else -(-entry.onset // settings.stride),
+        fps=fps / settings.stride,
+    )
+
+
+def clip_id(entry: ClipEntry, settings: ClipSettings) -> str:
+    """Id of a listed clip: a hash of its bytes and of how it is read."""
+    files = frame_files(entry.path) if entry.path.is_dir() else [entry.path]
+    return content_id("clip", bytes=hash_files(files), **settings.model_dump(mode="json"))
+
+
+def iter_clips(
+    folder: Path | str,
+    settings: ClipSettings,
+    minimum_frames: int = 1,
+    on_reject: OnReject = lambda reject: None,
+    split: str | None = None,
+) -> Iterator[Clip]:
+    """Read the clips of a folder in sorted order; those that cannot be used are reported.
+
+    Args:
+        folder: Folder of clips, or one clip.
+        settings: How clips are read.
+        minimum_frames: Shorter clips (after the stride) are left out.
+        on_reject: Called with the name and reason of every clip that is left out.
+        split: Only clips of that split are decoded, "train", "val" or "test"; None for all.
+
+    Raises:
+        ClipError: If the folder holds no clips of that split, or none of them can be used.
+    """
+    rejects: list[Reject] = []
+
+    def reject(item: Reject) -> None:
+        rejects.append(item)
+        on_reject(item)
+
+    entries = [entry for entry in list_clips(Path(folder), reject) if split in (None, entry.split)]
+    if not entries:
+        raise ClipError(
+            f"clips: expected some of split {split!r} in {folder}, found none; "
+            "name splits in labels.csv, or put the clips into folders train and test"
+        )
+    used = 0
+    for entry in entries:
+        try:
+            clip = read_entry(entry, settings)
+        except ClipError as error:
+            reject(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
+            continue
+        found = len(clip.frames)
+        if found < minimum_frames:
+            reason = f"too short: expected at least {minimum_frames} frames, got {found}"
+            reject(Reject(entry.name, reason))
+            continue
+        used += 1
+        yield clip
+    if not used:
+        first = "; ".join(f"{item.name}: {item.reason}" for item in rejects[:3])
+        raise ClipError(
+            f"clips: expected a readable clip of at least {minimum_frames} frames in {folder}, "
+            f"none of {len(rejects)} is ({first}); mend or replace them"
+        )
+
+
+def split_windows(clip: Clip | int, past: int, future: int) -> list[Window]:
+    """Cut a clip into windows that do not overlap, as the paper does.
+
+    Args:
+        clip: A clip, or the number of its frames.
+        past: Observed frames of a window, at least one.
+        future: Frames to forecast, at least one.
+
+    Raises:
+        ClipError: If it is too short for one.
+        SettingsError: If past or future is less than one.
+
+    Example:
+        >>> [window.start for window in split_windows(26, past=6, future=6)]
+        [0, 12]
+    """
+    if past < 1 or future < 1:
+        raise SettingsError(
+            f"past and future: expected at least one frame each, got {past} and {future}"
+        )
+    name, length = ("clip", clip) if isinstance(clip, int) else (clip.name, len(clip.frames))
+    whole = past + future
+    if length < whole:
+        raise ClipError(
+            f"{name}: expected at least past + future = {whole} frames, got {length}; "
+            "lower past and future or use longer clips"
+        )
+    return [Window(start, past, future) for start in range(0, length - whole + 1, whole)]

@@ -1,0 +1,90 @@
+"""Videos for people to look at and for other programs to read: mp4, mkv, gif."""
+
+import uuid
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from flawcast.configs.errors import SettingsError
+
+SUFFIXES = (".mp4", ".mkv", ".gif")
+QUALITY = "16"  # x264's constant rate factor: no difference that an eye would see
+
+
+def check_video_name(path: Path) -> None:
+    """Refuse a file whose kind cannot be written.
+
+    Raises:
+        SettingsError: If the suffix is unknown or the folder does not exist.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise SettingsError(
+            f"out: expected a file ending in {', '.join(SUFFIXES)}, got {path.name!r}"
+        )
+    if not path.parent.is_dir():
+        raise SettingsError(f"out: expected an existing folder, {path.parent} is none; make it")
+
+
+def write_video(path: Path, video: NDArray[np.uint8], fps: float) -> None:
+    """Write a video whole or not at all.
+
+    Args:
+        path: Ending in .mp4 (H.264), .mkv (FFV1, lossless) or .gif.
+        video: RGB, (T, H, W, 3).
+        fps: Frames per second.
+
+    Raises:
+        SettingsError: If the suffix is unknown or the folder does not exist.
+    """
+    check_video_name(path)
+    draft = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        if path.suffix.lower() == ".mkv":
+            write_ffv1(draft, video, fps)
+        elif path.suffix.lower() == ".gif":
+            first, *rest = map(Image.fromarray, video)
+            first.save(draft, save_all=True, append_images=rest, duration=1000 / fps, loop=0)
+        else:
+            _write_h264(draft, video, fps)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_ffv1(path: Path, video: NDArray[np.uint8], fps: float) -> None:
+    """Write a video with the lossless FFV1 codec in a Matroska file.
+
+    Args:
+        path: File to write, ending in .mkv.
+        video: RGB (T, H, W, 3) or grey (T, H, W).
+        fps: Frames per second.
+    """
+    grey = video.ndim == 3
+    exact = {"fflags": "+bitexact"}  # no date, no library version, no random ids
+    with av.open(str(path), "w", format="matroska", container_options=exact) as container:
+        stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1000))
+        stream.height, stream.width = video.shape[1:3]
+        stream.pix_fmt = "gray" if grey else "bgr0"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"flags": "+bitexact"}
+        for picture in video:
+            frame = av.VideoFrame.from_ndarray(picture, format="gray" if grey else "rgb24")
+            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+        container.mux(stream.encode(None))
+
+
+def _write_h264(path: Path, video: NDArray[np.uint8], fps: float) -> None:
+    """H.264 in an mp4; odd sizes lose their last row or column, as the format asks."""
+    height, width = (extent // 2 * 2 for extent in video.shape[1:3])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.options = {"crf": QUALITY, "preset": "slow"}
+        for picture in video[:, :height, :width]:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

@@ -1,0 +1,202 @@
+"""The built-in production line: seeded, labelled clips with masks, drawn without any download."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.identity import derive_seed
+from flawcast.generators.clips.video_files import write_ffv1
+from flawcast.generators.line import geometry
+from flawcast.generators.line.belt import draw_surroundings
+from flawcast.generators.line.damage import draw_damage
+from flawcast.generators.line.motion import DEFECTS, Motion, draw_motion
+from flawcast.generators.line.parts import Part, draw_part
+from flawcast.generators.line.scene import Scene
+
+STATES: tuple[str, ...] = ("normal", *DEFECTS)
+SECONDS = 2.0  # what a clip lasts; more frames show the same two seconds more finely
+NOISE = 0.006  # standard deviation of the sensor noise on the [0, 1] scale
+BORDER = 0.012  # free border that the part keeps, as a fraction of the picture
+TEST_EVERY = 4  # of each label's clips, one in so many is for testing
+
+
+@dataclass(frozen=True)
+class LineClip:
+    """A clip of the built-in line and the truth about it.
+
+    Args:
+        name: File name without suffix.
+        label: One of `STATES`.
+        frames: RGB uint8, (T, H, W, 3).
+        part_masks: Where the part is, bool, (T, H, W).
+        defect_masks: Where something is wrong, bool, (T, H, W); empty before the onset.
+        onset: First frame that shows the defect; None for a normal clip.
+        fps: Frames per second.
+        seed: What the clip was drawn from.
+    """
+
+    name: str
+    label: str
+    frames: NDArray[np.uint8]
+    part_masks: NDArray[np.bool_]
+    defect_masks: NDArray[np.bool_]
+    onset: int | None
+    fps: float
+    seed: int
+
+
+def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineClip:
+    """Draw one clip.
+
+    The same label and seed show the same scene at every size and number of frames.
+
+    Args:
+        label: One of `STATES`.
+        seed: Decides product, colours, light and how the defect unfolds.
+        frames: Number of frames T, at least 2.
+        size: Height and width in pixels, 64 to 256.
+
+    Raises:
+        SettingsError: If the label is unknown or a number is out of range.
+    """
+    _check(label, frames, size)
+    rng = np.random.default_rng([seed, STATES.index(label)])
+    part, surroundings = draw_part(rng), draw_surroundings(rng)
+    motion = draw_motion(label, rng, frames)
+    damage = draw_damage(rng, part, motion.chip) if label == "crack" else None
+    part = _fit(part, motion)
+    scene = Scene(part, surroundings, motion, damage, size)
+    drawn = [scene.draw(frame) for frame in range(frames)]
+    sensor = np.random.default_rng([seed, STATES.index(label), size])
+    clean = np.stack([image for image, _, _ in drawn])  # (T, H, W, 3)
+    noisy = clean + NOISE * sensor.standard_normal(clean.shape, np.float32)
+    begun = np.flatnonzero(motion.begun())
+    return LineClip(
+        name=f"{label}_{seed}",
+        label=label,
+        frames=np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8),
+        part_masks=np.stack([mask for _, mask, _ in drawn]) > 0,
+        defect_masks=np.stack([mask for _, _, mask in drawn]) > 0,
+        onset=int(begun[0]) if len(begun) else None,
+        fps=frames / SECONDS,
+        seed=seed,
+    )
+
+
+def draw_line(
+    clips_per_state: int,
+    seed: int,
+    frames: int = 24,
+    size: int = 64,
+    states: tuple[str, ...] = STATES,
+) -> Iterator[LineClip]:
+    """Draw the same number of clips of every state, one state after the other's clip.
+
+    Args:
+        clips_per_state: How many clips of each state.
+        seed: Decides all of them; clip i of a state is the same whatever else is drawn.
+        frames: Number of frames T of each clip.
+        size: Height and width in pixels, 64 to 256.
+        states: Which of `STATES` to draw.
+
+    Raises:
+        SettingsError: If a state is unknown or a number is out of range.
+    """
+    if clips_per_state < 1:
+        raise SettingsError(f"clips_per_state: expected at least 1, got {clips_per_state}")
+    for number in range(clips_per_state):
+        for label in states:
+            clip = draw_clip(label, derive_seed(seed, "line", label, number), frames, size)
+            yield replace(clip, name=f"{label}_{number:03d}")
+
+
+def write_line(folder: Path, clips: Iterable[LineClip], test_every: int = TEST_EVERY) -> Path:
+    """Write clips, masks and labels.csv, losslessly and byte for byte the same every time.
+
+    Masks hold 0 for background, 128 for the part and 255 for the defect. Of each label's clips
+    the second of every so many is marked "test", the others "train".
+
+    Args:
+        folder: Where to write; made if absent.
+        clips: What `draw_line` yields.
+        test_every: Of each label's clips, one in so many is for testing.
+
+    Returns:
+        The folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "masks").mkdir(exist_ok=True)
+    seen: Counter[str] = Counter()
+    rows: list[tuple[str, str, str, int | str, str]] = []
+    for clip in clips:
+        file, mask = f"{clip.name}.mkv", f"masks/{clip.name}_mask.mkv"
+        split = "test" if seen[clip.label] % test_every == 1 else "train"
+        seen[clip.label] += 1
+        levels = np.where(clip.part_masks, 128, 0)
+        levels[clip.defect_masks] = 255
+        write_ffv1(folder / file, clip.frames, clip.fps)
+        write_ffv1(folder / mask, levels.astype(np.uint8), clip.fps)
+        rows.append((file, clip.label, split, "" if clip.onset is None else clip.onset, mask))
+    _remove_others(folder, {file for file, *_ in rows})
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("file", "label", "split", "onset", "mask"))
+        writer.writerows(rows)
+    return folder
+
+
+def _remove_others(folder: Path, written: set[str]) -> None:
+    """Remove clips, with their masks, of an earlier, larger line of this folder."""
+    for path in folder.glob("*_[0-9]*.mkv"):
+        mask = folder / "masks" / f"{path.stem}_mask.mkv"
+        ours = path.stem.rpartition("_")[0] in STATES and mask.is_file()
+        if ours and path.name not in written:
+            path.unlink()
+            mask.unlink()
+
+
+def _check(label: str, frames: int, size: int) -> None:
+    """Refuse what cannot be drawn."""
+    if label not in STATES:
+        raise SettingsError(f"label: expected one of {', '.join(STATES)}; got {label!r}")
+    if not 64 <= size <= 256:
+        raise SettingsError(f"size: expected 64 to 256 pixels, got {size}; resize afterwards")
+    if frames < 2:
+        raise SettingsError(f"frames: expected at least 2, got {frames}; ask for more")
+
+
+def _fit(part: Part, motion: Motion) -> Part:
+    """Keep the part whole in the picture: shrink it if it must be, then move the ride as needed.
+
+    A ride that fits stays where it is, so that its start says nothing about its end.
+    """
+    for _ in range(20):
+        low, high = _extent(part, motion)
+        room = 1 - 2 * BORDER - (high - low)
+        if room.min() >= 0:
+            break
+        part = replace(part, half=part.half * 0.96, height=part.height * 0.96)
+    for _ in range(4):  # perspective makes one move inexact
+        low, high = _extent(part, motion)
+        across, down = np.clip(0, BORDER - low, 1 - BORDER - high)
+        motion.x += across
+        motion.y += down
+    return part
+
+
+def _extent(part: Part, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smallest and largest picture coordinates that the part takes in the whole clip."""
+    plane = part.outlines[0].astype(np.float64) * part.half
+    seen = []
+    for frame in range(len(motion.x)):
+        pose = geometry.pose_at(part, motion, frame)
+        for height in (0.0, part.height):
+            seen.append(geometry.to_picture(geometry.to_world(pose, plane, height)))
+    points = np.concatenate(seen)
+    return points.min(axis=0), points.max(axis=0)

@@ -1,0 +1,1 @@
+"""What motion models are trained to lower."""

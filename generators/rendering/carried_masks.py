@@ -1,0 +1,149 @@
+"""Masks carried along: a mask drawn on the source frame, moved to every rendered frame.
+
+Where nothing is drawn, the motion itself says where something is unusual: how far the dense motion
+of a rendering is from that of the usual one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flawcast.configs.mask_levels import DEFECT, PART
+from flawcast.generators.backbones import Rendering
+from flawcast.generators.blocks.geometry import warp
+
+VISIBLE = 0.5  # occlusion map from which a pixel counts as seen in the source
+FARTHEST = 0.25  # of the width: displacements from which a motion map shows 255
+
+
+@dataclass(frozen=True)
+class CarriedMask:
+    """A source's mask in every rendered frame.
+
+    Args:
+        mask: True inside, (F, H, W).
+        valid: True where the pixel was seen in the source, (F, H, W); elsewhere it was inpainted
+            or came from outside the frame, and the mask is a guess.
+    """
+
+    mask: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FrameMaps:
+    """A grey map for each rendered frame, and where it can be relied on.
+
+    Args:
+        maps: uint8, (F, H, W).
+        valid: (F, H, W).
+    """
+
+    maps: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+
+
+@torch.no_grad()
+def carry_mask(mask: NDArray[np.bool_], rendering: Rendering) -> CarriedMask:
+    """Move a mask along the dense motion of a rendering.
+
+    Args:
+        mask: Drawn on the source frame, (H, W).
+        rendering: Of F frames from that source.
+
+    Returns:
+        The mask and its validity in each of the F frames.
+    """
+    field = _field(rendering)
+    drawn = torch.from_numpy(mask).to(field)[None, None].expand(len(field), -1, -1, -1)
+    moved = warp(drawn, field)[:, 0] > 0.5
+    return CarriedMask(moved.cpu().numpy(), _valid(rendering, field).cpu().numpy())
+
+
+def carry_levels(levels: NDArray[np.uint8], renderings: Sequence[Rendering]) -> FrameMaps:
+    """Move a mask of levels along the dense motion of renderings.
+
+    Args:
+        levels: Drawn on the source frame, as `levels_of` gives them, (H, W).
+        renderings: Of that source, F frames in all.
+    """
+    maps, valid = [], []
+    for rendering in renderings:
+        part = carry_mask(levels >= PART, rendering)
+        defect = carry_mask(levels >= DEFECT, rendering)
+        moved = np.where(part.mask, PART, 0)
+        maps.append(np.where(defect.mask, DEFECT, moved).astype(np.uint8))
+        valid.append(part.valid)
+    return FrameMaps(np.concatenate(maps), np.concatenate(valid))
+
+
+@torch.no_grad()
+def motion_difference(renderings: Sequence[Rendering], usual: Sequence[Rendering]) -> FrameMaps:
+    """How far from its usual place every pixel's motion leads.
+
+    The value of a pixel is the length of the difference of the two dense motion fields: 0 where
+    both take it from the same place of the source, 255 where the places are `FARTHEST` of the width
+    apart or more, linear in between. It is valid where both renderings saw the source.
+
+    Args:
+        renderings: F frames in all.
+        usual: The usual frames of the same source, cut into batches in the same way.
+    """
+    maps, valid = [], []
+    for rendering, other in zip(renderings, usual, strict=True):
+        field, expected = _field(rendering), _field(other)
+        apart = (field - expected).norm(dim=-1) / 2  # the width is 2 long
+        scaled = (apart / FARTHEST).clamp(max=1) * 255
+        maps.append(scaled.round().to(torch.uint8).cpu().numpy())
+        both = _valid(rendering, field) & _valid(other, expected)
+        valid.append(both.cpu().numpy())
+    return FrameMaps(np.concatenate(maps), np.concatenate(valid))
+
+
+def _field(rendering: Rendering) -> Tensor:
+    """The dense motion at the frames' resolution: (F, H, W, 2)."""
+    size = tuple(rendering.frames.shape[2:])
+    field = rendering.deformation.permute(0, 3, 1, 2)
+    field = F.interpolate(field, size, mode="bilinear", align_corners=False)
+    return field.permute(0, 2, 3, 1)
+
+
+def _valid(rendering: Rendering, field: Tensor) -> Tensor:
+    """Where a pixel comes from a visible place inside the source: (F, H, W)."""
+    return (field.abs() <= 1).all(dim=-1) & _visible(rendering)
+
+
+def _visible(rendering: Rendering) -> Tensor:
+    """Where the source was visible, at the frames' resolution: (F, H, W)."""
+    frames, _, height, width = rendering.frames.shape
+    if rendering.occlusion is None:
+        return torch.ones(frames, height, width, dtype=torch.bool, device=rendering.frames.device)
+    size = (height, width)
+    seen = F.interpolate(rendering.occlusion, size, mode="bilinear", align_corners=False)
+    return seen[:, 0] >= VISIBLE
+
+
+def mean_iou(
+    carried: NDArray[np.bool_], truth: NDArray[np.bool_], valid: NDArray[np.bool_]
+) -> float:
+    """Mean over frames of intersection over union on the valid pixels.
+
+    Args:
+        carried: Masks, (F, H, W).
+        truth: True masks, (F, H, W).
+        valid: Pixels that count, (F, H, W).
+
+    Returns:
+        From 0 to 1; frames in which neither mask has a valid pixel are left out, and nan where no
+        frame is left.
+    """
+    axes = (1, 2)
+    both = (carried & truth & valid).sum(axes)
+    either = ((carried | truth) & valid).sum(axes)
+    counted = either > 0
+    return float((both[counted] / either[counted]).mean()) if counted.any() else float("nan")

@@ -1,0 +1,24 @@
+"""Where to compute."""
+
+import torch
+
+from flawcast.configs.errors import SettingsError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; for "auto" a GPU where there is one.
+
+    Raises:
+        SettingsError: If PyTorch has no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"device: expected auto, cpu or a GPU of this machine, got {name!r}: {reason}"
+        ) from None
+    return device

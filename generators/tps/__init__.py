@@ -1,1 +1,0 @@
-"""Parts of the thin-plate-spline motion model, which `generators.backbones.tps` joins."""

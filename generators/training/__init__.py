@@ -1,0 +1,1 @@
+"""Training of motion models: pairs, losses' steps, checkpoints."""

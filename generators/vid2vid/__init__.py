@@ -1,1 +1,0 @@
-"""Parts of face-vid2vid: head geometry, estimators, dense motion in 3D, the two generators."""

@@ -1,0 +1,58 @@
+"""How a set is committed: arrays, then samples, and last, in one step, the row that names them."""
+
+import time
+from contextlib import suppress
+
+from flawcast.storage import layout
+from flawcast.storage.arrays import write_arrays
+from flawcast.storage.place import Place, UnsettledError
+from flawcast.storage.rows import write_rows
+from flawcast.storage.sample_set import SampleSet
+
+
+def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
+    """Write arrays, then samples, and publish the row that names them.
+
+    What is written before the row does not exist for readers; it is removed where the row does not
+    appear.
+
+    Args:
+        place: Where the store is.
+        sample_set: The set, already checked.
+        attempt: The name that this writer alone uses: the set's id and a nonce.
+
+    Returns:
+        False if another writer's row was there first.
+
+    Raises:
+        OSError: If something cannot be written, or writing took so long that `gc` may have
+            removed a part of it.
+    """
+    began = time.time()
+    arrays, samples = layout.array_folder(attempt), layout.samples_file(attempt)
+    samples_data, row_data = write_rows(sample_set, attempt)
+    try:
+        write_arrays(place, arrays, sample_set.arrays())
+        place.put_new(samples, samples_data)
+        if time.time() - began > layout.ATTEMPT_SECONDS:
+            raise OSError(f"writing took longer than {layout.ATTEMPT_SECONDS} s")
+    except BaseException:
+        _discard(place, arrays, samples)
+        raise
+    try:
+        written = place.put_new(layout.row_file(sample_set.id), row_data)
+    except UnsettledError:
+        raise  # the row may be there and name what was written
+    except OSError:
+        _discard(place, arrays, samples)
+        raise
+    if not written:
+        _discard(place, arrays, samples)
+    return written
+
+
+def _discard(place: Place, *names: str) -> None:
+    """Remove what this writer wrote; what cannot be removed now is left to `gc`."""
+    for name in names:
+        with suppress(OSError):
+            place.remove(name)

@@ -1,0 +1,111 @@
+"""Drawing on 8-bit integers, or in half precision, draws nearly what fp32 draws."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from flawcast.configs.errors import SettingsError
+from flawcast.configs.identity import content_id
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.request import GenerateRequest
+from flawcast.generators.backbones import BACKBONES, build_backbone
+from flawcast.generators.backbones.base import ready
+from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.line.clips import draw_clip
+from flawcast.generators.model import load_model, shipped_model
+from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.int8 import Int8Conv, Int8Up
+from flawcast.generators.rendering.precision import check_precision, halved, in_precision
+from flawcast.generators.rendering.scene import Scene
+from tests.generators.backbones.tiny_backbones import TINY
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[Scene, Tensor]:
+    """The shipped model with a wobbling product, and that clip's keypoints."""
+    backbone = load_model(shipped_model("demo")).backbone
+    frames = draw_clip("wobble", 5, 16, 64).frames
+    with torch.no_grad():
+        return Scene.of(backbone, frames[0]), backbone.keypoints(to_tensor(frames))
+
+
+def test_integers_draw_nearly_the_same(scene: tuple[Scene, Tensor]) -> None:
+    exact, keypoints = scene
+    quick = in_precision(exact, "int8", keypoints)
+    wanted, found = exact.render(keypoints), quick.render(keypoints)
+    assert np.abs(wanted.astype(int) - found).mean() / 255 < 0.01
+    kinds = {type(module) for module in quick.backbone.modules()}
+    assert {Int8Conv, Int8Up} <= kinds
+    assert not any(isinstance(module, Int8Conv) for module in exact.backbone.modules())
+    assert np.array_equal(found, in_precision(exact, "int8", keypoints).render(keypoints))
+
+
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_every_motion_model_draws_with_integers(name: str) -> None:
+    backbone = fused(ready(build_backbone(name, TINY[name])))
+    source = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    scene = Scene.of(backbone, source)
+    with torch.no_grad():
+        keypoints = backbone.keypoints(to_tensor(np.stack([source, source[::-1]])))
+    wanted = scene.render(keypoints)
+    found = in_precision(scene, "int8", keypoints).render(keypoints)
+    assert np.abs(wanted.astype(int) - found).mean() / 255 < 0.02
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "advice"),
+    [
+        ("bf16", "cpu", "use fp32 or int8"),
+        ("fp16", "cpu", "use fp32 or int8"),
+        ("int8", "cuda", "use bf16 or fp16"),
+    ],
+)
+def test_what_a_device_is_not_made_for_is_refused(precision: str, device: str, advice: str) -> None:
+    with pytest.raises(SettingsError, match=advice):
+        check_precision(precision, torch.device(device))
+
+
+def test_only_another_precision_gives_sets_another_id() -> None:
+    plain, quick = GenerateSettings(), GenerateSettings(precision="int8")
+    assert "precision" not in plain.model_dump(mode="json")
+    ids = {content_id("settings", **one.model_dump(mode="json")) for one in (plain, quick)}
+    assert len(ids) == 2
+    assert GenerateSettings.model_validate(quick.model_dump(mode="json")) == quick
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "share"), [("auto", 0, 0), ("cpu", 2, 0), ("auto", 1, 0.25), ("cuda", 8, 1)]
+)
+def test_workers_share_the_gpus(
+    device: str, gpus: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    values = {"clips": "c", "model": "m", "store": "s", "workers": 4, "device": device}
+    assert GenerateRequest.model_validate(values).gpus_per_worker() == share
+    assert GenerateRequest.model_validate(values | {"task_gpus": 0.5}).gpus_per_worker() == 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of PyTorch's compiler
+def test_compiled_halves_draw_nearly_the_same(scene: tuple[Scene, Tensor]) -> None:
+    exact, keypoints = scene
+    twin = halved(exact.backbone, torch.bfloat16, "aot_eager")
+    with torch.no_grad():
+        wanted = exact.backbone.rendering(exact.appearance, keypoints)
+        found = twin.rendering(exact.appearance, keypoints)
+    assert found.frames.dtype == torch.float32
+    assert (found.frames - wanted.frames).abs().mean() < 0.01
+
+
+@NO_GPU
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_gpu_draws_nearly_the_same(precision: str, scene: tuple[Scene, Tensor]) -> None:
+    exact, keypoints = scene
+    frames = draw_clip("wobble", 5, 16, 64).frames
+    backbone = load_model(shipped_model("demo"), "cuda").backbone
+    there = in_precision(Scene.of(backbone, frames[0]), precision, keypoints)
+    wanted, found = exact.render(keypoints), there.render(keypoints)
+    assert np.abs(wanted.astype(int) - found).mean() / 255 < 0.01
