@@ -83,7 +83,7 @@ class S3Place(Place):
 
     def read(self, name: str) -> bytes:
         """The bytes of an object."""
-        with _as_store_errors(name):
+        with _as_os_errors(name):
             return bytes(obstore.get(self._store, name).bytes())
 
     def open(self, name: str) -> pa.NativeFile:
@@ -111,13 +111,13 @@ class S3Place(Place):
 
     def replace(self, name: str, data: bytes) -> None:
         """Write an object, also over another."""
-        with _as_store_errors(name):
+        with _as_os_errors(name):
             obstore.put(self._store, name, data, use_multipart=False)
 
     def exists(self, name: str) -> bool:
         """Whether there is an object of this name."""
         try:
-            with _as_store_errors(name):
+            with _as_os_errors(name):
                 obstore.head(self._store, name)
         except FileNotFoundError:
             return False
@@ -144,7 +144,7 @@ class S3Place(Place):
             yield item
         if not found:
             try:
-                with _as_store_errors(name):
+                with _as_os_errors(name):
                     yield _item(obstore.head(self._store, name))
             except FileNotFoundError:
                 return
@@ -152,7 +152,7 @@ class S3Place(Place):
     def remove(self, name: str) -> None:
         """Remove an object, or all below a prefix."""
         paths = [item.name for item in self.walk(name)]
-        with _as_store_errors(name):
+        with _as_os_errors(name):
             if paths:
                 obstore.delete(self._store, paths)
 
@@ -175,7 +175,7 @@ class S3Place(Place):
 
     def _list(self, folder: str, start: str | None = None) -> Iterator[Item]:
         """All objects below a folder in the order of their names, from a name on."""
-        with _as_store_errors(folder):
+        with _as_os_errors(folder):
             for chunk in obstore.list(self._store, folder or None, offset=start, chunk_size=LISTED):
                 yield from map(_item, chunk)
 
@@ -186,7 +186,7 @@ def _item(meta: Any) -> Item:
 
 
 @contextmanager
-def _as_store_errors(name: str) -> Iterator[None]:
+def _as_os_errors(name: str) -> Iterator[None]:
     """The client's errors as those that files raise."""
     try:
         yield
