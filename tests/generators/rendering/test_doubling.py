@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flawcast.generators import doubling
+from flawcast.generators.rendering import doubling
 from flawcast.generators.rendering.doubling import UpConv, woven
 
 sides = st.integers(1, 9)

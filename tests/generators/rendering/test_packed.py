@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from flawcast.generators import packed as module
+from flawcast.generators.rendering import packed as module
 from flawcast.generators.forecasters import FORECASTERS, build_forecaster
 from flawcast.generators.rendering.packed import PackedLinear, packed
 
