@@ -8,8 +8,7 @@ Nothing in it is executed on loading.
 """
 
 import json
-import shutil
-import uuid
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ModelError, SettingsError
+from flawcast.configs.files import whole_folder
 from flawcast.configs.identity import hash_files
 from flawcast.configs.settings import TrainSettings, validated
 from flawcast.generators.backbones import MotionBackbone, load_backbone, save_backbone
@@ -75,16 +75,11 @@ def save_model(
         ModelError: If the folder exists and is not empty.
     """
     check_free(folder)
-    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    draft.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as draft:
         save_backbone(backbone, draft / BACKBONE)
         if predictor is not None:
             predictor.save(draft)
         _write_card(draft, card)
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, Any]) -> None:
@@ -95,15 +90,12 @@ def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, A
         predictor: Fitted to its backbone's keypoints.
         card: Replaces the model's card.
     """
-    draft = folder / f".{uuid.uuid4().hex}"
-    draft.mkdir()
-    try:
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as name:
+        draft = Path(name)
         predictor.save(draft)
         _write_card(draft, card)
         (draft / CARD).replace(folder / CARD)
         (draft / FORECASTER).replace(folder / FORECASTER)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def has_forecaster(folder: Path) -> bool:

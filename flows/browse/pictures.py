@@ -5,7 +5,6 @@ import io
 import math
 import os
 import threading
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image
 from platformdirs import user_cache_path
 
 from flawcast.configs.errors import StoreError
+from flawcast.configs.files import whole_file
 from flawcast.configs.mask_levels import DEFECT
 from flawcast.storage import SampleStore
 from flawcast.storage.arrays import array_sha256
@@ -160,11 +160,7 @@ def _coloured(maps: NDArray[np.uint8], valid: NDArray[np.bool_], drawn: bool) ->
 
 def _keep(path: Path, data: bytes) -> None:
     """Put a file into the cache in one step; a cache that cannot be written is no error."""
-    draft = path.with_name(f".{uuid.uuid4().hex}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as draft:
             draft.write_bytes(data)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)

@@ -1,12 +1,12 @@
 """An experiment's folder: what it is about, and cells that are done once."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.files import whole_file
 
 
 def make_folder(folder: Path) -> None:
@@ -73,6 +73,5 @@ def read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, values: dict[str, Any]) -> None:
     """Write plain values in one step."""
-    draft = path.with_suffix(f".{os.getpid()}.part")
-    draft.write_text(json.dumps(values))
-    draft.replace(path)
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(values))

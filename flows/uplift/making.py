@@ -5,7 +5,6 @@ teach the detector what the arm without samples cannot know. The motion model is
 saw no label.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
@@ -18,6 +17,7 @@ from pydantic import Field
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from flawcast.configs.files import whole_file
 from flawcast.configs.identity import content_id, derive_seed
 from flawcast.configs.settings import Settings
 from flawcast.flows.uplift.arms import BOTH, OWN, VRNN
@@ -84,9 +84,8 @@ class Maker:
         if not path.is_file():
             made = self._make(name, mode, seed, real)
             self.folder.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.part")
-            save_file(_as_arrays(made, self.material), draft)
-            draft.replace(path)
+            with whole_file(path) as draft:
+                save_file(_as_arrays(made, self.material), draft)
         return _from_arrays(load_file(path), self.material)
 
     @torch.no_grad()

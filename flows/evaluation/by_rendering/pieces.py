@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.files import whole_file
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.evaluation.by_rendering.features import Features
 from flawcast.flows.evaluation.by_rendering.strips import draw_strips
@@ -72,9 +73,8 @@ class TrackPiece:
         backbone = worker_backbone(self.model)
         found = torch.cat([backbone.keypoints(part) for part in frames.split(FRAMES_PER_BATCH)])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".part")
-        write_weights(draft, {"series": found}, {"clip": self.entry.name})
-        draft.replace(self.path)
+        with whole_file(self.path) as draft:
+            write_weights(draft, {"series": found}, {"clip": self.entry.name})
 
 
 @dataclass(frozen=True)
