@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from packaging.requirements import Requirement
 
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.generate.request import usable_cores
 from flawcast.flows.running.prefect_server import configured_api, prefect_api
 from flawcast.flows.running.services import ray_workers, run_folder
@@ -64,8 +64,8 @@ def examine(folder: Path, services: bool = True) -> Iterator[Finding]:
         try:
             yield check()
         except Exception as error:  # a doctor that falls ill helps nobody: name it and go on
-            reason = " ".join(str(error).split()) or type(error).__name__
-            yield Finding(name, "error", reason, "install flawcast again in a fresh environment")
+            fix = "install flawcast again in a fresh environment"
+            yield Finding(name, "error", one_line(error, limit=None), fix)
 
 
 def _python() -> Finding:

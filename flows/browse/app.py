@@ -12,7 +12,7 @@ from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.browse.filters import Filter
 from flawcast.flows.browse.guard import Guard
 from flawcast.flows.browse.pictures import SHEETS, Pictures
@@ -114,7 +114,7 @@ def _tell_problems(app: FastAPI, page: Callable[..., Response]) -> None:
     """Answer what went wrong in one line: as a page to a person, as JSON to a script."""
 
     def problem(request: Request, code: int, why: str) -> Response:
-        line = " ".join(why.split())
+        line = one_line(why, limit=None)
         if "text/html" in request.headers.get("accept", ""):
             return page(request, "problem.html", {"problem": line}, code)
         return JSONResponse({"problem": line}, code)

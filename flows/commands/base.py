@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from flawcast.configs.errors import one_line
+
 if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neither torch nor Ray
     from flawcast.flows.generate.summary import RunSummary
     from flawcast.flows.running.display import Display
@@ -96,7 +98,7 @@ def interruptible(
 
 def fail(message: str, code: int) -> NoReturn:
     """Print one line and exit."""
-    typer.echo("flawcast: " + " ".join(message.split()), err=True)
+    typer.echo("flawcast: " + one_line(message, limit=None), err=True)
     sys.exit(code)
 
 
