@@ -1,4 +1,4 @@
-"""Rows as Parquet files that appear whole, and as Markdown."""
+"""Rows as Parquet files that appear whole."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,17 +24,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read what `write_rows` wrote."""
     rows: list[dict[str, Any]] = pq.ParquetFile(path).read(use_threads=False).to_pylist()
     return rows
-
-
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table whose first column is text and whose others are figures.
-
-    Example:
-        >>> markdown(["forecaster", "MAE"], [["hold", "0.03"]])
-        ['| forecaster | MAE |', '| --- | ---: |', '| hold | 0.03 |']
-    """
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def distinct(rows: Sequence[Row], key: str) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flawcast.flows.markdown import markdown_table
 from flawcast.flows.uplift.images.arms import ARMS
 from flawcast.flows.uplift.images.request import ImagesRequest
 from flawcast.flows.uplift.images.stills import Still
@@ -129,14 +130,15 @@ def _lines(values: dict[str, Any]) -> list[str]:
         "is best in the same score, with 95 percent intervals of a paired bootstrap over items and "
         "seeds. Mask AP is the average precision of all pixels together.",
         "",
-        "| arm | AUROC | mask AP | difference in AUROC | | difference in mask AP | |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
+    heads = ["arm", "AUROC", "mask AP", "difference in AUROC", "", "difference in mask AP", ""]
+    body = []
     for row in values["rows"]:
-        cells = [difference_cells(row.get(f"{score} difference")) for score in SCORES]
-        lines.append(
-            f"| {row['arm']} | {row['auroc']:.3f} | {row['mask_ap']:.3f} | {' | '.join(cells)} |"
-        )
+        cells = [f"{row['auroc']:.3f}", f"{row['mask_ap']:.3f}"]
+        for score in SCORES:
+            cells += difference_cells(row.get(f"{score} difference"))
+        body.append([row["arm"], *cells])
+    lines += markdown_table(heads, body)
     found = {
         f"{row['arm']} ({title})": row[f"{score} difference"]["verdict"]
         for row in values["rows"]
