@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flawcast.flows.generate.plan import Plan, SetPlan, spread
+from flawcast.configs.spread import spread
+from flawcast.flows.generate.plan import Plan, SetPlan
 from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet
 from flawcast.generators.clips import Reject
 from flawcast.storage import SampleStore

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flawcast.configs.errors import StoreError
+from flawcast.configs.spread import spread
 from flawcast.flows.generate.summary import Group, groups_of
 from flawcast.selection.metrics import StandardisedRatio, standardised_ratio
 from flawcast.storage import SampleStore
@@ -98,7 +99,7 @@ def to_show(facts: Facts, most: int) -> list[Row]:
     chosen = list(dict.fromkeys(order))[:most]
     others = [place for place in range(len(rows)) if place not in set(chosen)]
     room = min(most - len(chosen), len(others))
-    chosen += [others[index * len(others) // room] for index in range(room)]
+    chosen += spread(others, room)
     return [rows[place] for place in chosen]
 
 

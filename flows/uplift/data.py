@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, SettingsError
+from flawcast.flows.pictures.thumbnails import shrink_frames
 from flawcast.flows.uplift.arms import Arm
 from flawcast.generators.clips import Clip
 from flawcast.generators.clips.dataset import ClipDataset
@@ -59,8 +59,7 @@ class Material:
 
 def shrink(video: NDArray[np.uint8]) -> Tensor:
     """Frames (T, H, W, 3) at the size that detectors see: (3, T, SIZE, SIZE) in [0, 1]."""
-    small = [cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for frame in video]
-    return to_tensor(np.stack(small).astype(np.uint8)).transpose(0, 1).contiguous()
+    return to_tensor(shrink_frames(video, SIZE, SIZE)).transpose(0, 1).contiguous()
 
 
 def seen_frames(future: int) -> slice:
