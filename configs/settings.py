@@ -17,6 +17,10 @@ from pydantic import (
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import SettingsError
 
+Mode = Literal["reconstruction", "transfer"]  # which video a source frame is from
+Motion = Literal["relative", "absolute", "avd"]  # how it is carried over to a foreign source
+Precision = Literal["fp32", "int8", "bf16", "fp16"]  # of drawing; int8 is for CPUs
+
 
 class Settings(BaseModel):
     """Base of all settings: frozen, unknown keys refused."""
@@ -196,7 +200,7 @@ class TrainSettings(Settings):
 class Transfer(Settings):
     """How a driving clip's motion is carried over to a foreign source."""
 
-    mode: Literal["relative", "absolute", "avd"] = "relative"
+    mode: Motion = "relative"
     adapt_movement_scale: bool = False  # scale displacements to the size of the object
 
 
@@ -207,12 +211,12 @@ class GenerateSettings(Settings):
     future: int = Field(12, ge=2)
     samples: int = Field(100, ge=2)
     keep: int = Field(20, ge=2)
-    mode: Literal["reconstruction", "transfer"] = "reconstruction"
+    mode: Mode = "reconstruction"
     transfer: Transfer = Transfer()
     temperature: float = Field(1.0, gt=0)
     selector: str = "lowest_mae"
     seed: int = Field(0, ge=0)
-    precision: Literal["fp32", "int8", "bf16", "fp16"] = "fp32"  # of drawing; int8 is for CPUs
+    precision: Precision = "fp32"
 
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import psutil
 from packaging.requirements import Requirement
 
 from flawcast.configs.errors import FlawcastError, one_line
@@ -104,9 +105,9 @@ def _processor() -> Finding:
 
 def _memory() -> Finding:
     """Whether a worker per core fits."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    total, free = (os.sysconf(name) * page for name in ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES"))
-    text = f"{total / GIB:.1f} GiB, {free / GIB:.1f} GiB of it unused"
+    memory = psutil.virtual_memory()
+    total = memory.total
+    text = f"{total / GIB:.1f} GiB, {memory.available / GIB:.1f} GiB of it available"
     if total < WORKER_MEMORY * usable_cores():
         fits = max(1, int(total // WORKER_MEMORY))
         return Finding("memory", "warning", text, f"give --workers {fits}")
