@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -113,7 +114,9 @@ class MotionTraining(Settings):
     schedule: Literal["steps", "cosine"] = "steps"
     milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run where the rate falls tenfold
     weight_decay: float = Field(0, ge=0)
-    largest_gradient: float | None = Field(None, gt=0)  # where single values are cut; none: nowhere
+    clip_gradient_value: float | None = Field(  # of every gradient value; None clips none
+        None, gt=0, validation_alias=AliasChoices("clip_gradient_value", "largest_gradient")
+    )  # older cards and presets have the second name
     scales: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
     features: str = "random"  # whose features the perceptual loss compares
     features_file: Path | None = None  # weights of those features, where they need any

@@ -26,8 +26,8 @@ from flawcast.generators.backbones.base import BACKBONE_FILE as BACKBONE
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.forecasters.predictor import FILE as FORECASTER
 from flawcast.generators.rendering.devices import pick_device
-from flawcast.generators.rendering.fused import fused
-from flawcast.generators.rendering.packed import packed
+from flawcast.generators.rendering.fused import for_inference
+from flawcast.generators.rendering.packed import with_packed_linears
 
 CARD_FORMAT = "flawcast-model"
 CARD_VERSION = 1
@@ -137,7 +137,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
     """
     folder = Path(folder)
     card = read_card(folder)
-    backbone = fused(load_backbone(folder / BACKBONE)).to(device)
+    backbone = for_inference(load_backbone(folder / BACKBONE)).to(device)
     if not has_forecaster(folder):
         raise ModelError(
             f"model {folder}: expected a forecaster, found none; "
@@ -150,7 +150,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
             f"D = {backbone.layout.length}, found one for {predictor.features}; "
             "use the files of one training"
         )
-    packed(predictor.forecaster)
+    with_packed_linears(predictor.forecaster)
     digest = hash_files([folder / BACKBONE, folder / FORECASTER])
     return Model(backbone, predictor, card, f"weights-{digest[:16]}")
 

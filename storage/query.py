@@ -97,7 +97,7 @@ def answer(
             if question.rows in REVIEWED and (reviews := verdicts()).num_rows:
                 connection.register("verdicts", reviews)
                 statement = REVIEWED[question.rows]
-            if "masks" in table.schema.names:  # was found out before: see storage/held.py
+            if "masks" in table.schema.names:  # was found out before: see storage/sample_cache.py
                 statement = statement.replace(KIND_OF_MASKS, "")
             return _ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:

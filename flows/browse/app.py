@@ -18,7 +18,7 @@ from flawcast.flows.browse.guard import Guard
 from flawcast.flows.browse.pictures import SHEETS, Pictures
 from flawcast.flows.browse.views import find_cards, grid_page, set_page
 from flawcast.storage import SampleStore
-from flawcast.storage.held import HeldSamples
+from flawcast.storage.sample_cache import CachedSamples
 
 HERE = Path(__file__).parent
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # ids name the content
@@ -39,7 +39,7 @@ class Mark(BaseModel):
     note: str = ""
 
 
-def make_app(held: HeldSamples, pictures: Pictures, guard: Guard, reviewer: str) -> FastAPI:
+def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: str) -> FastAPI:
     """The application for one store.
 
     Args:

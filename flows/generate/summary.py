@@ -20,7 +20,7 @@ SHEET_ROWS = 24
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupMeans:
     """Means over the sets of one label and mode; errors and APD on the [0, 1] pixel scale."""
 
     label: str
@@ -56,7 +56,7 @@ class RunSummary:
     written: int
     present: int
     kept: int
-    groups: tuple[Group, ...]
+    groups: tuple[GroupMeans, ...]
     rejects: tuple[Reject, ...]
     seconds: float
     sheet: Path | None
@@ -90,7 +90,7 @@ def summarise(
     )
 
 
-def groups_of(rows: Sequence[dict[str, Any]]) -> list[Group]:
+def groups_of(rows: Sequence[dict[str, Any]]) -> list[GroupMeans]:
     """Mean scores by label and mode."""
     groups = []
     for label, mode in sorted({(row["label"], row["mode"]) for row in rows}):
@@ -99,7 +99,7 @@ def groups_of(rows: Sequence[dict[str, Any]]) -> list[Group]:
             score: _mean([row[score] for row in members])
             for score in ("mae", "hold_mae", "ssim", "apd", "coherence")
         }
-        groups.append(Group(label, mode, len(members), **means))  # type: ignore[arg-type]
+        groups.append(GroupMeans(label, mode, len(members), **means))  # type: ignore[arg-type]
     return groups
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flawcast.configs.errors import StoreError
 from flawcast.configs.spread import spread
-from flawcast.flows.generate.summary import Group, groups_of
+from flawcast.flows.generate.summary import GroupMeans, groups_of
 from flawcast.selection.metrics import StandardisedRatio, standardised_ratio
 from flawcast.storage import SampleStore
 
@@ -39,7 +39,7 @@ class Facts:
 
     rows: tuple[Row, ...]
     kept: int
-    groups: tuple[Group, ...]
+    groups: tuple[GroupMeans, ...]
     ratio: StandardisedRatio
     runs: tuple[Row, ...]
     reasons: tuple[Reason, ...]

@@ -23,7 +23,7 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def claim(folder: Path, about: dict[str, Any]) -> None:
+def check_experiment(folder: Path, about: dict[str, Any]) -> None:
     """Make the folder, or see that it is this experiment's.
 
     Args:
@@ -46,7 +46,7 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
         )
 
 
-def once(path: Path, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def read_or_compute(path: Path, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Read a cell's result, or do it and keep the result; it is there whole or not."""
     if not path.is_file():
         _write(path, do())

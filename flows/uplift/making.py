@@ -70,7 +70,9 @@ class Maker:
     _keypoints: dict[int, Tensor] = field(default_factory=dict)
     _fitted: dict[str, KeypointPredictor] = field(default_factory=dict)
 
-    def of(self, name: str, modes: tuple[str, ...], k: int, seed: int, real: list[int]) -> Videos:
+    def samples(
+        self, name: str, modes: tuple[str, ...], k: int, seed: int, real: list[int]
+    ) -> Videos:
         """Samples of one forecaster in those modes, from clips of those numbers alone.
 
         They are read where they are there already.
@@ -132,7 +134,7 @@ class Maker:
     def _reconstruct(self, futures: dict[int, Tensor], name: str) -> list[Videos]:
         """Sampled futures of the clips, each animating the first frame of its own window."""
         different = self.making.drawn * len(futures)
-        scenes = {index: Scene.of(self.backbone, self._source(index)) for index in futures}
+        scenes = {index: Scene.encode(self.backbone, self._source(index)) for index in futures}
         return [
             self._sample(scenes[index], motion, index, index, ("reconstruction", name))
             for index, motion in _in_turn(futures, min(self.making.per_label, different))
@@ -154,7 +156,7 @@ class Maker:
         made = []
         for index, motion in motions:
             source = next(other for other in sources if other != index or len(good) == 1)
-            scene = Scene.of(self.backbone, self._source(source), tracks[index][0])
+            scene = Scene.encode(self.backbone, self._source(source), tracks[index][0])
             made.append(self._sample(scene, motion, index, source, ("transfer", name)))
         return made
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flawcast.configs.identity import content_id, derive_seed, hash_files
-from flawcast.flows.uplift.folder import claim, once
+from flawcast.flows.uplift.folder import check_experiment, read_or_compute
 from flawcast.flows.uplift.images.arms import ARMS, ImageArm
 from flawcast.flows.uplift.images.frames import read_motions
 from flawcast.flows.uplift.images.report import write_report
@@ -48,18 +48,20 @@ def uplift_images(
     backbone = load_backbone(model / BACKBONE_FILE)
     motions = read_motions(request.driving, backbone, size)
     weights = hash_files([model / BACKBONE_FILE])
-    claim(request.out, _about(request, stills, motions) | {"weights": weights})
+    check_experiment(request.out, _about(request, stills, motions) | {"weights": weights})
     (request.out / "stills").mkdir(exist_ok=True)
     maker = Tables(request.out / "stills", backbone, motions, request.copies, seed=0)
     cells = [(seed, name) for seed in range(request.seeds) for name in ARMS]
     total, tables = len(stills) + len(cells), []
     for still in stills:
-        tables.append(maker.of(still))
+        tables.append(maker.read_or_make(still))
         on_cell(len(tables), total)
     results = []
     for seed, name in cells:
         path = request.out / "cells" / f"{content_id('cell', arm=name, seed=seed)}.json"
-        results.append(once(path, partial(_run_cell, request, stills, tables, name, seed)))
+        results.append(
+            read_or_compute(path, partial(_run_cell, request, stills, tables, name, seed))
+        )
         on_cell(len(stills) + len(results), total)
     return write_report(results, stills, request, len(motions))
 

@@ -52,7 +52,7 @@ class Tables:
     copies: int
     seed: int
 
-    def of(self, still: Still) -> Table:
+    def read_or_make(self, still: Still) -> Table:
         """Read a still's table, or make it."""
         name = content_id("still", name=still.name, copies=self.copies, seed=self.seed)
         path = self.folder / f"{name}.safetensors"

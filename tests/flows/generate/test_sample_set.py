@@ -17,7 +17,7 @@ from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_video
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import load_model, shipped_model
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.scene import Scene
 from flawcast.selection.metrics import mae
 from flawcast.selection.pruning import keep_closest
@@ -71,7 +71,7 @@ def test_published_sizes_keep_what_the_plain_model_keeps() -> None:
     placed = plain.keypoints(source[None])[0] + 0.02 * noise.cumsum(1)
     reference, *everything = [to_video(plain.render(appearance, future)) for future in placed]
     errors = mae(np.stack(everything), reference)
-    scene = Scene.of(fused(plain), to_video(source[None])[0])
+    scene = Scene.encode(for_inference(plain), to_video(source[None])[0])
 
     def draw_frames(pairs: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
         return scene.draw(torch.stack([placed[1 + future, frame] for future, frame in pairs]))
