@@ -1,7 +1,6 @@
 """The report on stills: scores by arm, differences with intervals, a plain verdict."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,13 @@ from flawcast.flows.uplift.images.arms import ARMS
 from flawcast.flows.uplift.images.request import ImagesRequest
 from flawcast.flows.uplift.images.stills import Still
 from flawcast.flows.uplift.words import difference_cells, verdict_lines
-from flawcast.selection.detection_scores import Indices, Measure, auroc, paired_difference
+from flawcast.selection.detection_scores import (
+    Measure,
+    auroc,
+    binned_average_precision,
+    draw_items,
+    paired_difference,
+)
 
 SCORES = {"auroc": "AUROC", "mask_ap": "mask AP"}
 Cell = dict[str, Any]
@@ -86,34 +91,6 @@ def _mask_ap(cell: Cell) -> Measure:
     return lambda chosen: binned_average_precision(
         inside[chosen].sum(axis=0), outside[chosen].sum(axis=0)
     )
-
-
-def binned_average_precision(inside: NDArray[np.int64], outside: NDArray[np.int64]) -> float:
-    """Average precision from counts by ascending score; equal bins count together.
-
-    Example:
-        >>> round(binned_average_precision(np.array([0, 1, 1]), np.array([5, 1, 0])), 4)
-        0.8333
-    """
-    hits, misses = np.cumsum(inside[::-1]), np.cumsum(outside[::-1])
-    precision = hits / np.maximum(hits + misses, 1)
-    return float((inside[::-1] * precision).sum() / max(1, hits[-1]))
-
-
-def draw_items(
-    items: NDArray[np.int64], defective: NDArray[np.bool_]
-) -> Callable[[np.random.Generator], Indices]:
-    """Draws whole items with replacement until both kinds of pictures are among them."""
-    members = [np.flatnonzero(items == item) for item in np.unique(items)]
-
-    def draw(rng: np.random.Generator) -> Indices:
-        while True:
-            chosen = rng.choice(len(members), len(members))
-            found = np.concatenate([members[item] for item in chosen])
-            if 0 < defective[found].sum() < len(found):
-                return found
-
-    return draw
 
 
 def _lines(values: dict[str, Any]) -> list[str]:

@@ -17,11 +17,12 @@ from flawcast.flows.uplift.images.frames import read_motions
 from flawcast.flows.uplift.images.report import write_report
 from flawcast.flows.uplift.images.request import ImagesRequest
 from flawcast.flows.uplift.images.scorer import Pixels, judge, train
-from flawcast.flows.uplift.images.stills import Still, folds, read_stills
+from flawcast.flows.uplift.images.stills import Still, read_stills
 from flawcast.flows.uplift.images.tables import Table, Tables
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.model import find_model, read_card
+from flawcast.selection.folds import deal_folds
 
 OnCell = Callable[[int, int], None]
 
@@ -88,7 +89,9 @@ def _run_cell(
     request: ImagesRequest, stills: list[Still], tables: list[Table], name: str, seed: int
 ) -> dict[str, Any]:
     """One arm and seed: every picture is judged by a scorer that saw none of its item."""
-    fold = folds(stills, request.folds, seed)
+    items = np.array([still.item for still in stills])
+    defective = np.array([still.defective for still in stills], np.int64)
+    fold = deal_folds(items, defective, request.folds, seed)
     found: dict[int, dict[str, Any]] = {}
     for number in range(request.folds):
         learned = [tables[index] for index in np.flatnonzero(fold != number)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.regenerate import regenerate
-from flawcast.flows.generate.sample_set import SetRequest, draw, make_set
+from flawcast.flows.generate.sample_set import SetRequest, make_set, sample_set_futures
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_video
@@ -42,7 +42,7 @@ def test_a_set_is_that_of_rendering_everything(
     futures: list[int] = []
     for item in plan.sets:
         made = make_set(item, model, request, futures.append, frames.append)
-        everything = draw(item, model, request)
+        everything = sample_set_futures(item, model, request)
         videos = everything.scene.render_all(everything.futures)
         errors = mae(videos, made.reference)
         kept = np.argsort(errors, kind="stable")[: SETTINGS.keep]
