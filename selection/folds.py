@@ -19,7 +19,7 @@ def deal_folds(
 
     Example:
         >>> deal_folds(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), 2, seed=0)
-        array([0, 0, 1, 1])
+        array([1, 1, 0, 0])
     """
     rng = np.random.default_rng(seed)
     members = {int(group): np.flatnonzero(groups == group) for group in dict.fromkeys(groups)}
