@@ -35,3 +35,20 @@ class MissingExtraError(FlawcastError, ImportError):
 
 class LeakError(FlawcastError):
     """Samples that come from clips of the test split were about to be trained with."""
+
+
+def one_line(error: BaseException | str, limit: int | None = 200) -> str:
+    r"""Write an error as a part of one line: its text, or its kind if it has none.
+
+    Args:
+        error: What was raised, or its text.
+        limit: The most characters; None cuts nothing, as for messages that flawcast wrote itself.
+
+    Example:
+        >>> one_line(OSError("disk\n  full"))
+        'disk full'
+        >>> one_line(TimeoutError())
+        'TimeoutError'
+    """
+    text = str(error) or (type(error).__name__ if isinstance(error, BaseException) else "")
+    return " ".join(text.split())[:limit]

@@ -128,7 +128,7 @@ def _motion(train: Values, augmentation: Values) -> Values:
         "background_from": train.get("bg_start", 0) / epochs,
     }
     if "dropout_epoch" in train:
-        motion |= {"weight_decay": 1e-4, "largest_gradient": 10}  # in TPS's code, not its files
+        motion |= {"weight_decay": 1e-4, "clip_gradient_value": 10}  # in TPS's code, not its files
         motion["dropout"] = {
             "until": train["dropout_epoch"] / epochs,
             "ramp": train.get("dropout_inc_epoch", 10) / epochs,

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from flawcast.configs.errors import SettingsError
+from flawcast.configs.errors import SettingsError, one_line
 from flawcast.configs.official import from_official, is_official
 from flawcast.configs.settings import TrainSettings, validated
 
@@ -70,7 +70,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error, limit=None)
         raise SettingsError(f"{path}: expected YAML, got {reason}") from None
     if values is None:
         return {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,6 +17,10 @@ from pydantic import (
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import SettingsError
+
+Mode = Literal["reconstruction", "transfer"]  # which video a source frame is from
+Motion = Literal["relative", "absolute", "avd"]  # how it is carried over to a foreign source
+Precision = Literal["fp32", "int8", "bf16", "fp16"]  # of drawing; int8 is for CPUs
 
 
 class Settings(BaseModel):
@@ -109,7 +114,9 @@ class MotionTraining(Settings):
     schedule: Literal["steps", "cosine"] = "steps"
     milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run where the rate falls tenfold
     weight_decay: float = Field(0, ge=0)
-    largest_gradient: float | None = Field(None, gt=0)  # where single values are cut; none: nowhere
+    clip_gradient_value: float | None = Field(  # of every gradient value; None clips none
+        None, gt=0, validation_alias=AliasChoices("clip_gradient_value", "largest_gradient")
+    )  # older cards and presets have the second name
     scales: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
     features: str = "random"  # whose features the perceptual loss compares
     features_file: Path | None = None  # weights of those features, where they need any
@@ -196,7 +203,7 @@ class TrainSettings(Settings):
 class Transfer(Settings):
     """How a driving clip's motion is carried over to a foreign source."""
 
-    mode: Literal["relative", "absolute", "avd"] = "relative"
+    mode: Motion = "relative"
     adapt_movement_scale: bool = False  # scale displacements to the size of the object
 
 
@@ -207,12 +214,12 @@ class GenerateSettings(Settings):
     future: int = Field(12, ge=2)
     samples: int = Field(100, ge=2)
     keep: int = Field(20, ge=2)
-    mode: Literal["reconstruction", "transfer"] = "reconstruction"
+    mode: Mode = "reconstruction"
     transfer: Transfer = Transfer()
     temperature: float = Field(1.0, gt=0)
     selector: str = "lowest_mae"
     seed: int = Field(0, ge=0)
-    precision: Literal["fp32", "int8", "bf16", "fp16"] = "fp32"  # of drawing; int8 is for CPUs
+    precision: Precision = "fp32"
 
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

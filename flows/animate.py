@@ -21,7 +21,7 @@ from flawcast.generators.clips.pictures import read_picture
 from flawcast.generators.clips.video_files import check_video_name, write_video
 from flawcast.generators.model import find_model, read_card
 from flawcast.generators.rendering.devices import pick_device
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.precision import check_precision, in_precision
 from flawcast.generators.rendering.scene import Scene
 
@@ -77,7 +77,7 @@ def animate(
     check_video_name(out)
     folder = find_model(model)
     settings = ClipSettings.model_validate(read_card(folder)["settings"]["clips"])
-    backbone = fused(load_backbone(folder)).to(pick_device(device))
+    backbone = for_inference(load_backbone(folder)).to(pick_device(device))
     check_precision(precision, backbone.device)
     backbone.check_transfer(how or Transfer())
     picture = read_source(source, settings)
@@ -85,7 +85,9 @@ def animate(
     keypoints = find_keypoints(backbone, clip.frames)
     own = find_keypoints(backbone, picture[None])[0]
     start = nearest_pose(backbone, own, keypoints) if best_frame else 0
-    scene = in_precision(Scene.of(backbone, picture, keypoints[start], how), precision, keypoints)
+    scene = in_precision(
+        Scene.encode(backbone, picture, keypoints[start], how), precision, keypoints
+    )
     frames = []
     for drawn in scene.rendered(keypoints):
         frames.append(drawn)

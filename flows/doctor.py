@@ -11,9 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import psutil
 from packaging.requirements import Requirement
 
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.generate.request import usable_cores
 from flawcast.flows.running.prefect_server import configured_api, prefect_api
 from flawcast.flows.running.services import ray_workers, run_folder
@@ -64,8 +65,8 @@ def examine(folder: Path, services: bool = True) -> Iterator[Finding]:
         try:
             yield check()
         except Exception as error:  # a doctor that falls ill helps nobody: name it and go on
-            reason = " ".join(str(error).split()) or type(error).__name__
-            yield Finding(name, "error", reason, "install flawcast again in a fresh environment")
+            fix = "install flawcast again in a fresh environment"
+            yield Finding(name, "error", one_line(error, limit=None), fix)
 
 
 def _python() -> Finding:
@@ -104,9 +105,9 @@ def _processor() -> Finding:
 
 def _memory() -> Finding:
     """Whether a worker per core fits."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    total, free = (os.sysconf(name) * page for name in ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES"))
-    text = f"{total / GIB:.1f} GiB, {free / GIB:.1f} GiB of it unused"
+    memory = psutil.virtual_memory()
+    total = memory.total
+    text = f"{total / GIB:.1f} GiB, {memory.available / GIB:.1f} GiB of it available"
     if total < WORKER_MEMORY * usable_cores():
         fits = max(1, int(total // WORKER_MEMORY))
         return Finding("memory", "warning", text, f"give --workers {fits}")

@@ -8,8 +8,7 @@ Nothing in it is executed on loading.
 """
 
 import json
-import shutil
-import uuid
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ModelError, SettingsError
+from flawcast.configs.files import whole_folder
 from flawcast.configs.identity import hash_files
 from flawcast.configs.settings import TrainSettings, validated
 from flawcast.generators.backbones import MotionBackbone, load_backbone, save_backbone
@@ -26,8 +26,8 @@ from flawcast.generators.backbones.base import BACKBONE_FILE as BACKBONE
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.forecasters.predictor import FILE as FORECASTER
 from flawcast.generators.rendering.devices import pick_device
-from flawcast.generators.rendering.fused import fused
-from flawcast.generators.rendering.packed import packed
+from flawcast.generators.rendering.fused import for_inference
+from flawcast.generators.rendering.packed import with_packed_linears
 
 CARD_FORMAT = "flawcast-model"
 CARD_VERSION = 1
@@ -75,16 +75,11 @@ def save_model(
         ModelError: If the folder exists and is not empty.
     """
     check_free(folder)
-    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    draft.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as draft:
         save_backbone(backbone, draft / BACKBONE)
         if predictor is not None:
             predictor.save(draft)
         _write_card(draft, card)
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, Any]) -> None:
@@ -95,15 +90,12 @@ def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, A
         predictor: Fitted to its backbone's keypoints.
         card: Replaces the model's card.
     """
-    draft = folder / f".{uuid.uuid4().hex}"
-    draft.mkdir()
-    try:
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as name:
+        draft = Path(name)
         predictor.save(draft)
         _write_card(draft, card)
         (draft / CARD).replace(folder / CARD)
         (draft / FORECASTER).replace(folder / FORECASTER)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def has_forecaster(folder: Path) -> bool:
@@ -145,7 +137,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
     """
     folder = Path(folder)
     card = read_card(folder)
-    backbone = fused(load_backbone(folder / BACKBONE)).to(device)
+    backbone = for_inference(load_backbone(folder / BACKBONE)).to(device)
     if not has_forecaster(folder):
         raise ModelError(
             f"model {folder}: expected a forecaster, found none; "
@@ -158,7 +150,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
             f"D = {backbone.layout.length}, found one for {predictor.features}; "
             "use the files of one training"
         )
-    packed(predictor.forecaster)
+    with_packed_linears(predictor.forecaster)
     digest = hash_files([folder / BACKBONE, folder / FORECASTER])
     return Model(backbone, predictor, card, f"weights-{digest[:16]}")
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from flawcast.configs.errors import ModelError
+from flawcast.configs.errors import ModelError, one_line
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -57,8 +57,7 @@ def read_state_dict(path: Path, wanted: str) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise ModelError(f"{wanted}, found no file {path}") from None
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{wanted}, cannot read {path}: {reason}") from None
+        raise ModelError(f"{wanted}, cannot read {path}: {one_line(error)}") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f"{wanted}, found something else in {path}; name another file")
     return state

@@ -64,6 +64,18 @@ def average_precision(scores: NDArray[np.float64], defective: NDArray[np.bool_])
     return total / int(defective.sum())
 
 
+def binned_average_precision(inside: NDArray[np.int64], outside: NDArray[np.int64]) -> float:
+    """Average precision from counts by ascending score; equal bins count together.
+
+    Example:
+        >>> round(binned_average_precision(np.array([0, 1, 1]), np.array([5, 1, 0])), 4)
+        0.8333
+    """
+    hits, misses = np.cumsum(inside[::-1]), np.cumsum(outside[::-1])
+    precision = hits / np.maximum(hits + misses, 1)
+    return float((inside[::-1] * precision).sum() / max(1, hits[-1]))
+
+
 def f1(said: NDArray[np.int64], truth: NDArray[np.int64], label: int) -> float:
     """Harmonic mean of precision and recall of one label; 0 where it is never said rightly."""
     hits = int(((said == label) & (truth == label)).sum())
@@ -104,3 +116,19 @@ def draw_clips(defective: NDArray[np.bool_]) -> Callable[[np.random.Generator], 
     """Draws clips with replacement, as many good and defective ones as there are."""
     bad, good = np.flatnonzero(defective), np.flatnonzero(~defective)
     return lambda rng: np.concatenate([rng.choice(bad, len(bad)), rng.choice(good, len(good))])
+
+
+def draw_items(
+    items: NDArray[np.int64], defective: NDArray[np.bool_]
+) -> Callable[[np.random.Generator], Indices]:
+    """Draws whole items with replacement until both kinds of pictures are among them."""
+    members = [np.flatnonzero(items == item) for item in np.unique(items)]
+
+    def draw(rng: np.random.Generator) -> Indices:
+        while True:
+            chosen = rng.choice(len(members), len(members))
+            found = np.concatenate([members[item] for item in chosen])
+            if 0 < defective[found].sum() < len(found):
+                return found
+
+    return draw

@@ -13,7 +13,7 @@ from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
 from zarrs import ZarrsCodecPipeline
 
-from flawcast.configs.errors import StoreError
+from flawcast.configs.errors import StoreError, one_line
 from flawcast.storage.place import Place
 from flawcast.storage.schema import BY_VIDEO, STORED
 
@@ -120,4 +120,4 @@ def read_array(array: zarr.Array[Any], name: str, place: Any, sha256: str) -> ND
 
 def _reason(error: Exception) -> str:
     """An error as one short line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {one_line(error)}"

@@ -60,13 +60,13 @@ def find_garbage(catalogue: Catalogue, older_than_seconds: float) -> Iterator[Ga
     """
     place, before = catalogue.place, time.time() - older_than_seconds
     yield from _drafts(place, before)  # first: a writer without its draft cannot publish
-    settled = _settled(place, before)
+    settled = _newest_settled_manifest(place, before)
     for prefix in _portions(place):
-        yield from _of_sets(catalogue, settled, prefix, before)
-    yield from _of_compactions(place, before)
+        yield from _garbage_of_sets(catalogue, settled, prefix, before)
+    yield from _garbage_of_compactions(place, before)
 
 
-def _settled(place: Place, before: float) -> Manifest:
+def _newest_settled_manifest(place: Place, before: float) -> Manifest:
     """The newest manifest that is old enough: what it superseded, no reader looks for any more."""
     for number in reversed(manifest_numbers(place)):
         if all(item.modified < before for item in place.walk(manifest_file(number))):
@@ -78,7 +78,7 @@ def _drafts(place: Place, before: float) -> Iterator[Garbage]:
     """Unfinished files, which begin with a dot."""
     for folder in ("", *FOLDERS):
         for name in place.names(folder, "."):
-            yield from _aged(place, f"{folder}/{name}".lstrip("/"), "draft", before)
+            yield from _if_older(place, f"{folder}/{name}".lstrip("/"), "draft", before)
 
 
 def _portions(place: Place) -> list[str]:
@@ -90,7 +90,7 @@ def _portions(place: Place) -> list[str]:
     return prefixes
 
 
-def _of_sets(
+def _garbage_of_sets(
     catalogue: Catalogue, settled_manifest: Manifest, prefix: str, before: float
 ) -> Iterator[Garbage]:
     """Garbage of the sets whose ids begin with a prefix.
@@ -108,20 +108,20 @@ def _of_sets(
     loose = {set_id: _attempt(catalogue, set_id) for set_id in rows if set_id not in settled}
     for set_id in rows:
         if set_id in settled and set_id in newest:
-            yield from _aged(place, row_file(set_id), "row", float("inf"))
+            yield from _if_older(place, row_file(set_id), "row", float("inf"))
     for attempt in samples:
         set_id = attempt.split(".")[0]
         if not ATTEMPT.fullmatch(attempt) or loose.get(set_id) in (attempt, ""):
             continue
         if set_id in settled or set_id not in newest:
             since = float("inf") if settled.get(set_id) == attempt else before
-            yield from _aged(place, samples_file(attempt), "samples", since)
+            yield from _if_older(place, samples_file(attempt), "samples", since)
     for attempt in arrays:
         set_id = attempt.split(".")[0]
         if attempt not in (newest.get(set_id), settled.get(set_id), loose.get(set_id)) and (
             loose.get(set_id) != ""
         ):
-            yield from _aged(place, array_folder(attempt), "arrays", before)
+            yield from _if_older(place, array_folder(attempt), "arrays", before)
 
 
 def _named(catalogue: Catalogue, manifest: Manifest, prefix: str) -> dict[str, str]:
@@ -148,22 +148,22 @@ def _attempt(catalogue: Catalogue, set_id: str) -> str:
         return ""
 
 
-def _of_compactions(place: Place, before: float) -> Iterator[Garbage]:
+def _garbage_of_compactions(place: Place, before: float) -> Iterator[Garbage]:
     """Parts that no manifest names, and manifests that newer ones have superseded for long."""
     files = [match for match in map(_PART_FILE.fullmatch, place.names(PARTS)) if match]
-    settled = _settled(place, before).number
+    settled = _newest_settled_manifest(place, before).number
     numbers = manifest_numbers(place)
     kept = [read_manifest(place, number) for number in numbers if number >= settled]
     named = {part.name for manifest in kept for part in manifest.parts}
     for number in numbers:
         if number < settled:
-            yield from _aged(place, manifest_file(number), "manifest", before)
+            yield from _if_older(place, manifest_file(number), "manifest", before)
     for match in files:
         if match[1] not in named:
-            yield from _aged(place, f"{PARTS}/{match[0]}", "part", before)
+            yield from _if_older(place, f"{PARTS}/{match[0]}", "part", before)
 
 
-def _aged(place: Place, name: str, kind: str, before: float) -> Iterator[Garbage]:
+def _if_older(place: Place, name: str, kind: str, before: float) -> Iterator[Garbage]:
     """A thing, if all of it is older than a moment and it is still there."""
     items = list(place.walk(name))
     if items and all(item.modified < before for item in items):

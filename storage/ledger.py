@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flawcast.configs.errors import StoreError
+from flawcast.configs.errors import StoreError, one_line
 from flawcast.storage.layout import BEATS
 from flawcast.storage.layout import REJECTS as REJECTS_FOLDER
 from flawcast.storage.layout import RUNS as RUNS_FOLDER
@@ -89,7 +89,7 @@ class Ledger:
         try:
             yield entry
         except Exception as error:
-            state, reason = "failed", " ".join(f"{type(error).__name__}: {error}".split())
+            state, reason = "failed", one_line(f"{type(error).__name__}: {error}", limit=None)
             raise
         except BaseException:
             state = "interrupted"

@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import FlawcastError
+from flawcast.configs.spread import spread_ends
 from flawcast.storage.sample_set import SampleSet
 from flawcast.storage.schema import STORE_KEY
 from flawcast.storage.store import SampleStore
@@ -105,7 +106,7 @@ def _strip(video: NDArray[np.uint8]) -> str:
     """Some frames of a video side by side, as an image element."""
     from PIL import Image
 
-    chosen = sorted(set(np.linspace(0, len(video) - 1, FRAMES).round().astype(int).tolist()))
+    chosen = spread_ends(len(video), FRAMES)
     stream = io.BytesIO()
     Image.fromarray(np.concatenate(list(video[chosen]), axis=1)).save(stream, "PNG")
     data = base64.b64encode(stream.getvalue()).decode()

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from flawcast.configs.errors import QueryError
+from flawcast.configs.errors import QueryError, one_line
 from flawcast.storage.schema import ANSWERS
 
 SANDBOX: dict[str, str | bool | int | float | list[str]] = {
@@ -97,7 +97,7 @@ def answer(
             if question.rows in REVIEWED and (reviews := verdicts()).num_rows:
                 connection.register("verdicts", reviews)
                 statement = REVIEWED[question.rows]
-            if "masks" in table.schema.names:  # was found out before: see storage/held.py
+            if "masks" in table.schema.names:  # was found out before: see storage/sample_cache.py
                 statement = statement.replace(KIND_OF_MASKS, "")
             return _ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
@@ -199,7 +199,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 def _query_error(name: str, error: Exception, rows: str) -> QueryError:
     """One line: what is wrong, what it may have meant, and the columns that there are."""
-    reason = " ".join(str(error).split("\n\nLINE")[0].split())
+    reason = one_line(str(error).partition("\n\nLINE")[0], limit=None)
     reason = ERROR_KIND.sub("", reason, count=1)
     columns = ", ".join(ANSWERS[rows].names)
     return QueryError(

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flawcast.configs.errors import StoreError
+from flawcast.configs.errors import StoreError, one_line
 from flawcast.storage.arrays import array_sha256
 from flawcast.storage.sample_set import SampleSet
 from flawcast.storage.schema import ATTEMPT, COMMITS, MASK_ARRAYS, SAMPLES
@@ -187,7 +187,7 @@ def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     try:
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise StoreError(f"provenance: a value has the wrong type, {reason}") from None
 
 
@@ -203,8 +203,7 @@ def decode_rows(data: bytes, schema: pa.Schema, what: str) -> list[dict[str, Any
     try:
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise StoreError(f"{what}: cannot be read, {reason}") from None
+        raise StoreError(f"{what}: cannot be read, {one_line(error)}") from None
     if not table.schema.equals(schema):
         raise StoreError(f"{what}: expected the columns of a flawcast store, got others")
     rows: list[dict[str, Any]] = table.to_pylist()

@@ -18,7 +18,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, Pre
 from obstore.store import S3Store
 from zarr.storage import ObjectStore
 
-from flawcast.configs.errors import StoreError
+from flawcast.configs.errors import StoreError, one_line
 from flawcast.storage.place import Item, Place, UnsettledError
 
 TIMEOUT, CONNECT_TIMEOUT = "60s", "10s"
@@ -198,4 +198,4 @@ def _as_os_errors(name: str) -> Iterator[None]:
 
 def _line(error: Exception) -> str:
     """A client's error without its debug output."""
-    return " ".join(str(error).split("\n\nDebug")[0].split())[:300]
+    return one_line(str(error).partition("\n\nDebug")[0], limit=300)

@@ -51,14 +51,14 @@ def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem
         name, _, problem = str(error).partition(": ")
         yield StoreProblem(name, problem)
         return
-    yield from _of_single_sets(catalogue, checks)
+    yield from _problems_of_single_sets(catalogue, checks)
     seen: set[str] = set()  # sets that move while this runs are in a part that comes up later
     while parts := [part for part in catalogue.manifest().parts if part.name not in seen]:
         seen.add(parts[0].name)
-        yield from _of_part(catalogue, parts[0], checks)
+        yield from _problems_of_part(catalogue, parts[0], checks)
 
 
-def _of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem]:
+def _problems_of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem]:
     """Problems of sets that have files of their own."""
     stems = (name.rpartition(".") for name in catalogue.place.names(SETS))
     names = (stem for stem, _, kind in stems if kind == "parquet" and SET_ID.fullmatch(stem))
@@ -69,26 +69,26 @@ def _of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProbl
             continue
         for set_id in portion:
             if catalogue.only is None or set_id in catalogue.only:
-                yield from _of_single_set(catalogue, set_id, checks.ids)
+                yield from _problems_of_single_set(catalogue, set_id, checks.ids)
                 checks.on_set()
 
 
-def _of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Iterator[StoreProblem]:
+def _problems_of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Iterator[StoreProblem]:
     """Problems of one set that has files of its own."""
     try:
         row = catalogue.row(set_id)
     except (StoreError, OSError) as error:
         yield StoreProblem(set_id, str(error))
         return
-    yield from _of_id(row) if ids else ()
-    yield from _of_arrays(catalogue.place, row)
+    yield from _problems_of_id(row) if ids else ()
+    yield from _problems_of_arrays(catalogue.place, row)
     try:
         catalogue.samples(row)
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
 
 
-def _of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[StoreProblem]:
+def _problems_of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[StoreProblem]:
     """Problems of a part's files and of the sets in it, whose rows and samples are in one order."""
     for name, wanted in ((part.sets, part.sets_sha256), (part.samples, part.samples_sha256)):
         try:
@@ -105,13 +105,13 @@ def _of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[Store
         for row in _rows(catalogue, part, "sets"):
             _, samples = next(groups, (None, iter(())))
             if catalogue.only is None or row["set_id"] in catalogue.only:
-                yield from _of_part_row(catalogue.place, row, list(samples), checks.ids)
+                yield from _problems_of_part_row(catalogue.place, row, list(samples), checks.ids)
                 checks.on_set()
     except StoreError as error:
         yield StoreProblem(part.sets, str(error))
 
 
-def _of_part_row(
+def _problems_of_part_row(
     place: Place, row: dict[str, Any], samples: list[dict[str, Any]], ids: bool
 ) -> Iterator[StoreProblem]:
     """Problems of one set whose rows are in a part."""
@@ -121,15 +121,15 @@ def _of_part_row(
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
         return
-    yield from _of_id(checked) if ids else ()
-    yield from _of_arrays(place, checked)
+    yield from _problems_of_id(checked) if ids else ()
+    yield from _problems_of_arrays(place, checked)
     try:
         check_samples(samples, checked["checksums"]["sample_rows"])
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
 
 
-def _of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
+def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
     """Whether a set's id is the hash of what its row says that decided it."""
     try:
         about = json.loads(row["settings"])
@@ -148,7 +148,7 @@ def _of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
         yield StoreProblem(row["set_id"], f"id: by its provenance it would be {found}")
 
 
-def _of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
+def _problems_of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
     """Problems of a set's arrays."""
     for name in [name for name in STORED if name in row["checksums"]]:
         try:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.registry import Registry
+from flawcast.flows.markdown import markdown_table
 from flawcast.flows.pictures.curves import Points, draw_curves
 
 OnDone = Callable[[int, int], None]
@@ -70,16 +71,9 @@ class Report:
 
     def markdown(self) -> str:
         """The table for a document."""
-        columns = list(self.rows[0])
-        lines = [
-            f"### {self.title}",
-            "",
-            f"| {' | '.join(columns)} |",
-            f"|{' --- |' * len(columns)}",
-            *(f"| {' | '.join(map(_shown, row.values()))} |" for row in self.rows),
-            "",
-            self.note,
-        ]
+        cells = [list(map(_shown, row.values())) for row in self.rows]
+        table = markdown_table(list(self.rows[0]), cells)
+        lines = [f"### {self.title}", "", *table, "", self.note]
         return "\n".join(lines).rstrip() + "\n"
 
     def to_json(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_tensor
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.scene import Scene
 from flawcast.selection.metrics import sample_diversity, ssim
 from flawcast.selection.pruning import keep_closest
@@ -40,7 +40,7 @@ def memory(request: BenchmarkRequest, on_done: OnDone) -> Report:
         raise SettingsError("memory: expected Linux, which knows a process's peak; measure there")
     torch.set_num_threads(1)
     keep = min(KEEP, request.samples)
-    backbone = fused(ready(build_backbone("fomm", {}, request.seed)))
+    backbone = for_inference(ready(build_backbone("fomm", {}, request.seed)))
     rng = np.random.default_rng(request.seed)
     source = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     reference = rng.integers(0, 256, (FUTURE, SIZE, SIZE, 3), np.uint8)
@@ -51,7 +51,7 @@ def memory(request: BenchmarkRequest, on_done: OnDone) -> Report:
     def peak_of(stage: str) -> None:
         peaks[stage] = _mib("VmHWM") - begun
 
-    scene = Scene.of(backbone, source)
+    scene = Scene.encode(backbone, source)
     own = backbone.keypoints(to_tensor(source[None]))
     moved = own + 0.02 * torch.randn(scene.batch, own.shape[1])
     scene.draw(moved)

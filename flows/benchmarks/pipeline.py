@@ -16,7 +16,13 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.benchmarks.timing import Way, alternately, compared, machine
 from flawcast.flows.generate.plan import SetPlan, plan_sets
-from flawcast.flows.generate.sample_set import SetRequest, draw, make_set, observe, sample_futures
+from flawcast.flows.generate.sample_set import (
+    SetRequest,
+    make_set,
+    observe,
+    sample_futures,
+    sample_set_futures,
+)
 from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.clips.frames import to_tensor, to_video
 from flawcast.generators.line.clips import draw_line, write_line
@@ -104,7 +110,7 @@ def _as_reference(
 ) -> list[float]:
     """Futures drawn one at a time, all frames of all futures, errors and APD on floats."""
     one = replace(asked, settings=asked.settings.model_copy(update={"samples": 2}))
-    found = draw(plan, model, one)
+    found = sample_set_futures(plan, model, one)
     past = found.keypoints[: asked.settings.past]
     noise = torch.Generator().manual_seed(asked.settings.seed)
     source = to_tensor(found.source[None])[0]

@@ -14,7 +14,7 @@ from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.backbones import MotionBackbone, build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.forecasters.base import Forecaster, build_forecaster
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 
 FRAMES, BLOCK = 36, 6  # blocks of six seen and six predicted frames
 SHOWN = 30  # frames that the time is scaled to: one second of video
@@ -88,7 +88,7 @@ def _row(
     draws = torch.Generator().manual_seed(request.seed)
     frames = torch.rand(TIMED, 3, SIZE, SIZE, generator=draws)
     multiply_adds = _generator_operations(plain, frames)
-    backbone = fused(plain)
+    backbone = for_inference(plain)
     appearance, keypoints = backbone.appearance(frames[0]), backbone.keypoints(frames)
     past = torch.randn(1, BLOCK, keypoints.shape[1], generator=draws)
     stages: dict[str, Callable[[], Tensor]] = {

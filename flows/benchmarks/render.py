@@ -18,7 +18,7 @@ from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.backbones.fomm import FOMM, FOMMAppearance
 from flawcast.generators.clips.frames import to_video
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.precision import in_precision
 from flawcast.generators.rendering.scene import Scene
 
@@ -38,7 +38,7 @@ def render(request: BenchmarkRequest, on_done: OnDone) -> Report:
     appearance = plain.appearance(source)
     own = appearance.keypoints.vectors()
     moved = own + 0.02 * torch.randn(FRAMES, own.shape[1])
-    scene = Scene.of(fused(plain), to_video(source))
+    scene = Scene.encode(for_inference(plain), to_video(source))
     integers = in_precision(scene, "int8", moved)
 
     def as_reference() -> torch.Tensor:

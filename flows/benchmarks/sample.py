@@ -14,7 +14,7 @@ from flawcast.flows.benchmarks.timing import (
     peak_ways,
 )
 from flawcast.generators.forecasters.base import build_forecaster
-from flawcast.generators.rendering.packed import packed
+from flawcast.generators.rendering.packed import with_packed_linears
 
 FEATURES, PAST = 60, 12
 STEPS = 24  # with fewer, encoding the past would weigh too much on futures that are drawn alone
@@ -29,7 +29,7 @@ def sample(request: BenchmarkRequest, on_done: OnDone) -> Report:
     torch.set_num_threads(1)
     torch.manual_seed(request.seed)
     model = build_forecaster("gru_nf", FEATURES, {"preset": "paper"}).eval()
-    ours = packed(copy.deepcopy(model))
+    ours = with_packed_linears(copy.deepcopy(model))
     past = 0.1 * torch.randn(2, PAST, FEATURES)
     noise = torch.Generator().manual_seed(request.seed)
     together, several = (

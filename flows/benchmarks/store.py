@@ -122,4 +122,4 @@ def _videos(request: BenchmarkRequest) -> tuple[NDArray[np.uint8], str]:
 @torch.no_grad()
 def _rendered(backbone: MotionBackbone, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A clip's first frame moved as the clip moves."""
-    return Scene.of(backbone, frames[0]).render(backbone.keypoints(to_tensor(frames)))
+    return Scene.encode(backbone, frames[0]).render(backbone.keypoints(to_tensor(frames)))

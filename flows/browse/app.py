@@ -12,13 +12,13 @@ from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.browse.filters import Filter
 from flawcast.flows.browse.guard import Guard
 from flawcast.flows.browse.pictures import SHEETS, Pictures
 from flawcast.flows.browse.views import find_cards, grid_page, set_page
 from flawcast.storage import SampleStore
-from flawcast.storage.held import HeldSamples
+from flawcast.storage.sample_cache import CachedSamples
 
 HERE = Path(__file__).parent
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # ids name the content
@@ -39,7 +39,7 @@ class Mark(BaseModel):
     note: str = ""
 
 
-def make_app(held: HeldSamples, pictures: Pictures, guard: Guard, reviewer: str) -> FastAPI:
+def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: str) -> FastAPI:
     """The application for one store.
 
     Args:
@@ -114,7 +114,7 @@ def _tell_problems(app: FastAPI, page: Callable[..., Response]) -> None:
     """Answer what went wrong in one line: as a page to a person, as JSON to a script."""
 
     def problem(request: Request, code: int, why: str) -> Response:
-        line = " ".join(why.split())
+        line = one_line(why, limit=None)
         if "text/html" in request.headers.get("accept", ""):
             return page(request, "problem.html", {"problem": line}, code)
         return JSONResponse({"problem": line}, code)

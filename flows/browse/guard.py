@@ -45,7 +45,7 @@ class Guard:
     cookie: str = field(default_factory=lambda: f"flawcast-{secrets.token_hex(4)}")
 
     @staticmethod
-    def of(host: str) -> "Guard":
+    def for_host(host: str) -> "Guard":
         """A guard for an address: only loopback does without a token."""
         return Guard(host, None if is_loopback(host) else secrets.token_urlsafe(32))
 

@@ -5,20 +5,20 @@ import io
 import math
 import os
 import threading
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from platformdirs import user_cache_path
 
 from flawcast.configs.errors import StoreError
+from flawcast.configs.files import whole_file
 from flawcast.configs.mask_levels import DEFECT
+from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.storage import SampleStore
 from flawcast.storage.arrays import array_sha256
 
@@ -117,11 +117,7 @@ def prune(cache: Path, most: int = CACHE_BYTES) -> None:
 
 def _looping(video: NDArray[np.uint8], fps: float) -> bytes:
     """A small animated WebP of frames (F, H, W, 3)."""
-    height, width = video.shape[1:3]
-    scale = min(1.0, SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in video]
-    pictures = [Image.fromarray(np.asarray(frame, np.uint8)) for frame in small]
+    pictures = [Image.fromarray(frame) for frame in thumbnails(video, SIDE)]
     return _encoded(pictures, duration=max(FASTEST, round(1000 / fps)), loop=0, quality=75)
 
 
@@ -160,11 +156,7 @@ def _coloured(maps: NDArray[np.uint8], valid: NDArray[np.bool_], drawn: bool) ->
 
 def _keep(path: Path, data: bytes) -> None:
     """Put a file into the cache in one step; a cache that cannot be written is no error."""
-    draft = path.with_name(f".{uuid.uuid4().hex}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as draft:
             draft.write_bytes(data)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from flawcast.configs.errors import SettingsError
 from flawcast.flows.browse.app import make_app
 from flawcast.flows.browse.guard import Guard
 from flawcast.flows.browse.pictures import Pictures, default_cache, prune
-from flawcast.storage.held import HeldSamples
+from flawcast.storage.sample_cache import CachedSamples
 
 LAST_SECONDS = 2  # for what is being answered when Ctrl-C comes
 
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
         on_ready: Callable[[str], None],
         cache: Path | None = None,
     ) -> None:
-        held, guard = HeldSamples(store), Guard.of(address.host)
+        held, guard = CachedSamples(store), Guard.for_host(address.host)
         folder = default_cache() if cache is None else cache
         prune(folder)
         self._socket = _listening(address)

@@ -12,7 +12,7 @@ from flawcast.configs.keypoint_layouts import layout_of
 from flawcast.flows.browse.filters import CHOICES, RANGES, SORTS, Filter
 from flawcast.flows.browse.pictures import grid_columns
 from flawcast.flows.browse.snippets import Line, lines_for_samples, lines_for_set
-from flawcast.storage.held import HeldSamples
+from flawcast.storage.sample_cache import CachedSamples
 
 PAGE = 60  # samples of a page
 STEPS = 200  # of a slider
@@ -56,7 +56,7 @@ class Cards:
 
 
 @dataclass(frozen=True)
-class Choice:
+class FilterChoice:
     """A value that can be asked for.
 
     Args:
@@ -91,7 +91,7 @@ class Range:
     end: float
 
 
-def find_cards(held: HeldSamples, chosen: Filter) -> Cards:
+def find_cards(held: CachedSamples, chosen: Filter) -> Cards:
     """The page of samples that a filter asks for; a page after the last is the last.
 
     A condition that is no SQL is told on the page, as it is being typed there.
@@ -108,7 +108,7 @@ def find_cards(held: HeldSamples, chosen: Filter) -> Cards:
     return Cards(rows, found.num_rows, total, pages, lines)
 
 
-def find_choices(held: HeldSamples, chosen: Filter) -> dict[str, list[Choice]]:
+def find_choices(held: CachedSamples, chosen: Filter) -> dict[str, list[FilterChoice]]:
     """For each field of the form the values that samples have, and those asked for in vain."""
     rows = held.rows()
     counts = {name: _counted(rows, column) for name, column in CHOICES.items() if name != "review"}
@@ -117,14 +117,14 @@ def find_choices(held: HeldSamples, chosen: Filter) -> dict[str, list[Choice]]:
     counts["review"] = {"none": left, "accepted": 0, "rejected": 0, **reviews}
     return {
         name: [
-            Choice(value, counts[name].get(value, 0), value in getattr(chosen, name))
+            FilterChoice(value, counts[name].get(value, 0), value in getattr(chosen, name))
             for value in [*counts[name], *(set(getattr(chosen, name)) - counts[name].keys())]
         ]
         for name in CHOICES
     }
 
 
-def find_ranges(held: HeldSamples, chosen: Filter) -> list[Range]:
+def find_ranges(held: CachedSamples, chosen: Filter) -> list[Range]:
     """Sliders that reach from the smallest to the largest value there is."""
     ranges = []
     for name in RANGES:
@@ -137,7 +137,7 @@ def find_ranges(held: HeldSamples, chosen: Filter) -> list[Range]:
     return ranges
 
 
-def grid_page(held: HeldSamples, chosen: Filter) -> dict[str, Any]:
+def grid_page(held: CachedSamples, chosen: Filter) -> dict[str, Any]:
     """What the page of the grid needs."""
     return {
         "filter": chosen,
@@ -148,7 +148,7 @@ def grid_page(held: HeldSamples, chosen: Filter) -> dict[str, Any]:
     }
 
 
-def set_page(held: HeldSamples, set_id: str) -> dict[str, Any]:
+def set_page(held: CachedSamples, set_id: str) -> dict[str, Any]:
     """What the page of one set needs.
 
     Raises:

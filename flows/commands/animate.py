@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
+from flawcast.configs.settings import Motion
 from flawcast.flows.commands.base import (
     DeviceOption,
     JsonFlag,
-    Motion,
-    Precision,
     PrecisionOption,
     QuietFlag,
     app,
@@ -20,7 +19,9 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(
+    epilog="Example: flawcast animate part.png clips/wobble_000.mkv --model demo --out moved.mp4"
+)
 def animate(
     source: Annotated[Path, typer.Argument(help="Picture, or clip whose first frame is taken.")],
     driving: Annotated[Path, typer.Argument(help="Clip whose motion the source takes on.")],
@@ -28,14 +29,14 @@ def animate(
     out: Annotated[Path, typer.Option(help="Video to write: .mp4, .mkv (lossless) or .gif.")],
     motion: Annotated[
         Motion, typer.Option(help="How the motion is carried over; avd for TPS alone.")
-    ] = Motion.relative,
+    ] = "relative",
     adapt_scale: Annotated[
         bool, typer.Option("--adapt-scale", help="Scale the motion to the source's size.")
     ] = False,
     best_frame: Annotated[
         bool, typer.Option("--best-frame", help="Start from the driving frame nearest in pose.")
     ] = False,
-    precision: PrecisionOption = Precision.fp32,
+    precision: PrecisionOption = "fp32",
     device: DeviceOption = "auto",
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
@@ -44,7 +45,7 @@ def animate(
     from flawcast.configs.settings import Transfer
     from flawcast.flows.animate import animate as run
 
-    how = Transfer(mode=motion.value, adapt_movement_scale=adapt_scale)
+    how = Transfer(mode=motion, adapt_movement_scale=adapt_scale)
     with (
         interruptible("nothing was written"),
         display(quiet or as_json).counting("frames") as on_frames,
@@ -57,7 +58,7 @@ def animate(
             how,
             best_frame=best_frame,
             device=device,
-            precision=precision.value,
+            precision=precision,
             on_frames=on_frames,
         )
     if as_json:

@@ -4,11 +4,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
+
+from flawcast.configs.errors import one_line
+from flawcast.configs.settings import Precision
 
 if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neither torch nor Ray
     from flawcast.flows.generate.summary import RunSummary
@@ -20,50 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Mode(StrEnum):
-    """Which video a source frame is from."""
-
-    reconstruction = "reconstruction"
-    transfer = "transfer"
-    both = "both"
-
-
-class Motion(StrEnum):
-    """How a driving clip's motion is carried over to a foreign source."""
-
-    relative = "relative"
-    absolute = "absolute"
-    avd = "avd"
-
-
-class Precision(StrEnum):
-    """How exactly frames are drawn."""
-
-    fp32 = "fp32"
-    int8 = "int8"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-class Rows(StrEnum):
-    """What a row of a query's answer is."""
-
-    sets = "sets"
-    samples = "samples"
-    runs = "runs"
-    rejects = "rejects"
-    reviews = "reviews"
-
-
-class Format(StrEnum):
-    """How a query's answer is printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    parquet = "parquet"
 
 
 PIPE_WIDTH = 140
@@ -96,7 +54,7 @@ def interruptible(
 
 def fail(message: str, code: int) -> NoReturn:
     """Print one line and exit."""
-    typer.echo("flawcast: " + " ".join(message.split()), err=True)
+    typer.echo("flawcast: " + one_line(message, limit=None), err=True)
     sys.exit(code)
 
 

@@ -29,7 +29,7 @@ SPEED = (
 )
 
 
-@app.command()
+@app.command(epilog="Example: flawcast benchmark masks --model demo --clips-per-state 1")
 def benchmark(
     subject: Annotated[
         str | None,

@@ -10,7 +10,7 @@ from flawcast.flows.commands.base import JsonFlag, app, interruptible
 from flawcast.flows.commands.review import reviewer_name
 
 
-@app.command()
+@app.command(epilog="Example: flawcast browse demo/store")
 def browse(
     store: Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")],
     host: Annotated[

@@ -17,7 +17,7 @@ from flawcast.flows.commands.base import (
 StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
 
 
-@app.command()
+@app.command(epilog="Example: flawcast compact demo/store")
 def compact(store: StoreArgument, quiet: QuietFlag = False, as_json: JsonFlag = False) -> None:
     """Move the rows of many sets into few sorted files, so that queries stay fast."""
     from flawcast.storage import SampleStore

@@ -17,7 +17,7 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(epilog="Example: flawcast demo --out demo")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for clips, store and report.")] = Path("demo"),
     clips_per_state: Annotated[int, typer.Option(min=1, help="Clips of each state.")] = 2,

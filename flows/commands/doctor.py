@@ -14,7 +14,7 @@ from flawcast.flows.commands.base import JsonFlag, app, console
 COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
-@app.command()
+@app.command(epilog="Example: flawcast doctor")
 def doctor(
     services: Annotated[
         bool, typer.Option(help="Start a Prefect server and a Ray worker as well.")

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from flawcast.flows.running.display import Display
 
 
-@app.command()
+@app.command(
+    epilog="Example: flawcast evaluate keypoints --horizons 12-12 --forecasters all --out compared"
+)
 def evaluate(
     clips: Annotated[
         Path, typer.Argument(help="Folder of clips; without --model, of keypoint files (.npz).")

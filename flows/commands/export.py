@@ -10,7 +10,9 @@ import typer
 from flawcast.flows.commands.base import JsonFlag, QuietFlag, app, display, interruptible
 
 
-@app.command()
+@app.command(
+    epilog="Example: flawcast export store --format coco --out made --where \"label <> 'normal'\""
+)
 def export(
     store: Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")],
     format: Annotated[

@@ -16,7 +16,7 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(epilog="Example: flawcast fit clips --model line-128 --out model")
 def fit(
     model: Annotated[str, typer.Option(help="Model folder, or shipped model, to build on.")],
     clips: Annotated[

@@ -14,7 +14,7 @@ from flawcast.flows.commands.base import (
 StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
 
 
-@app.command()
+@app.command(epilog="Example: flawcast gc demo/store")
 def gc(
     store: StoreArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,

@@ -1,16 +1,14 @@
 """`flawcast generate`: make sample sets of a folder of clips."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from flawcast.configs.settings import Mode, Motion
 from flawcast.flows.commands.base import (
     DeviceOption,
     JsonFlag,
-    Mode,
-    Motion,
-    Precision,
     PrecisionOption,
     QuietFlag,
     SeedOption,
@@ -22,12 +20,16 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(
+    epilog="Example: flawcast generate clips --model demo --store store --samples 50 --keep 10"
+)
 def generate(
     clips: Annotated[Path, typer.Argument(help="Folder of clips, or one clip.")],
     model: Annotated[str, typer.Option(help="Model folder, or name of a shipped model.")],
     store: Annotated[str, typer.Option(help="Store to add to; made if absent.")],
-    mode: Annotated[Mode, typer.Option(help="Whose frame is animated.")] = Mode.reconstruction,
+    mode: Annotated[
+        Literal[Mode, "both"], typer.Option(help="Whose frame is animated.")
+    ] = "reconstruction",
     sources: Annotated[
         Path | None,
         typer.Option(help="Clips to animate in transfer mode; the same clips if not given."),
@@ -46,7 +48,7 @@ def generate(
     temperature: Annotated[float, typer.Option(min=0.01, help="Scale of the base noise.")] = 1.0,
     motion: Annotated[
         Motion, typer.Option(help="How motion is carried over in transfer mode; avd for TPS alone.")
-    ] = Motion.relative,
+    ] = "relative",
     adapt_scale: Annotated[
         bool, typer.Option("--adapt-scale", help="Scale that motion to the source's size.")
     ] = False,
@@ -57,7 +59,7 @@ def generate(
     masks: Annotated[
         bool, typer.Option("--masks", help="Store masks and their validity beside the videos.")
     ] = False,
-    precision: PrecisionOption = Precision.fp32,
+    precision: PrecisionOption = "fp32",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
     workers: WorkersOption = None,
@@ -76,7 +78,7 @@ def generate(
         clips=clips,
         model=find_model(model),
         store=store,
-        mode=mode.value,
+        mode=mode,
         sources=sources,
         forecaster=forecaster,
         windows=windows,
@@ -90,9 +92,9 @@ def generate(
             "samples": samples,
             "keep": keep,
             "temperature": temperature,
-            "transfer": {"mode": motion.value, "adapt_movement_scale": adapt_scale},
+            "transfer": {"mode": motion, "adapt_movement_scale": adapt_scale},
             "seed": seed,
-            "precision": precision.value,
+            "precision": precision,
         },
     )
     with interruptible():

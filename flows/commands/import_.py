@@ -12,7 +12,10 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command("import")
+@app.command(
+    "import",
+    epilog="Example: flawcast import vox-256.pth.tar --backbone fomm --config vox-256 --out vox",
+)
 def import_(
     checkpoint: Annotated[Path, typer.Argument(help="Published file, e.g. vox-256.pth.tar.")],
     backbone: Annotated[str, typer.Option(help="fomm, tps or vid2vid.")],

@@ -16,7 +16,7 @@ from flawcast.flows.commands.base import (
 StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
 
 
-@app.command()
+@app.command(epilog="Example: flawcast regenerate demo/store SET_ID")
 def regenerate(
     store: StoreArgument,
     sample_id: Annotated[str, typer.Argument(help="As `query --rows samples` shows it.")],

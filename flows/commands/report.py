@@ -10,7 +10,7 @@ import typer
 from flawcast.flows.commands.base import JsonFlag, QuietFlag, app, display, interruptible
 
 
-@app.command()
+@app.command(epilog="Example: flawcast report demo/store --out report.html")
 def report(
     store: Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")],
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),

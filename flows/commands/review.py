@@ -20,7 +20,7 @@ def reviewer_name() -> str:
         return ""
 
 
-@app.command()
+@app.command(epilog="Example: flawcast review demo/store SAMPLE_ID --reject")
 def review(
     store: Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")],
     sample_ids: Annotated[list[str], typer.Argument(help="As `query --rows samples` shows them.")],

@@ -17,7 +17,7 @@ StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUC
 RUN_COLUMNS = ("planned", "made", "skipped", "failed", "rejected")
 
 
-@app.command()
+@app.command(epilog="Example: flawcast runs demo/store")
 def runs(store: StoreArgument, as_json: JsonFlag = False) -> None:
     """List the runs that added to a store: state, counts and durations."""
     from flawcast.storage import SampleStore

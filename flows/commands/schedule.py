@@ -11,7 +11,9 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(
+    epilog="Example: flawcast schedule nightly.yaml --cron '0 2 * * *' --timezone Europe/Berlin"
+)
 def schedule(
     config: Annotated[Path, typer.Argument(help="YAML file: name, request, alarms.")],
     cron: Annotated[str, typer.Option(help='When, as five cron fields: "0 2 * * *".')],

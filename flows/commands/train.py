@@ -18,7 +18,7 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(epilog="Example: flawcast train clips --preset tiny --out model")
 def train(
     out: Annotated[Path, typer.Option(help="Model folder to write; new or empty.")],
     clips: Annotated[

@@ -16,7 +16,7 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(epilog="Example: flawcast uplift line --out uplift")
 def uplift(
     clips: Annotated[
         Path,

@@ -15,7 +15,7 @@ from flawcast.flows.commands.base import (
 )
 
 
-@app.command()
+@app.command(epilog="Example: flawcast uplift-images pictures --driving clips --out uplift")
 def uplift_images(
     images: Annotated[Path, typer.Argument(help="Pictures, NAME_mask.png beside defective ones.")],
     driving: Annotated[Path, typer.Option(help="Clips whose motion the pictures take on.")],

@@ -18,7 +18,7 @@ from flawcast.flows.commands.base import (
 StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
 
 
-@app.command()
+@app.command(epilog="Example: flawcast verify demo/store")
 def verify(store: StoreArgument, quiet: QuietFlag = False, as_json: JsonFlag = False) -> None:
     """Recompute every checksum and id, and name what is damaged."""
     from flawcast.storage import SampleStore

@@ -1,6 +1,5 @@
-"""Rows as Parquet files that appear whole, and as Markdown."""
+"""Rows as Parquet files that appear whole."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,18 +7,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flawcast.configs.files import whole_file
+
 Row = Mapping[str, Any]
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> Path:
     """Write rows of equal keys, at least one, in one last step; returns `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with whole_file(path) as draft:
         pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), draft, compression="zstd")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     return path
 
 
@@ -27,17 +24,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read what `write_rows` wrote."""
     rows: list[dict[str, Any]] = pq.ParquetFile(path).read(use_threads=False).to_pylist()
     return rows
-
-
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table whose first column is text and whose others are figures.
-
-    Example:
-        >>> markdown(["forecaster", "MAE"], [["hold", "0.03"]])
-        ['| forecaster | MAE |', '| --- | ---: |', '| hold | 0.03 |']
-    """
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def distinct(rows: Sequence[Row], key: str) -> list[Any]:

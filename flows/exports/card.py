@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from flawcast.flows.exports.base import Export
+from flawcast.flows.markdown import markdown_table
 
 
 def write_card(export: Export, store: str, where: str | None, kind: str, path: Path) -> None:
@@ -34,9 +35,10 @@ def write_card(export: Export, store: str, where: str | None, kind: str, path: P
         "",
         "## Contents",
         "",
-        "| label | videos | source clips | MAE | SSIM | diversity |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(_label_line(rows, label) for label in sorted({row["label"] for row in rows})),
+        *markdown_table(
+            ["label", "videos", "source clips", "MAE", "SSIM", "diversity"],
+            [_label_cells(rows, label) for label in sorted({row["label"] for row in rows})],
+        ),
         "",
         "MAE and SSIM are against the set's reference on the [0, 1] pixel scale; diversity is a "
         "video's mean distance to the others of its set.",
@@ -73,16 +75,12 @@ def write_card(export: Export, store: str, where: str | None, kind: str, path: P
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _label_line(rows: Sequence[dict[str, Any]], label: str) -> str:
+def _label_cells(rows: Sequence[dict[str, Any]], label: str) -> list[str]:
     """Count and mean scores of a label."""
     members = [row for row in rows if row["label"] == label]
     clips = len({row["source_clip_id"] for row in members})
     scores = (np.mean([row[name] for row in members]) for name in ("mae", "ssim", "diversity"))
-    return (
-        f"| {label.replace('|', '&#124;')} | {len(members)} | {clips} | "
-        + " | ".join(f"{s:.4f}" for s in scores)
-        + " |"
-    )
+    return [label, str(len(members)), str(clips), *(f"{score:.4f}" for score in scores)]
 
 
 def _mask_lines(rows: Sequence[dict[str, Any]]) -> list[str]:

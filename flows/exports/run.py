@@ -1,8 +1,6 @@
 """`flawcast export`: samples of a store into a folder, which appears whole or not at all."""
 
 import re
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from flawcast.configs.errors import SettingsError, StoreError
+from flawcast.configs.files import whole_folder
 from flawcast.flows.exports.base import EXPORTS, Export, ExportSample, ExportSettings
 from flawcast.flows.exports.card import write_card
 from flawcast.storage import SampleStore
@@ -85,19 +84,14 @@ def export(
             on_sample(done, len(rows))
 
     made = Export(rows, samples, chosen, re.sub(r"[^\w-]+", "-", out.name).strip("-") or "samples")
-    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
-        write(made, draft)
-        write_card(made, store, where, kind, draft / "README.md")
-        size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
-        draft.rename(out)
+        with whole_folder(out) as draft:
+            write(made, draft)
+            write_card(made, store, where, kind, draft / "README.md")
+            size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
     except OSError as error:
         reason = error.strerror or error
         raise SettingsError(f"out: cannot write {out}: {reason}; nothing was left") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Exported(str(out), kind, len(rows), size)
 
 

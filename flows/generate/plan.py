@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import derive_seed, sample_set_id
 from flawcast.configs.settings import GenerateSettings
+from flawcast.configs.spread import spread
 from flawcast.flows.generate.masks import MaskPlan, plan_masks
 from flawcast.generators.clips import (
     ClipEntry,
@@ -18,8 +18,6 @@ from flawcast.generators.clips import (
     list_clips,
     split_windows,
 )
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -132,17 +130,6 @@ def plan_sets(
         for mode in modes
     ]
     return Plan(tuple({plan.set_id: plan for plan in sets}.values()), tuple(rejects))
-
-
-def spread(items: Sequence[Item], count: int | None) -> list[Item]:
-    """At most `count` items, evenly spread over the sequence; all of them for None.
-
-    Example:
-        >>> spread("abcdef", 3)
-        ['a', 'c', 'e']
-    """
-    kept = len(items) if count is None else min(count, len(items))
-    return [items[index * len(items) // kept] for index in range(kept)]
 
 
 def _read_all(

@@ -12,7 +12,7 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, StoreError
 from flawcast.configs.settings import GenerateSettings, validated
 from flawcast.flows.generate.plan import SetPlan, SourceFrame
-from flawcast.flows.generate.sample_set import SetRequest, draw
+from flawcast.flows.generate.sample_set import SetRequest, sample_set_futures
 from flawcast.generators.clips import ClipEntry, Window, list_clips, read_entry
 from flawcast.generators.clips.video_files import check_video_name, write_video
 from flawcast.generators.model import find_model, load_model
@@ -89,7 +89,9 @@ def regenerate(
         source=SourceFrame(source, row["source_clip_id"], row["source_frame"]),
         mode=row["mode"],
     )
-    drawn = draw(plan, loaded, SetRequest(settings, read, row["run_id"], row["version"]))
+    drawn = sample_set_futures(
+        plan, loaded, SetRequest(settings, read, row["run_id"], row["version"])
+    )
     video = drawn.scene.render(drawn.futures[row["index"]])
     kept = np.asarray(opened.open_array(row["set_id"], "videos")[row["rank"]], np.uint8)
     if out is not None:

@@ -2,16 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import Field
 
 from flawcast.configs.errors import SettingsError
-from flawcast.configs.settings import GenerateSettings, Settings, validated
+from flawcast.configs.settings import GenerateSettings, Mode, Settings, validated
 from flawcast.generators.model import find_model, read_card
-
-Mode = Literal["reconstruction", "transfer"]
 
 
 def usable_cores() -> int:

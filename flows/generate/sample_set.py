@@ -58,35 +58,35 @@ def make_set(
         The kept videos, the keypoints of all futures, and the scores.
     """
     settings = request.settings
-    drawn = draw(plan, model, request)
-    truth, scene = drawn.truth, drawn.scene
+    sampled = sample_set_futures(plan, model, request)
+    truth, scene = sampled.truth, sampled.scene
     transfer = plan.mode == "transfer"
-    still = scene.render(drawn.keypoints[settings.past - 1 : settings.past])
-    reference = scene.render(drawn.keypoints[settings.past :]) if transfer else truth
-    chosen = choose(drawn, reference, settings, on_futures)
+    still = scene.render(sampled.keypoints[settings.past - 1 : settings.past])
+    reference = scene.render(sampled.keypoints[settings.past :]) if transfer else truth
+    chosen = render_and_keep(sampled, reference, settings, on_futures)
     on_frames(chosen.drawn)
     kept, indices = chosen.videos, chosen.indices.tolist()
     masks = None
     if plan.masks is not None:
-        levels = read_levels(plan.source.entry, request.clips, drawn.source_clip_length)
+        levels = read_levels(plan.source.entry, request.clips, sampled.source_clip_length)
         on_source = None if levels is None else levels[plan.source.frame]
-        masks = make_masks(plan.masks.kind, scene, drawn.futures, indices, on_source)
+        masks = make_masks(plan.masks.kind, scene, sampled.futures, indices, on_source)
     diversity = sample_diversity(kept)
     return SampleSet(
         id=plan.set_id,
         videos=kept,
         indices=indices,
-        keypoints=drawn.futures.numpy(),
+        keypoints=sampled.futures.numpy(),
         mae=chosen.mae.astype(np.float32),
         hold_mae=float(mae(np.repeat(still, settings.future, axis=0)[None], reference)[0]),
-        past=drawn.past,
+        past=sampled.past,
         reference=reference,
-        source=drawn.source,
+        source=sampled.source,
         ssim=ssim(kept, reference).astype(np.float32),
         diversity=diversity.astype(np.float32),
         apd=float(diversity.mean()),
         coherence=temporal_coherence(kept, reference),
-        provenance=_provenance(plan, drawn.clip, model, request),
+        provenance=_provenance(plan, sampled.clip, model, request),
         masks=None if masks is None else masks.maps,
         valid=None if masks is None else masks.valid,
     )
@@ -116,7 +116,7 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Drawn(Observed):
+class Sampled(Observed):
     """The same with a set's futures, before any is rendered.
 
     Args:
@@ -140,21 +140,21 @@ def observe(
         seen = to_tensor(np.concatenate([past, truth])).to(backbone.device)
         keypoints = backbone.keypoints(seen).cpu()
         foreign = keypoints[0].to(backbone.device) if transfer else None
-        scene = Scene.of(backbone, source, foreign, settings.transfer)
+        scene = Scene.encode(backbone, source, foreign, settings.transfer)
     return Observed(clip, past, truth, source, keypoints, scene, len(source_clip.frames))
 
 
-def draw(plan: SetPlan, model: Model, request: SetRequest) -> Drawn:
+def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Sampled:
     """Read a set's clips, find its keypoints, sample its futures and encode its source."""
     settings = request.settings
     seen = observe(plan, model.backbone, settings, request.clips)
     futures = sample_futures(plan, model, seen.keypoints[: settings.past], settings)
     scene = in_precision(seen.scene, settings.precision, futures.flatten(0, 1))
-    return Drawn(**{**vars(seen), "scene": scene}, futures=futures)
+    return Sampled(**{**vars(seen), "scene": scene}, futures=futures)
 
 
-def choose(
-    drawn: Drawn,
+def render_and_keep(
+    sampled: Sampled,
     reference: NDArray[np.uint8],
     settings: GenerateSettings,
     on_futures: OnFutures = lambda done: None,
@@ -164,7 +164,7 @@ def choose(
     For the closest ones, a future is rendered until it cannot be among them any more. Any other
     selector sees all videos.
     """
-    futures, scene = drawn.futures, drawn.scene
+    futures, scene = sampled.futures, sampled.scene
     selector = SELECTORS[settings.selector]
     if selector is not lowest_mae:
         videos = scene.render_all(futures, on_futures)  # (N, F, H, W, 3)
@@ -176,7 +176,7 @@ def choose(
     def draw_frames(pairs: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
         return scene.draw(torch.stack([placed[future, frame] for future, frame in pairs]))
 
-    guess = _distances(scene.backbone, futures, drawn.keypoints[settings.past :])
+    guess = _distances(scene.backbone, futures, sampled.keypoints[settings.past :])
     return keep_closest(draw_frames, reference, guess, settings.keep, scene.batch, on_futures)
 
 

@@ -223,7 +223,7 @@ def _commit(
     with time_limit(shard.set_seconds, plan.title):
         fresh = store.commit(made.set)
     seconds = made.seconds + time.perf_counter() - began
-    done = SetDone.of(shard.number, plan.title, made.set, fresh, seconds, made.frames)
+    done = SetDone.describe(shard.number, plan.title, made.set, fresh, seconds, made.frames)
     tell(done)
     return done
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flawcast.flows.generate.plan import Plan, SetPlan, spread
+from flawcast.configs.spread import spread
+from flawcast.flows.generate.plan import Plan, SetPlan
 from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet
 from flawcast.generators.clips import Reject
 from flawcast.storage import SampleStore
@@ -19,7 +20,7 @@ SHEET_ROWS = 24
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupMeans:
     """Means over the sets of one label and mode; errors and APD on the [0, 1] pixel scale."""
 
     label: str
@@ -55,7 +56,7 @@ class RunSummary:
     written: int
     present: int
     kept: int
-    groups: tuple[Group, ...]
+    groups: tuple[GroupMeans, ...]
     rejects: tuple[Reject, ...]
     seconds: float
     sheet: Path | None
@@ -89,7 +90,7 @@ def summarise(
     )
 
 
-def groups_of(rows: Sequence[dict[str, Any]]) -> list[Group]:
+def groups_of(rows: Sequence[dict[str, Any]]) -> list[GroupMeans]:
     """Mean scores by label and mode."""
     groups = []
     for label, mode in sorted({(row["label"], row["mode"]) for row in rows}):
@@ -98,7 +99,7 @@ def groups_of(rows: Sequence[dict[str, Any]]) -> list[Group]:
             score: _mean([row[score] for row in members])
             for score in ("mae", "hold_mae", "ssim", "apd", "coherence")
         }
-        groups.append(Group(label, mode, len(members), **means))  # type: ignore[arg-type]
+        groups.append(GroupMeans(label, mode, len(members), **means))  # type: ignore[arg-type]
     return groups
 
 

@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from flawcast.configs.errors import SettingsError, ShapeError
 from flawcast.configs.shapes import expect_shape
+from flawcast.configs.spread import spread_ends
+from flawcast.flows.pictures.thumbnails import shrink_frames
 from flawcast.selection.metrics import pairwise_displacements
 
 MOST_ROWS = 24
@@ -99,7 +101,7 @@ def contact_sheet(rows: Sequence[SheetRow], path: Path, times: int = 4, futures:
             "contact sheet: expected at least one set, time and future, got "
             f"{len(rows)}, {times} and {futures}; generate a set or raise the number"
         )
-    shown = [rows[index] for index in _evenly(len(rows), MOST_ROWS)]
+    shown = [rows[index] for index in spread_ends(len(rows), MOST_ROWS)]
     layout = _lay_out(shown, times, futures)
     height = HEADER + layout.row_height * len(shown) + MARGIN
     page = Image.new("RGB", (layout.width, height), PAPER)
@@ -121,25 +123,15 @@ def spread_futures(kept: NDArray[np.uint8], count: int) -> list[int]:
     Returns:
         Distinct indices in the order in which they were chosen.
     """
-    distances = pairwise_displacements(_thumbnails(kept))
+    frames = kept.reshape(-1, *kept.shape[2:])
+    small = shrink_frames(frames, 24, 24)  # so that noise does not count as a difference
+    distances = pairwise_displacements(small.reshape(*kept.shape[:2], 24, 24, 3))
     chosen = [0]
     while len(chosen) < min(count, len(kept)):
         nearest = distances[chosen].min(axis=0)
         nearest[chosen] = -1  # not again, even where all are equal
         chosen.append(int(nearest.argmax()))
     return chosen
-
-
-def _thumbnails(videos: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shrink every frame to 24x24, so that noise does not count as a difference."""
-    frames = videos.reshape(-1, *videos.shape[2:])
-    small = [cv2.resize(frame, (24, 24), interpolation=cv2.INTER_AREA) for frame in frames]
-    return np.array(small, np.uint8).reshape(*videos.shape[:2], 24, 24, 3)
-
-
-def _evenly(count: int, most: int) -> list[int]:
-    """At most `most` of `count` positions, evenly spread, first and last among them."""
-    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
 
 
 def _lay_out(rows: Sequence[SheetRow], times: int, futures: int) -> _Layout:

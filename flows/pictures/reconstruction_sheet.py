@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from flawcast.flows.pictures.thumbnails import shrink_frames
 from flawcast.generators.backbones import MotionBackbone
 from flawcast.generators.clips.frames import to_video
 from flawcast.generators.training.motion import reconstruct
@@ -33,5 +33,4 @@ def reconstruction_sheet(
 
 def _strip(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Frames side by side at one shown size."""
-    shown = [cv2.resize(frame, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA) for frame in frames]
-    return np.concatenate(shown, axis=1).astype(np.uint8)
+    return np.concatenate(list(shrink_frames(frames, SHOWN, SHOWN)), axis=1)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.files import whole_file
 
 WIDE = 110  # columns of a terminal that has room for all of these
 SHOWN = {  # what fits a terminal, with its format; JSON, CSV and Parquet have every column
@@ -69,10 +70,9 @@ def write_answer(answer: pa.Table, style: str, out: Path | None, console: Consol
     else:
         if out.is_dir():
             raise SettingsError(f"out: expected a file, {out} is a folder; name a file in it")
-        draft = out.with_name(f".{out.name}.part")
         try:
-            draft.write_bytes(_encode(answer, style))
-            draft.replace(out)
+            with whole_file(out) as draft:
+                draft.write_bytes(_encode(answer, style))
         except OSError as error:
             raise SettingsError(f"out: cannot write {out}: {error.strerror}") from None
 

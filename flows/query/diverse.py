@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import StoreError
+from flawcast.flows.pictures.thumbnails import shrink_frames
 from flawcast.selection.diverse import most_diverse
 from flawcast.selection.metrics.apd import pairwise_displacements
 from flawcast.storage import SampleStore
@@ -94,5 +94,4 @@ def _small(store: SampleStore, set_id: str, rank: int) -> NDArray[np.uint8]:
 
 def shrunk(video: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Frames (F, H, W, 3) at most `SIZE` high and wide, averaged."""
-    size = (min(SIZE, video.shape[2]), min(SIZE, video.shape[1]))
-    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in video])
+    return shrink_frames(video, min(SIZE, video.shape[2]), min(SIZE, video.shape[1]))

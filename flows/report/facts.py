@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flawcast.configs.errors import StoreError
-from flawcast.flows.generate.summary import Group, groups_of
+from flawcast.configs.spread import spread
+from flawcast.flows.generate.summary import GroupMeans, groups_of
 from flawcast.selection.metrics import StandardisedRatio, standardised_ratio
 from flawcast.storage import SampleStore
 
@@ -38,7 +39,7 @@ class Facts:
 
     rows: tuple[Row, ...]
     kept: int
-    groups: tuple[Group, ...]
+    groups: tuple[GroupMeans, ...]
     ratio: StandardisedRatio
     runs: tuple[Row, ...]
     reasons: tuple[Reason, ...]
@@ -98,7 +99,7 @@ def to_show(facts: Facts, most: int) -> list[Row]:
     chosen = list(dict.fromkeys(order))[:most]
     others = [place for place in range(len(rows)) if place not in set(chosen)]
     room = min(most - len(chosen), len(others))
-    chosen += [others[index * len(others) // room] for index in range(room)]
+    chosen += spread(others, room)
     return [rows[place] for place in chosen]
 
 

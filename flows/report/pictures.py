@@ -18,6 +18,7 @@ from PIL import Image
 
 from flawcast.flows.pictures.contact_sheet import FUTURE as SAMPLED
 from flawcast.flows.pictures.contact_sheet import PAST, REFERENCE, outlined, spread_futures
+from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.storage import SampleSet
 
 TILE = 96  # longest side of a frame in the page, in pixels; smaller frames stay as they are
@@ -108,7 +109,7 @@ def draw_strips(made: SampleSet) -> list[Strip]:
 
 def _with_masks(made: SampleSet, rank: int) -> NDArray[np.uint8]:
     """A kept video with its masks: an outline where they are drawn, a tint where they are maps."""
-    video = np.stack([_shrunk(frame) for frame in made.videos[rank]])
+    video = thumbnails(made.videos[rank], TILE)
     if made.masks is None:
         return video
     size = (video.shape[2], video.shape[1])
@@ -132,8 +133,7 @@ def _tile(
     found = []
     for video, shade in ((before, PAST), (after, colour)):
         red, green, blue = (int(shade[at : at + 2], 16) for at in (1, 3, 5))
-        for frame in video:
-            small = _shrunk(frame)
+        for small in thumbnails(video, TILE):
             bar = np.full((BAR, small.shape[1], 3), (red, green, blue), np.uint8)
             found.append(np.concatenate([bar, small]))
     return found
@@ -149,18 +149,8 @@ def _strip(title: str, kind: str, video: NDArray[np.uint8]) -> Strip:
     """Frames of a video that end with its last one."""
     count = min(SHOWN_FRAMES, len(video))
     chosen = [(index + 1) * len(video) // count - 1 for index in range(count)]
-    frame = _beside([_shrunk(video[index]) for index in chosen])
+    frame = _beside(list(thumbnails(video[chosen], TILE)))
     return Strip(title, kind, _webp([frame], [0]), frame.shape[1], frame.shape[0])
-
-
-def _shrunk(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A frame at most `TILE` long and wide."""
-    height, width = frame.shape[:2]
-    scale = TILE / max(height, width)
-    if scale >= 1:
-        return frame
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _webp(frames: Sequence[NDArray[np.uint8]], times: Sequence[int]) -> str:

@@ -1,12 +1,12 @@
 """`flawcast report`: a store, or a part of it, as one page that a person can open and trust."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flawcast.configs.errors import SettingsError, StoreError
+from flawcast.configs.files import whole_file
 from flawcast.flows.report.facts import Facts, gather, to_show
 from flawcast.flows.report.page import SetView, render_page, set_commands
 from flawcast.flows.report.pictures import draw_loop, draw_strips
@@ -76,14 +76,11 @@ def write_report(
     if not views:
         raise StoreError(f"report: no set can be read; the first: {damaged[0]}")
     page = render_page(facts, views, damaged, store, where).encode()
-    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
-        draft.write_bytes(page)
-        draft.replace(out)
+        with whole_file(out) as draft:
+            draft.write_bytes(page)
     except OSError as error:
         raise SettingsError(f"out: cannot write {out}: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
     return Reported(
         out=str(out),
         bytes=len(page),

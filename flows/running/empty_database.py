@@ -10,9 +10,10 @@ import sqlite3
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
-from uuid import uuid4
 
 from platformdirs import user_cache_path
+
+from flawcast.configs.files import whole_file
 
 
 def lay_database(path: Path) -> None:
@@ -45,12 +46,8 @@ def keep_database(path: Path) -> None:
         with closing(sqlite3.connect(path)) as ours, closing(sqlite3.connect(copy)) as whole:
             ours.backup(whole)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{uuid4().hex[:8]}.part")
-        try:
+        with whole_file(kept) as draft:
             shutil.copyfile(copy, draft)
-            draft.replace(kept)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def forget_database() -> None:

@@ -55,7 +55,7 @@ def prefect_api(folder: Path) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Server:
+class PrefectServer:
     """A Prefect server that may still be starting.
 
     Args:
@@ -80,7 +80,9 @@ class Server:
 
 
 @contextmanager
-def prefect_server(folder: Path, unused: Mapping[str, str] | None = None) -> Iterator[Server]:
+def prefect_server(
+    folder: Path, unused: Mapping[str, str] | None = None
+) -> Iterator[PrefectServer]:
     """Point Prefect at the configured server, or at one of our own, which may still be starting.
 
     Args:
@@ -88,12 +90,12 @@ def prefect_server(folder: Path, unused: Mapping[str, str] | None = None) -> Ite
         unused: Environment that switches off what is not needed of a server of our own.
 
     Yields:
-        The server; `Server.wait` says when it answers.
+        The server; `PrefectServer.wait` says when it answers.
     """
     configured = configured_api()
     if configured:
         os.environ["PREFECT_API_URL"] = configured
-        yield Server(configured, None, folder)
+        yield PrefectServer(configured, None, folder)
         return
     before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
     with _free_port() as port:
@@ -105,7 +107,7 @@ def prefect_server(folder: Path, unused: Mapping[str, str] | None = None) -> Ite
             from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
             with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / HOME}):
-                yield Server(url, process, folder)
+                yield PrefectServer(url, process, folder)
         finally:
             _send_what_waits()
             _restore(before)

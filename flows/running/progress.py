@@ -42,7 +42,7 @@ class SetDone:
     fresh: bool
 
     @staticmethod
-    def of(
+    def describe(
         shard: int, title: str, made: SampleSet, fresh: bool, seconds: float, drawn: int
     ) -> "SetDone":
         """Describe a set that was just made, for which so many frames were rendered."""

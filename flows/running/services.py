@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
 
 QUIET = {
@@ -139,7 +139,7 @@ def _join_cluster(address: str) -> None:
         ray.init(address, log_to_driver=False)
     except Exception as error:  # of many kinds
         raise FlawcastError(
-            f"ray address: expected a cluster at {address}, got: {_short(error)}; "
+            f"ray address: expected a cluster at {address}, got: {one_line(error)}; "
             "start one with `ray start --head`, or leave the address out"
         ) from error
 
@@ -158,14 +158,9 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
             _end_children_in(place)
             if attempt == RAY_TRIES:
                 raise FlawcastError(
-                    f"Ray: expected workers to start, {RAY_TRIES} times got: {_short(error)}; "
+                    f"Ray: expected workers to start, {RAY_TRIES} times got: {one_line(error)}; "
                     "see `flawcast doctor`, or name a running cluster with --ray-address"
                 ) from error
-
-
-def _short(error: Exception) -> str:
-    """An error as a part of a line."""
-    return " ".join(str(error).split())[:200]
 
 
 def _end_children_in(folder: Path) -> None:

@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate, run_name
 from flawcast.flows.generate.summary import RunSummary
+from flawcast.flows.markdown import markdown_table
 from flawcast.flows.schedule.alarms import (
     Alarm,
     AlarmSettings,
@@ -87,30 +88,28 @@ def artifact_markdown(summary: RunSummary, alarms: list[Alarm]) -> str:
     ]
     lines += [f"> **{alarm.kind}**: {alarm.message}\n" for alarm in alarms]
     if summary.groups:
-        lines += [
-            "| label | mode | sets | MAE | hold MAE | SSIM | APD | coherence |",
-            "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        headings = ["label", "mode", "sets", "MAE", "hold MAE", "SSIM", "APD", "coherence"]
+        body = [
+            [
+                group.label,
+                group.mode,
+                str(group.sets),
+                f"{group.mae:.4f}",
+                f"{group.hold_mae:.4f}",
+                f"{group.ssim:.3f}",
+                f"{group.apd:.4f}",
+                "-" if group.coherence is None else f"{group.coherence:.2f}",
+            ]
+            for group in summary.groups
         ]
-        for group in summary.groups:
-            coherence = "-" if group.coherence is None else f"{group.coherence:.2f}"
-            lines.append(
-                f"| {group.label} | {group.mode} | {group.sets} | {group.mae:.4f} | "
-                f"{group.hold_mae:.4f} | {group.ssim:.3f} | {group.apd:.4f} | {coherence} |"
-            )
+        lines += markdown_table(headings, body, text_columns=2)
     if summary.rejects:
-        lines += ["", "| clips left out | reason |", "| ---: | --- |"]
         reasons = Counter(reject.reason for reject in summary.rejects)
-        lines += [f"| {count} | {_cell(reason)} |" for reason, count in reasons.most_common()]
+        body = [[reason, str(count)] for reason, count in reasons.most_common()]
+        lines += ["", *markdown_table(["reason", "clips left out"], body)]
     if summary.sheet:
         lines += ["", f"![contact sheet]({_picture(summary)})", "", f"`{summary.sheet}`"]
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text that cannot end a table's cell or begin markup."""
-    for character in "\\|<>`*_[]":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
 
 
 def _picture(summary: RunSummary) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.types.entrypoint import EntrypointType
 
-from flawcast.configs.errors import SettingsError
+from flawcast.configs.errors import SettingsError, one_line
 from flawcast.configs.preset_files import read_yaml
 from flawcast.configs.settings import Settings, validated
 from flawcast.flows.generate.request import GenerateRequest, as_trained
@@ -108,7 +108,6 @@ def _schedule(cron: str, timezone: str | None) -> Any:
     try:
         return Cron(cron, timezone=timezone or "UTC")
     except ValueError as error:
-        reason = " ".join(str(error).split())
         raise SettingsError(
-            f'cron: expected five fields such as "0 2 * * *", got {cron!r}: {reason}'
+            f'cron: expected five fields such as "0 2 * * *", got {cron!r}: {one_line(error)}'
         ) from None

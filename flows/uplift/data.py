@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,14 +10,16 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, SettingsError
+from flawcast.flows.pictures.thumbnails import shrink_frames
 from flawcast.flows.uplift.arms import Arm
 from flawcast.generators.clips import Clip
 from flawcast.generators.clips.dataset import ClipDataset
 from flawcast.generators.clips.frames import to_tensor
 
-SIZE = 24  # detectors see frames shrunk to this
-EVERY = 2  # and every second one, the last among them, of videos of so many and more:
-LONG, LEAST = 6, 3  # shorter ones whole, and none that are shorter than this
+DETECTOR_SIZE = 24  # detectors see frames shrunk to this
+FRAME_STRIDE = 2  # and every second frame, ending with the last,
+STRIDE_FROM_LENGTH = 6  # of videos of at least this length; all frames of shorter ones,
+MIN_FRAMES = 3  # which have at least this many
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Videos:
     """Videos as the detectors see them, with their labels' numbers and clips.
 
     Args:
-        videos: (M, 3, T, SIZE, SIZE).
+        videos: (M, 3, T, DETECTOR_SIZE, DETECTOR_SIZE).
         labels: (M,); 0 is good.
         clips: Ids of the clips that gave the motion.
         sources: Ids of the clips that gave the looks.
@@ -58,9 +59,9 @@ class Material:
 
 
 def shrink(video: NDArray[np.uint8]) -> Tensor:
-    """Frames (T, H, W, 3) at the size that detectors see: (3, T, SIZE, SIZE) in [0, 1]."""
-    small = [cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for frame in video]
-    return to_tensor(np.stack(small).astype(np.uint8)).transpose(0, 1).contiguous()
+    """Frames (T, H, W, 3) as detectors see them: (3, T, S, S) in [0, 1], S the detectors' size."""
+    small = shrink_frames(video, DETECTOR_SIZE, DETECTOR_SIZE)
+    return to_tensor(small).transpose(0, 1).contiguous()
 
 
 def seen_frames(future: int) -> slice:
@@ -70,7 +71,9 @@ def seen_frames(future: int) -> slice:
         >>> list(range(12))[seen_frames(12)]
         [1, 3, 5, 7, 9, 11]
     """
-    return slice((future - 1) % EVERY, None, EVERY) if future >= LONG else slice(None)
+    if future < STRIDE_FROM_LENGTH:
+        return slice(None)
+    return slice((future - 1) % FRAME_STRIDE, None, FRAME_STRIDE)
 
 
 def shown(video: NDArray[np.uint8]) -> Tensor:
@@ -96,9 +99,9 @@ def read_material(
         ClipError: If a split is empty, or labels are missing in one.
         SettingsError: If detectors would see too few frames.
     """
-    if future < LEAST:
+    if future < MIN_FRAMES:
         raise SettingsError(
-            f"future: expected at least {LEAST} frames for detectors to see, got {future}; "
+            f"future: expected at least {MIN_FRAMES} frames for detectors to see, got {future}; "
             "use a model or samples with a longer horizon"
         )
     train = list(ClipDataset(folder, read, past + future, "train").clips)

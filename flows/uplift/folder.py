@@ -1,12 +1,12 @@
 """An experiment's folder: what it is about, and cells that are done once."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.files import whole_file
 
 
 def make_folder(folder: Path) -> None:
@@ -23,7 +23,7 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def claim(folder: Path, about: dict[str, Any]) -> None:
+def check_experiment(folder: Path, about: dict[str, Any]) -> None:
     """Make the folder, or see that it is this experiment's.
 
     Args:
@@ -46,7 +46,7 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
         )
 
 
-def once(path: Path, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def read_or_compute(path: Path, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Read a cell's result, or do it and keep the result; it is there whole or not."""
     if not path.is_file():
         _write(path, do())
@@ -73,6 +73,5 @@ def read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, values: dict[str, Any]) -> None:
     """Write plain values in one step."""
-    draft = path.with_suffix(f".{os.getpid()}.part")
-    draft.write_text(json.dumps(values))
-    draft.replace(path)
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(values))

@@ -5,7 +5,6 @@ teach the detector what the arm without samples cannot know. The motion model is
 saw no label.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
@@ -18,6 +17,7 @@ from pydantic import Field
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from flawcast.configs.files import whole_file
 from flawcast.configs.identity import content_id, derive_seed
 from flawcast.configs.settings import Settings
 from flawcast.flows.uplift.arms import BOTH, OWN, VRNN
@@ -70,7 +70,9 @@ class Maker:
     _keypoints: dict[int, Tensor] = field(default_factory=dict)
     _fitted: dict[str, KeypointPredictor] = field(default_factory=dict)
 
-    def of(self, name: str, modes: tuple[str, ...], k: int, seed: int, real: list[int]) -> Videos:
+    def samples(
+        self, name: str, modes: tuple[str, ...], k: int, seed: int, real: list[int]
+    ) -> Videos:
         """Samples of one forecaster in those modes, from clips of those numbers alone.
 
         They are read where they are there already.
@@ -84,9 +86,8 @@ class Maker:
         if not path.is_file():
             made = self._make(name, mode, seed, real)
             self.folder.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.part")
-            save_file(_as_arrays(made, self.material), draft)
-            draft.replace(path)
+            with whole_file(path) as draft:
+                save_file(_as_arrays(made, self.material), draft)
         return _from_arrays(load_file(path), self.material)
 
     @torch.no_grad()
@@ -133,7 +134,7 @@ class Maker:
     def _reconstruct(self, futures: dict[int, Tensor], name: str) -> list[Videos]:
         """Sampled futures of the clips, each animating the first frame of its own window."""
         different = self.making.drawn * len(futures)
-        scenes = {index: Scene.of(self.backbone, self._source(index)) for index in futures}
+        scenes = {index: Scene.encode(self.backbone, self._source(index)) for index in futures}
         return [
             self._sample(scenes[index], motion, index, index, ("reconstruction", name))
             for index, motion in _in_turn(futures, min(self.making.per_label, different))
@@ -155,7 +156,7 @@ class Maker:
         made = []
         for index, motion in motions:
             source = next(other for other in sources if other != index or len(good) == 1)
-            scene = Scene.of(self.backbone, self._source(source), tracks[index][0])
+            scene = Scene.encode(self.backbone, self._source(source), tracks[index][0])
             made.append(self._sample(scene, motion, index, source, ("transfer", name)))
         return made
 

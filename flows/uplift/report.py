@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flawcast.flows.markdown import markdown_table
 from flawcast.flows.uplift.arms import ARMS
 from flawcast.flows.uplift.data import Material
 from flawcast.flows.uplift.plot import draw_differences
@@ -175,12 +176,16 @@ def _table(rows: list[dict[str, Any]], material: Material) -> list[str]:
     title = "F1" if rows[0]["f1"] else "AUROC"
     heads = ["K", "arm", "AUROC", "AP", *(f"{title} {name}" for name in defects)]
     heads += ["loss", "difference", "verdict"]
-    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
-    for row in rows:
-        each = " | ".join(f"{row[score][name]:.2f}" for name in defects)
-        cells = difference_cells(row if "verdict" in row else None)
-        lines.append(
-            f"| {row['k']} | {row['arm']} | {row['auroc']:.3f} | {row['ap']:.3f} | {each} | "
-            f"{row['loss']:.4f} | {cells} |"
-        )
-    return lines
+    body = [
+        [
+            str(row["k"]),
+            row["arm"],
+            f"{row['auroc']:.3f}",
+            f"{row['ap']:.3f}",
+            *(f"{row[score][name]:.2f}" for name in defects),
+            f"{row['loss']:.4f}",
+            *difference_cells(row if "verdict" in row else None),
+        ]
+        for row in rows
+    ]
+    return markdown_table(heads, body, text_columns=2)

@@ -25,7 +25,7 @@ from flawcast.flows.uplift.data import (
     usable,
 )
 from flawcast.flows.uplift.detectors import DETECTORS, Detector, Lesson
-from flawcast.flows.uplift.folder import claim, make_folder, once, read
+from flawcast.flows.uplift.folder import check_experiment, make_folder, read, read_or_compute
 from flawcast.flows.uplift.line import NAME, draw_material
 from flawcast.flows.uplift.making import Maker, Making
 from flawcast.flows.uplift.report import write_report
@@ -33,7 +33,7 @@ from flawcast.flows.uplift.stored import read_samples, store_reading
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.model import find_model, read_card
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 
 FREE = {"out", "clips", "model", "k", "seeds", "arms", "workers", "ray_address"}
 VALIDATION_EVERY = 3  # one in so many training clips is scored where no test clip may be
@@ -98,9 +98,9 @@ class SamplesPiece:
 
     def work(self) -> None:
         """Make them, unless they are there."""
-        bench = opened(self.request)
-        real = choose_real(bench.material, self.k, self.seed)
-        bench.samples(self.forecaster, self.modes, self.k, self.seed, real)
+        experiment = load_experiment(self.request)
+        real = choose_real(experiment.material, self.k, self.seed)
+        experiment.samples(self.forecaster, self.modes, self.k, self.seed, real)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class CellPiece:
 
     def work(self) -> None:
         """Train the detector and keep what it says of the clips that are scored."""
-        once(self.path, partial(_judge, self))
+        read_or_compute(self.path, partial(_judge, self))
 
 
 def uplift(
@@ -165,9 +165,9 @@ def uplift(
         make_folder(request.out)
         folder = draw_material(request.out / "clips", request.line_seed, on_clip)
         request = request.model_copy(update={"clips": folder.resolve()})
-    opened.cache_clear()
-    bench = opened(request)
-    claim(request.out, bench.about)
+    load_experiment.cache_clear()
+    experiment = load_experiment(request)
+    check_experiment(request.out, experiment.about)
     cells = _cells(request)
     stages = [
         Stage("samples", lambda: _samples(request)),
@@ -176,7 +176,9 @@ def uplift(
     if stages[1].pieces():
         do_all(stages, request.workers, request.ray_address, "uplift", on_done)
     results = [read(cell.path) for cell in cells]
-    return write_report(results, bench.material, request.steps, request.out, request.validation)
+    return write_report(
+        results, experiment.material, request.steps, request.out, request.validation
+    )
 
 
 def _resolved(request: UpliftRequest) -> UpliftRequest:
@@ -229,7 +231,7 @@ def _arms_of(detector: Detector, arms: tuple[str, ...]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Experiment:
     """What all cells share.
 
     Args:
@@ -244,7 +246,7 @@ class Bench:
 
 
 @lru_cache(maxsize=1)
-def opened(request: UpliftRequest) -> Bench:
+def load_experiment(request: UpliftRequest) -> Experiment:
     """Read clips and model, once in each process."""
     validation = VALIDATION_EVERY if request.validation else None
     if request.store is None:
@@ -261,25 +263,27 @@ def opened(request: UpliftRequest) -> Bench:
     if request.store is None:
         about["weights"] = hash_files([model / BACKBONE_FILE])
         folder = request.out / "samples"
-        backbone = fused(load_backbone(model / BACKBONE_FILE))
+        backbone = for_inference(load_backbone(model / BACKBONE_FILE))
         maker = Maker(backbone, (past, future), material, folder, request.making)
-        return Bench(material, maker.of, about)
+        return Experiment(material, maker.samples, about)
     stored = read_samples(request.store, material, future)
     about["samples"] = len(stored.labels)
-    return Bench(material, lambda name, modes, k, seed, real: usable(stored, material, real), about)
+    return Experiment(
+        material, lambda name, modes, k, seed, real: usable(stored, material, real), about
+    )
 
 
 def _judge(cell: CellPiece) -> dict[str, Any]:
     """Train one detector and let it judge the clips that are scored."""
-    request, bench = cell.request, opened(cell.request)
-    material = bench.material
+    request, experiment = cell.request, load_experiment(cell.request)
+    material = experiment.material
     about = {"k": cell.k, "seed": cell.seed, "arm": cell.arm, "detector": cell.detector}
     arm, real = ARMS[cell.arm], choose_real(material, cell.k, cell.seed)
     seed = derive_seed(cell.seed, "uplift", cell.k) % 2**31
     mine = pick(material.train, real)
     made = pick(mine, [])
     if arm.synthetic:
-        made = bench.samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
+        made = experiment.samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
     try:
         data = training_set(mine, made, arm, seed, request.share)
     except SettingsError as error:

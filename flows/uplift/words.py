@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def difference_cells(found: Mapping[str, Any] | None) -> str:
+def difference_cells(found: Mapping[str, Any] | None) -> tuple[str, str]:
     """Two cells of a table: a difference with its interval, and the verdict."""
     if found is None:
-        return " | "
+        return "", ""
     low, high = found["interval"]
-    return f"{found['difference']:+.3f} ({low:+.3f}, {high:+.3f}) | {found['verdict']}"
+    return f"{found['difference']:+.3f} ({low:+.3f}, {high:+.3f})", found["verdict"]
 
 
 def verdict_lines(verdicts: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flawcast.configs.errors import ModelError
+from flawcast.configs.errors import ModelError, one_line
 from flawcast.generators.backbones.base import BACKBONES, MotionBackbone, build_backbone, ready
 from flawcast.generators.weights import load_into
 
@@ -93,8 +93,7 @@ def _load(path: Path) -> dict[Any, Any]:
             "flawcast runs no code from files, ask for one that holds tensors alone"
         ) from None
     except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError(f"{wanted}, cannot read it: {reason}; fetch it again") from None
+        raise ModelError(f"{wanted}, cannot read it: {one_line(error)}; fetch it again") from None
     if not isinstance(content, dict):
         raise ModelError(f"{wanted}, found a {type(content).__name__}; use the official file")
     return content

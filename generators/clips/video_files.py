@@ -1,6 +1,5 @@
 """Videos for people to look at and for other programs to read: mp4, mkv, gif."""
 
-import uuid
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.files import whole_file
 
 SUFFIXES = (".mp4", ".mkv", ".gif")
 QUALITY = "16"  # x264's constant rate factor: no difference that an eye would see
@@ -41,8 +41,7 @@ def write_video(path: Path, video: NDArray[np.uint8], fps: float) -> None:
         SettingsError: If the suffix is unknown or the folder does not exist.
     """
     check_video_name(path)
-    draft = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
+    with whole_file(path) as draft:
         if path.suffix.lower() == ".mkv":
             write_ffv1(draft, video, fps)
         elif path.suffix.lower() == ".gif":
@@ -50,9 +49,6 @@ def write_video(path: Path, video: NDArray[np.uint8], fps: float) -> None:
             first.save(draft, save_all=True, append_images=rest, duration=1000 / fps, loop=0)
         else:
             _write_h264(draft, video, fps)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def write_ffv1(path: Path, video: NDArray[np.uint8], fps: float) -> None:

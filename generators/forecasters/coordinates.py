@@ -14,7 +14,7 @@ Kind = Literal["centred", "raw", "past_range"]
 
 
 @dataclass(frozen=True)
-class Frame:
+class WindowScaling:
     """One window's origin and scale, (..., D) each; both come from its past alone."""
 
     origin: Tensor
@@ -59,16 +59,16 @@ class Coordinates(nn.Module):
         if self.kind == "raw":
             self.origin.copy_(torch.cat(list(windows)).mean(dim=0))
         squares = torch.cat(
-            [(window - self.frame(window[:past]).origin) ** 2 for window in windows]
+            [(window - self.scaling(window[:past]).origin) ** 2 for window in windows]
         )
         scale = squares.mean(dim=0).sqrt()
         self.scale.copy_(scale.clamp_min(max(FLOOR * scale.max().item(), 1e-6)))
 
-    def frame(self, past: Tensor) -> Frame:
+    def scaling(self, past: Tensor) -> WindowScaling:
         """Origin and scale of windows whose past is (..., P, D)."""
         if self.kind == "centred":
-            return Frame(past[..., -1, :], self.scale)
+            return WindowScaling(past[..., -1, :], self.scale)
         if self.kind == "raw":
-            return Frame(self.origin, self.scale)
+            return WindowScaling(self.origin, self.scale)
         low, high = past.amin(dim=-2), past.amax(dim=-2)
-        return Frame(low, (high - low).clamp_min(RANGE_FLOOR))
+        return WindowScaling(low, (high - low).clamp_min(RANGE_FLOOR))

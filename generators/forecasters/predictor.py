@@ -122,9 +122,9 @@ class KeypointPredictor:
         for that share of the way from the last frame that was best on held-out clips.
         """
         self._check(past)
-        frame = self.coordinates.frame(past)
-        future = self._best(frame.standardise(past)[None], horizon)[0]
-        return past[-1] + self.reach * (frame.restore(future) - past[-1])
+        scaling = self.coordinates.scaling(past)
+        future = self._best(scaling.standardise(past)[None], horizon)[0]
+        return past[-1] + self.reach * (scaling.restore(future) - past[-1])
 
     @torch.no_grad()
     def sample(
@@ -148,11 +148,11 @@ class KeypointPredictor:
             ModelError: If D is another than the forecaster's, or it draws no samples.
         """
         self._check(past)
-        frame = self.coordinates.frame(past)
-        seen = frame.standardise(past)[None]
+        scaling = self.coordinates.scaling(past)
+        seen = scaling.standardise(past)[None]
         scale = temperature * self.temperature
         drawn = self.forecaster.sample(seen, horizon, samples, generator, scale)[0]
-        return frame.restore(drawn)
+        return scaling.restore(drawn)
 
     def varied(self, name: str | None = None, **settings: Any) -> "KeypointPredictor":
         """The same weights, used otherwise: nothing is trained.
@@ -256,4 +256,4 @@ class KeypointPredictor:
         if not windows:
             return torch.empty(0, 0, self.features)
         stacked = torch.stack(list(windows))
-        return self.coordinates.frame(stacked[:, :past]).standardise(stacked)
+        return self.coordinates.scaling(stacked[:, :past]).standardise(stacked)

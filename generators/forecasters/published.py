@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flawcast.configs.errors import ModelError
+from flawcast.configs.errors import ModelError, one_line
 from flawcast.generators.forecasters.predictor import KeypointPredictor
 from flawcast.generators.weights import load_into
 
@@ -92,8 +92,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no common class for what a damaged file raises
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{wanted}, cannot read it: {reason}; download it again") from None
+        raise ModelError(
+            f"{wanted}, cannot read it: {one_line(error)}; download it again"
+        ) from None
     if not isinstance(content, dict) or not all(
         isinstance(value, Tensor) for value in content.values()
     ):

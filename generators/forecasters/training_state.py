@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from flawcast.configs.errors import ModelError
+from flawcast.configs.files import whole_file
 from flawcast.generators.weights import read_weights, write_weights
 
 Parts = dict[str, dict[str, Tensor]]
@@ -29,9 +30,8 @@ def save_parts(
     }
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
-    draft = path.with_suffix(".part")
-    write_weights(draft, tensors, {"key": key, "progress": progress})
-    draft.replace(path)
+    with whole_file(path) as draft:
+        write_weights(draft, tensors, {"key": key, "progress": progress})
 
 
 def restore_parts(

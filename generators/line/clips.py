@@ -15,9 +15,9 @@ from flawcast.generators.clips.video_files import write_ffv1
 from flawcast.generators.line import geometry
 from flawcast.generators.line.belt import draw_surroundings
 from flawcast.generators.line.damage import draw_damage
-from flawcast.generators.line.motion import DEFECTS, Motion, draw_motion
+from flawcast.generators.line.motion import DEFECTS, Ride, draw_motion
 from flawcast.generators.line.parts import Part, draw_part
-from flawcast.generators.line.scene import Scene
+from flawcast.generators.line.scene import LineScene
 
 STATES: tuple[str, ...] = ("normal", *DEFECTS)
 SECONDS = 2.0  # what a clip lasts; more frames show the same two seconds more finely
@@ -71,7 +71,7 @@ def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineCl
     motion = draw_motion(label, rng, frames)
     damage = draw_damage(rng, part, motion.chip) if label == "crack" else None
     part = _fit(part, motion)
-    scene = Scene(part, surroundings, motion, damage, size)
+    scene = LineScene(part, surroundings, motion, damage, size)
     drawn = [scene.draw(frame) for frame in range(frames)]
     sensor = np.random.default_rng([seed, STATES.index(label), size])
     clean = np.stack([image for image, _, _ in drawn])  # (T, H, W, 3)
@@ -171,7 +171,7 @@ def _check(label: str, frames: int, size: int) -> None:
         raise SettingsError(f"frames: expected at least 2, got {frames}; ask for more")
 
 
-def _fit(part: Part, motion: Motion) -> Part:
+def _fit(part: Part, motion: Ride) -> Part:
     """Keep the part whole in the picture: shrink it if it must be, then move the ride as needed.
 
     A ride that fits stays where it is, so that its start says nothing about its end.
@@ -190,7 +190,7 @@ def _fit(part: Part, motion: Motion) -> Part:
     return part
 
 
-def _extent(part: Part, motion: Motion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _extent(part: Part, motion: Ride) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smallest and largest picture coordinates that the part takes in the whole clip."""
     plane = part.outlines[0].astype(np.float64) * part.half
     seen = []

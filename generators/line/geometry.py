@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.generators.line.motion import Motion
+from flawcast.generators.line.motion import Ride
 from flawcast.generators.line.parts import Part
 
 Points = NDArray[np.float64]
@@ -49,7 +49,7 @@ class Pose:
     reach: float
 
 
-def pose_at(part: Part, motion: Motion, frame: int) -> Pose:
+def pose_at(part: Part, motion: Ride, frame: int) -> Pose:
     """Put a part where the motion has it; a leaning part stands on its lowest edge."""
     turn = _rotation_z(motion.heading[frame])
     place = np.array([motion.x[frame], motion.y[frame], 0.0])

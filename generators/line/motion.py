@@ -10,7 +10,7 @@ Series = NDArray[np.float64]  # one value per frame
 
 
 @dataclass
-class Motion:
+class Ride:
     """Everything that changes over a clip; time runs from 0 to 1 whatever the number of frames.
 
     Args:
@@ -50,7 +50,7 @@ class Motion:
         return np.asarray(np.linspace(0, 1, len(self.x)) >= self.onset)
 
 
-def draw_motion(label: str, rng: np.random.Generator, frames: int) -> Motion:
+def draw_motion(label: str, rng: np.random.Generator, frames: int) -> Ride:
     """Draw the motion of one clip from `rng`; every label starts as a normal ride."""
     time = np.linspace(0, 1, frames)
     travel = rng.uniform(0.25, 0.3)
@@ -58,7 +58,7 @@ def draw_motion(label: str, rng: np.random.Generator, frames: int) -> Motion:
     drift = np.sin(2 * np.pi * beats * time + phase) - np.sin(phase)
     belt = travel * (time + depth * drift)
     still = np.zeros(frames)
-    motion = Motion(
+    motion = Ride(
         belt=belt,
         x=belt - travel / 2 + rng.uniform(-0.02, 0.02),
         y=still + rng.uniform(-0.05, 0.05),
@@ -98,7 +98,7 @@ def _side(rng: np.random.Generator) -> float:
     return float(rng.choice([-1.0, 1.0]))
 
 
-def _jam(motion: Motion, rng: np.random.Generator, time: Series) -> None:
+def _jam(motion: Ride, rng: np.random.Generator, time: Series) -> None:
     """Stop and shudder while the belt runs on; some parts come free again."""
     grip = _ease(time, motion.onset, rng.uniform(0.05, 0.18))
     if rng.uniform() < 0.4:
@@ -112,7 +112,7 @@ def _jam(motion: Motion, rng: np.random.Generator, time: Series) -> None:
     motion.heading += np.radians(rng.uniform(0, 14)) * _side(rng) * np.maximum.accumulate(grip)
 
 
-def _wobble(motion: Motion, rng: np.random.Generator, time: Series) -> None:
+def _wobble(motion: Ride, rng: np.random.Generator, time: Series) -> None:
     """Swing and rock about an eccentric seat, harder and harder."""
     since = time - motion.onset
     strength = _ease(time, motion.onset, rng.uniform(0.15, 0.5))
@@ -124,7 +124,7 @@ def _wobble(motion: Motion, rng: np.random.Generator, time: Series) -> None:
     motion.lean = rng.uniform(0, 6.28) + turn * _side(rng)
 
 
-def _topple(motion: Motion, rng: np.random.Generator, time: Series) -> None:
+def _topple(motion: Ride, rng: np.random.Generator, time: Series) -> None:
     """Tip over one edge, ever faster, and come to rest leaning."""
     fall = np.clip((time - motion.onset) / rng.uniform(0.42, 0.68), 0, None)
     rest = np.clip(fall - 1, 0, None)
@@ -137,7 +137,7 @@ def _topple(motion: Motion, rng: np.random.Generator, time: Series) -> None:
     motion.x = motion.x[0] + _run(1 - drag, motion.belt)
 
 
-def _bend(motion: Motion, rng: np.random.Generator, time: Series) -> None:
+def _bend(motion: Ride, rng: np.random.Generator, time: Series) -> None:
     """Curl up at one end or at both, or buckle in the middle, with some spring."""
     rise = _ease(time, motion.onset, rng.uniform(0.25, 0.6))
     spring = 1 + 0.1 * np.sin(2 * np.pi * rng.uniform(1, 3) * (time - motion.onset))
@@ -149,7 +149,7 @@ def _bend(motion: Motion, rng: np.random.Generator, time: Series) -> None:
     motion.bend_centre = float(rng.uniform(-0.35, 0.0) if motion.one_sided else 0.0)
 
 
-def _slip(motion: Motion, rng: np.random.Generator, time: Series) -> None:
+def _slip(motion: Ride, rng: np.random.Generator, time: Series) -> None:
     """Slide across the belt and fall back on it, turning a little."""
     duration = rng.uniform(0.35, 0.75)
     slide = _ease(time, motion.onset, duration)
@@ -159,7 +159,7 @@ def _slip(motion: Motion, rng: np.random.Generator, time: Series) -> None:
     motion.x = motion.x[0] + _run(1 - np.clip(back, 0, 1), motion.belt)
 
 
-def _crack(motion: Motion, rng: np.random.Generator, time: Series) -> None:
+def _crack(motion: Ride, rng: np.random.Generator, time: Series) -> None:
     """Open a crack or a chip, in a rush or slowly; the part sags at it a little."""
     share = np.clip((time - motion.onset) / rng.uniform(0.25, 0.6), 0, 1)
     motion.crack = np.where(time >= motion.onset, 0.12 + 0.88 * share ** rng.uniform(0.6, 1.6), 0)
@@ -169,7 +169,7 @@ def _crack(motion: Motion, rng: np.random.Generator, time: Series) -> None:
     motion.bend_axis = float(rng.uniform(0, 2 * np.pi))
 
 
-DEFECTS: dict[str, Callable[[Motion, np.random.Generator, Series], None]] = {
+DEFECTS: dict[str, Callable[[Ride, np.random.Generator, Series], None]] = {
     "jam": _jam,
     "wobble": _wobble,
     "topple": _topple,

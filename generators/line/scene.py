@@ -15,7 +15,7 @@ from flawcast.generators.line.belt import (
     light,
 )
 from flawcast.generators.line.damage import Damage, break_part
-from flawcast.generators.line.motion import Motion
+from flawcast.generators.line.motion import Ride
 from flawcast.generators.line.parts import Part
 from flawcast.generators.line.products import Floats
 from flawcast.generators.line.solid import Face, draw_solid, to_fixed
@@ -23,7 +23,7 @@ from flawcast.generators.line.solid import Face, draw_solid, to_fixed
 SHADOW = 128  # pixels across the shadow, which is soft
 
 
-class Scene:
+class LineScene:
     """Everything of a clip, prepared for one size of frame.
 
     Args:
@@ -38,7 +38,7 @@ class Scene:
         self,
         part: Part,
         surroundings: Surroundings,
-        motion: Motion,
+        motion: Ride,
         damage: Damage | None,
         size: int,
     ) -> None:

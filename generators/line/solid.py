@@ -15,7 +15,7 @@ COARSE = 4  # canvas pixels per computed point of a bent face's map, which is sm
 
 
 @dataclass(frozen=True)
-class Window:
+class Bounds:
     """The piece of the picture that holds the part.
 
     Args:
@@ -113,17 +113,17 @@ def shading_of(normal: Points, lamp: Points) -> Points:
     return np.asarray(lit / (0.4 + 0.65 * lamp[2]))
 
 
-def _window(world: Points, size: int, factor: int) -> Window:
+def _window(world: Points, size: int, factor: int) -> Bounds:
     """The smallest window, with a little air, around world points."""
     picture = geometry.to_picture(world) * size
     low = np.clip(np.floor(picture.min(axis=0)) - 1, 0, size - 2).astype(int)
     high = np.clip(np.ceil(picture.max(axis=0)) + 1, low + 2, size).astype(int)
     width, height = high - low
-    return Window(int(low[0]), int(low[1]), int(width), int(height), factor, size)
+    return Bounds(int(low[0]), int(low[1]), int(width), int(height), factor, size)
 
 
 def _walls(part: Part, feet: list[Points], heads: list[Points], lamp: Points,
-           window: Window) -> tuple[NDArray[np.uint8], Mask]:  # fmt: skip
+           window: Bounds) -> tuple[NDArray[np.uint8], Mask]:  # fmt: skip
     """Walls that face the camera, far ones first: colour (C, C, 3) and cover (C, C)."""
     low, high = np.concatenate(feet), np.concatenate(heads)
     last = np.concatenate([np.roll(points, -1, axis=0) for points in feet])
@@ -148,7 +148,7 @@ def _walls(part: Part, feet: list[Points], heads: list[Points], lamp: Points,
     return colour, cover
 
 
-def _top(part: Part, face: Face, pose: Pose, lamp: Points, window: Window
+def _top(part: Part, face: Face, pose: Pose, lamp: Points, window: Bounds
          ) -> tuple[NDArray[np.uint8], Mask, Floats]:  # fmt: skip
     """Top face in the window: RGBA (C, C, 4), damage (C, C), shading (C, C, 1) or (1, 1, 1)."""
     unit = 2 * part.half / len(face.surface)

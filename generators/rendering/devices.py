@@ -2,7 +2,7 @@
 
 import torch
 
-from flawcast.configs.errors import SettingsError
+from flawcast.configs.errors import SettingsError, one_line
 
 
 def pick_device(name: str) -> torch.device:
@@ -17,8 +17,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
         raise SettingsError(
-            f"device: expected auto, cpu or a GPU of this machine, got {name!r}: {reason}"
+            f"device: expected auto, cpu or a GPU of this machine, got {name!r}: {one_line(error)}"
         ) from None
     return device

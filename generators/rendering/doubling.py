@@ -45,7 +45,7 @@ class UpConv(nn.Module):
         if features.device.type == "cpu" and features.dtype == self.parts.dtype:
             return self._by_products(features)
         edged = F.pad(features, (1, 1, 1, 1))
-        return woven(edged, [partial(self._corner, kernel) for kernel in self.kernels()])
+        return interleave(edged, [partial(self._corner, kernel) for kernel in self.kernels()])
 
     def kernels(self) -> Tensor:
         """2x2 kernels, one for each of the four output pixels of a source pixel.
@@ -91,7 +91,7 @@ class UpConv(nn.Module):
         return same + first[:, :, :-1], same + last[:, :, 1:]
 
 
-def woven(edged: Tensor, corners: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
+def interleave(edged: Tensor, corners: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
     """An image of twice the resolution, of four 2x2 convolutions.
 
     Args:

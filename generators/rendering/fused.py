@@ -23,7 +23,7 @@ from flawcast.generators.rendering.convolutions import SameConv
 from flawcast.generators.rendering.doubling import UpConv
 
 
-def fused(backbone: MotionBackbone) -> MotionBackbone:
+def for_inference(backbone: MotionBackbone) -> MotionBackbone:
     """A copy of a trained model for inference alone; blocks with other norms stay as they are.
 
     Args:

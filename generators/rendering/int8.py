@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from flawcast.generators.backbones import MotionBackbone
 from flawcast.generators.rendering.convolutions import SameConv
-from flawcast.generators.rendering.doubling import UpConv, woven
+from flawcast.generators.rendering.doubling import UpConv, interleave
 
 TOP = 127  # largest activation
 HEADROOM = 1e-6  # of a range, so that it is never empty
@@ -126,4 +126,4 @@ class Int8Up(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
         edged = F.pad(self.integers(features), (1, 1, 1, 1), value=self.integers.zero)
-        return woven(edged, [partial(kernel, after="relu") for kernel in self.kernels])
+        return interleave(edged, [partial(kernel, after="relu") for kernel in self.kernels])

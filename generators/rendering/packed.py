@@ -35,7 +35,7 @@ class PackedLinear(nn.Module):
         return product
 
 
-def packed(module: Layers) -> Layers:
+def with_packed_linears(module: Layers) -> Layers:
     """The module itself, its wide layers packed where oneDNN, a part of PyTorch, can do it."""
     if not (
         torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -45,7 +45,7 @@ def packed(module: Layers) -> Layers:
         if type(child) is nn.Linear and _worth_while(child.weight):
             setattr(module, name, PackedLinear(child))
         else:
-            packed(child)
+            with_packed_linears(child)
     return module
 
 

@@ -35,7 +35,7 @@ class Scene:
 
     @staticmethod
     @torch.no_grad()
-    def of(
+    def encode(
         backbone: MotionBackbone,
         source: NDArray[np.uint8],
         driving: Tensor | None = None,

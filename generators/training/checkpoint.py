@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from flawcast.configs.errors import ModelError
+from flawcast.configs.files import whole_file
 from flawcast.generators.weights import read_weights, write_weights
 
 # What a training changes, by name: each module with its optimiser.
@@ -34,9 +35,8 @@ class Checkpoint:
             for index, moments in optimiser.state_dict()["state"].items():
                 for name, value in moments.items():
                     tensors[f"{part}.optimiser.{index}.{name}"] = value
-        draft = self.path.with_suffix(".part")
-        write_weights(draft, tensors, {"key": self.key, "step": step})
-        draft.replace(self.path)
+        with whole_file(self.path) as draft:
+            write_weights(draft, tensors, {"key": self.key, "step": step})
 
     def restore(self, parts: Parts) -> int:
         """Load the saved state, if there is one of this training.

@@ -120,9 +120,9 @@ class _Training:
                 f"motion training: the loss is not finite at step {step}; "
                 "lower motion.learning_rate or check the clips"
             )
-        if self.settings.largest_gradient is not None:
+        if self.settings.clip_gradient_value is not None:
             nn.utils.clip_grad_norm_(
-                self.backbone.parameters(), self.settings.largest_gradient, norm_type=math.inf
+                self.backbone.parameters(), self.settings.clip_gradient_value, norm_type=math.inf
             )
         for _, optimiser in self.parts.values():
             optimiser.step()

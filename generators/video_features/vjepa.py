@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flawcast.configs.errors import ModelError
+from flawcast.configs.errors import ModelError, one_line
 from flawcast.configs.feature_names import JEDI_FEATURES
 from flawcast.generators.video_features.transformer import AttentiveProbe, VJEPAEncoder, VJEPASizes
 from flawcast.generators.weights import load_into
@@ -93,8 +93,9 @@ def _published_state(path: Path, keys: tuple[str, ...]) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no common class for what a damaged file raises
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{wanted}, cannot read it: {reason}; download it again") from None
+        raise ModelError(
+            f"{wanted}, cannot read it: {one_line(error)}; download it again"
+        ) from None
     found = next((content[key] for key in keys if key in content), None) if content else None
     if not isinstance(found, dict):
         raise ModelError(f"{wanted}, found another layout; use the published files as they are")

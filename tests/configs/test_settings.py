@@ -11,6 +11,7 @@ from flawcast.configs.errors import SettingsError, ShapeError
 from flawcast.configs.identity import content_id, derive_seed, hash_files
 from flawcast.configs.preset_files import load_preset, preset_names
 from flawcast.configs.registry import Registry
+from flawcast.configs.settings import MotionTraining, validated
 from flawcast.configs.shapes import expect_shape
 
 
@@ -82,3 +83,12 @@ def test_hashes_of_files_see_order_and_borders(tmp_path: Path) -> None:
         hash_files([paths[name] for name in names]) for names in ("ab", "ba", "cd", "a", "dc")
     }
     assert len(hashes) == 5
+
+
+def test_an_older_name_of_a_setting_is_read() -> None:
+    """Cards and presets written before the name changed."""
+    old = MotionTraining.model_validate({"largest_gradient": 10})
+    assert old == MotionTraining(clip_gradient_value=10)
+    assert old.model_dump()["clip_gradient_value"] == 10
+    with pytest.raises(SettingsError, match=r"clip_gradient_value"):
+        validated(MotionTraining, {"clip_gradient_value": -1}, "options")

@@ -57,7 +57,7 @@ class Features(Settings):
         }
         return self.model_copy(update=whole)
 
-    def of(self, video: NDArray[np.uint8]) -> list[float]:
+    def compute(self, video: NDArray[np.uint8]) -> list[float]:
         """Features of one video (F, H, W, 3), at least two frames."""
         clip = to_tensor(video)[None]
         if self.encoder is None or self.probe is None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.files import whole_file
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.evaluation.by_rendering.features import Features
 from flawcast.flows.evaluation.by_rendering.strips import draw_strips
@@ -19,7 +20,13 @@ from flawcast.flows.evaluation.fitting import Fitting, read_fit
 from flawcast.flows.evaluation.horizon import Horizon
 from flawcast.flows.evaluation.tables import write_rows
 from flawcast.flows.generate.plan import SetPlan
-from flawcast.flows.generate.sample_set import Drawn, Observed, choose, observe, sample_futures
+from flawcast.flows.generate.sample_set import (
+    Observed,
+    Sampled,
+    observe,
+    render_and_keep,
+    sample_futures,
+)
 from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.clips import ClipEntry, read_entry
 from flawcast.generators.clips.frames import to_tensor
@@ -29,7 +36,7 @@ from flawcast.generators.forecasters.cross_validation import Candidate, Track, f
 from flawcast.generators.forecasters.predictor import FILE
 from flawcast.generators.forecasters.training import Recipe
 from flawcast.generators.model import Model
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.weights import read_weights, write_weights
 from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
 
@@ -41,7 +48,7 @@ TRUTH = "truth"
 @lru_cache(maxsize=1)
 def worker_backbone(folder: Path) -> MotionBackbone:
     """The motion model of a worker process, read once, in its inference form."""
-    return fused(load_backbone(folder))
+    return for_inference(load_backbone(folder))
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,8 @@ class TrackPiece:
         backbone = worker_backbone(self.model)
         found = torch.cat([backbone.keypoints(part) for part in frames.split(FRAMES_PER_BATCH)])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".part")
-        write_weights(draft, {"series": found}, {"clip": self.entry.name})
-        draft.replace(self.path)
+        with whole_file(self.path) as draft:
+            write_weights(draft, {"series": found}, {"clip": self.entry.name})
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,7 @@ class WindowPiece:
             "mae": float(mae(video[None], reference)[0]),
             "ssim": float(ssim(video[None], reference)[0]),
             "coherence": movement(video[None], reference),
-            "features": self.features.of(video),
+            "features": self.features.compute(video),
         }
 
     def _diverse(self, seen: Observed, reference: NDArray[np.uint8]) -> Iterator[dict[str, Any]]:
@@ -203,7 +209,9 @@ class WindowPiece:
                 continue
             model = Model(seen.scene.backbone, one.predictor(), {}, "")
             futures = sample_futures(self.plan, model, past, self.settings)
-            chosen = choose(Drawn(**vars(seen), futures=futures), reference, self.settings)
+            chosen = render_and_keep(
+                Sampled(**vars(seen), futures=futures), reference, self.settings
+            )
             kept, errors = chosen.videos, chosen.mae[chosen.indices]
             yield self._row(one.candidate.label, "diverse") | {
                 "mae": float(errors.mean()),

@@ -11,7 +11,8 @@ from flawcast.flows.evaluation.by_rendering.figures import draw_ratio_densities
 from flawcast.flows.evaluation.by_rendering.pieces import UNFORECAST
 from flawcast.flows.evaluation.by_rendering.scores import diverse_figures, single_figures
 from flawcast.flows.evaluation.candidates import BASELINE
-from flawcast.flows.evaluation.tables import Row, distinct, markdown, write_rows
+from flawcast.flows.evaluation.tables import Row, distinct, write_rows
+from flawcast.flows.markdown import markdown_table
 
 REPORT, SINGLE, DIVERSE, RATIOS, DENSITIES = (
     "report.md",
@@ -129,7 +130,7 @@ def _single_tables(single: Sequence[Row], about: About) -> list[str]:
                 body.append([horizon, str(cells[names[0]]["n"]), *figures])
                 body += _published(about, mode, horizon, score, names)
             lines += [f"### {title}, {mode}", ""]
-            lines += [*markdown(["horizon", "n", *names], body), ""]
+            lines += [*markdown_table(["horizon", "n", *names], body), ""]
     return lines
 
 
@@ -178,7 +179,7 @@ def _diverse_table(diverse: Sequence[Row], about: About) -> list[str]:
         "smallest MAE has none and is left out (in brackets); the median is the figure to quote, "
         "since ratios next to that video explode.",
         "",
-        *markdown([*headings, "movement", "n"], body),
+        *markdown_table([*headings, "movement", "n"], body),
         "",
         f"![Densities of the ratios]({DENSITIES})",
         "",

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from flawcast.configs.spread import spread_ends
+
 PAST_SHOWN, FUTURE_SHOWN = 2, 6
 INCHES, DPI = 0.9, 110  # of one frame; pixels per inch
 LEFT, TOP = 1.35, 0.45  # inches for names and headings
@@ -26,9 +28,9 @@ def draw_strips(path: Path, past: Video, futures: Mapping[str, Video], title: st
     Returns:
         `path`.
     """
-    observed = _evenly(len(past), PAST_SHOWN)
+    observed = spread_ends(len(past), PAST_SHOWN)
     length = len(next(iter(futures.values())))
-    ahead = _evenly(length, FUTURE_SHOWN)
+    ahead = spread_ends(length, FUTURE_SHOWN)
     columns = len(observed) + len(ahead)
     width, height = LEFT + columns * INCHES, TOP + len(futures) * INCHES
     figure = Figure(figsize=(width, height), dpi=DPI)
@@ -57,9 +59,3 @@ def _time(column: int, observed: list[int], ahead: list[int], past: int) -> str:
     if column < len(observed):
         return f"{observed[column] - past + 1:d}"
     return f"+{ahead[column - len(observed)] + 1}"
-
-
-def _evenly(length: int, count: int) -> list[int]:
-    """At most `count` of the first `length` numbers, the last among them."""
-    spread = np.linspace(length - 1, 0, min(count, length)).round().astype(int)
-    return sorted({int(index) for index in spread})

@@ -9,7 +9,8 @@ import numpy as np
 
 from flawcast.flows.evaluation.candidates import BASELINE
 from flawcast.flows.evaluation.on_keypoints.figures import draw_trade_offs
-from flawcast.flows.evaluation.tables import Row, distinct, markdown, write_rows
+from flawcast.flows.evaluation.tables import Row, distinct, write_rows
+from flawcast.flows.markdown import markdown_table
 
 ERRORS = ("one", "best", "kept", "energy")  # smaller is better, shown against `hold`
 MEANS = (*ERRORS, "apd", "moved", "truly_moved", "coverage")
@@ -139,9 +140,9 @@ def _horizon(name: str, summary: Sequence[Row], rows: Sequence[Row]) -> list[str
     for part in distinct(summary, "part"):
         ours = [row for row in summary if row["part"] == part and row["fold"] == "all"]
         lines += [f"### {part.capitalize()}, errors as shares of hold's", ""]
-        lines += [*markdown(*_table(ours, keep, _share)), ""]
+        lines += [*markdown_table(*_table(ours, keep, _share)), ""]
         lines += [f"### {part.capitalize()}, in keypoint units", ""]
-        lines += [*markdown(*_table(ours, keep, _absolute)), ""]
+        lines += [*markdown_table(*_table(ours, keep, _absolute)), ""]
     lines += ["### Positions, fold by fold, as shares of hold's", ""]
     return [*lines, *_by_fold(summary), ""]
 
@@ -193,4 +194,4 @@ def _by_fold(summary: Sequence[Row]) -> list[str]:
             [name]
             + [f"{row[f'{key}_to_hold']:.3f}" for row in found for key in ("one", "kept", "energy")]
         )
-    return markdown(headings, body)
+    return markdown_table(headings, body)

@@ -88,7 +88,7 @@ def move(
     for index in rng.choice(len(motions), count, replace=count > len(motions)):
         motion = motions[index]
         moment = int(rng.integers(len(motion) // 2, len(motion)))
-        scene = Scene.of(backbone, still.picture, motion[0])
+        scene = Scene.encode(backbone, still.picture, motion[0])
         drawn = next(iter(scene.renderings(motion[moment : moment + 1])))
         carried = carry_mask(still.mask, drawn)
         mask, valid = carried.mask[0], carried.valid[0]

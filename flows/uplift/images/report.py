@@ -1,17 +1,23 @@
 """The report on stills: scores by arm, differences with intervals, a plain verdict."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flawcast.flows.markdown import markdown_table
 from flawcast.flows.uplift.images.arms import ARMS
 from flawcast.flows.uplift.images.request import ImagesRequest
 from flawcast.flows.uplift.images.stills import Still
 from flawcast.flows.uplift.words import difference_cells, verdict_lines
-from flawcast.selection.detection_scores import Indices, Measure, auroc, paired_difference
+from flawcast.selection.detection_scores import (
+    Measure,
+    auroc,
+    binned_average_precision,
+    draw_items,
+    paired_difference,
+)
 
 SCORES = {"auroc": "AUROC", "mask_ap": "mask AP"}
 Cell = dict[str, Any]
@@ -87,34 +93,6 @@ def _mask_ap(cell: Cell) -> Measure:
     )
 
 
-def binned_average_precision(inside: NDArray[np.int64], outside: NDArray[np.int64]) -> float:
-    """Average precision from counts by ascending score; equal bins count together.
-
-    Example:
-        >>> round(binned_average_precision(np.array([0, 1, 1]), np.array([5, 1, 0])), 4)
-        0.8333
-    """
-    hits, misses = np.cumsum(inside[::-1]), np.cumsum(outside[::-1])
-    precision = hits / np.maximum(hits + misses, 1)
-    return float((inside[::-1] * precision).sum() / max(1, hits[-1]))
-
-
-def draw_items(
-    items: NDArray[np.int64], defective: NDArray[np.bool_]
-) -> Callable[[np.random.Generator], Indices]:
-    """Draws whole items with replacement until both kinds of pictures are among them."""
-    members = [np.flatnonzero(items == item) for item in np.unique(items)]
-
-    def draw(rng: np.random.Generator) -> Indices:
-        while True:
-            chosen = rng.choice(len(members), len(members))
-            found = np.concatenate([members[item] for item in chosen])
-            if 0 < defective[found].sum() < len(found):
-                return found
-
-    return draw
-
-
 def _lines(values: dict[str, Any]) -> list[str]:
     """The report's text."""
     used = values["settings"]
@@ -129,14 +107,15 @@ def _lines(values: dict[str, Any]) -> list[str]:
         "is best in the same score, with 95 percent intervals of a paired bootstrap over items and "
         "seeds. Mask AP is the average precision of all pixels together.",
         "",
-        "| arm | AUROC | mask AP | difference in AUROC | | difference in mask AP | |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
+    heads = ["arm", "AUROC", "mask AP", "difference in AUROC", "", "difference in mask AP", ""]
+    body = []
     for row in values["rows"]:
-        cells = [difference_cells(row.get(f"{score} difference")) for score in SCORES]
-        lines.append(
-            f"| {row['arm']} | {row['auroc']:.3f} | {row['mask_ap']:.3f} | {' | '.join(cells)} |"
-        )
+        cells = [f"{row['auroc']:.3f}", f"{row['mask_ap']:.3f}"]
+        for score in SCORES:
+            cells += difference_cells(row.get(f"{score} difference"))
+        body.append([row["arm"], *cells])
+    lines += markdown_table(heads, body)
     found = {
         f"{row['arm']} ({title})": row[f"{score} difference"]["verdict"]
         for row in values["rows"]

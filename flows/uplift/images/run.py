@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flawcast.configs.identity import content_id, derive_seed, hash_files
-from flawcast.flows.uplift.folder import claim, once
+from flawcast.flows.uplift.folder import check_experiment, read_or_compute
 from flawcast.flows.uplift.images.arms import ARMS, ImageArm
 from flawcast.flows.uplift.images.frames import read_motions
 from flawcast.flows.uplift.images.report import write_report
 from flawcast.flows.uplift.images.request import ImagesRequest
 from flawcast.flows.uplift.images.scorer import Pixels, judge, train
-from flawcast.flows.uplift.images.stills import Still, folds, read_stills
+from flawcast.flows.uplift.images.stills import Still, read_stills
 from flawcast.flows.uplift.images.tables import Table, Tables
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.model import find_model, read_card
+from flawcast.selection.folds import deal_folds
 
 OnCell = Callable[[int, int], None]
 
@@ -48,18 +49,20 @@ def uplift_images(
     backbone = load_backbone(model / BACKBONE_FILE)
     motions = read_motions(request.driving, backbone, size)
     weights = hash_files([model / BACKBONE_FILE])
-    claim(request.out, _about(request, stills, motions) | {"weights": weights})
+    check_experiment(request.out, _about(request, stills, motions) | {"weights": weights})
     (request.out / "stills").mkdir(exist_ok=True)
     maker = Tables(request.out / "stills", backbone, motions, request.copies, seed=0)
     cells = [(seed, name) for seed in range(request.seeds) for name in ARMS]
     total, tables = len(stills) + len(cells), []
     for still in stills:
-        tables.append(maker.of(still))
+        tables.append(maker.read_or_make(still))
         on_cell(len(tables), total)
     results = []
     for seed, name in cells:
         path = request.out / "cells" / f"{content_id('cell', arm=name, seed=seed)}.json"
-        results.append(once(path, partial(_run_cell, request, stills, tables, name, seed)))
+        results.append(
+            read_or_compute(path, partial(_run_cell, request, stills, tables, name, seed))
+        )
         on_cell(len(stills) + len(results), total)
     return write_report(results, stills, request, len(motions))
 
@@ -86,7 +89,9 @@ def _run_cell(
     request: ImagesRequest, stills: list[Still], tables: list[Table], name: str, seed: int
 ) -> dict[str, Any]:
     """One arm and seed: every picture is judged by a scorer that saw none of its item."""
-    fold = folds(stills, request.folds, seed)
+    items = np.array([still.item for still in stills])
+    defective = np.array([still.defective for still in stills], np.int64)
+    fold = deal_folds(items, defective, request.folds, seed)
     found: dict[int, dict[str, Any]] = {}
     for number in range(request.folds):
         learned = [tables[index] for index in np.flatnonzero(fold != number)]

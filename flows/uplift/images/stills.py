@@ -119,25 +119,3 @@ def _read(path: Path, size: int, item: int) -> Still:
         raise ClipError(f"{path.name}: expected a mask of its size, found another; mend it")
     share = cv2.resize((mask > 127).astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
     return Still(path.name, resize_square(picture, settings), share > 0.1, item)
-
-
-def folds(stills: list[Still], count: int, seed: int) -> NDArray[np.int64]:
-    """Which fold each picture is in: items are dealt out whole, the largest first.
-
-    Args:
-        stills: All pictures.
-        count: How many folds.
-        seed: Breaks ties.
-    """
-    rng = np.random.default_rng(seed)
-    members: dict[int, list[int]] = {}
-    for index, still in enumerate(stills):
-        members.setdefault(still.item, []).append(index)
-    full = np.zeros((count, 2))  # pictures of each kind that a fold has
-    fold = np.zeros(len(stills), np.int64)
-    for item in sorted(members, key=lambda item: (-len(members[item]), rng.random())):
-        kinds = np.bincount([stills[index].defective for index in members[item]], minlength=2)
-        best = int((full @ kinds).argmin())
-        full[best] += kinds
-        fold[members[item]] = best
-    return fold

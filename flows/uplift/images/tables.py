@@ -1,6 +1,5 @@
 """What each still gives to learn from, made once and kept: pixels of it and of moved frames."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from flawcast.configs.files import whole_file
 from flawcast.configs.identity import content_id, derive_seed
 from flawcast.flows.uplift.images.frames import Frame, as_frame, move
 from flawcast.flows.uplift.images.scorer import Pixels, features, look
@@ -52,14 +52,14 @@ class Tables:
     copies: int
     seed: int
 
-    def of(self, still: Still) -> Table:
+    def read_or_make(self, still: Still) -> Table:
         """Read a still's table, or make it."""
         name = content_id("still", name=still.name, copies=self.copies, seed=self.seed)
         path = self.folder / f"{name}.safetensors"
         if not path.is_file():
-            draft = path.with_suffix(f".{os.getpid()}.part")
-            save_file(self._make(still), draft)
-            draft.replace(path)
+            arrays = self._make(still)
+            with whole_file(path) as draft:
+                save_file(arrays, draft)
         return _read(path)
 
     def _make(self, still: Still) -> dict[str, NDArray[np.generic]]:

@@ -26,7 +26,7 @@ from flawcast.flows.browse.guard import FORM_HEADER
 from flawcast.flows.browse.pictures import prune
 from flawcast.flows.browse.snippets import lines_for_samples, lines_for_set
 from flawcast.storage import SampleSetDataset, SampleStore
-from flawcast.storage.held import HeldSamples
+from flawcast.storage.sample_cache import CachedSamples
 from tests.flows.browse.browsing import HOSTILE, files, served, visible_set, visible_store
 from tests.flows.commands.running import mistake, run
 from tests.paths import ROOT
@@ -296,7 +296,7 @@ def test_the_address_keeps_what_is_chosen(
 
 def test_lines_to_copy_ask_for_what_is_shown(store: SampleStore, tmp_path: Path) -> None:
     store.commit(visible_set(5, label='o\'ring "3" $HOME'))
-    held = HeldSamples(store.url)
+    held = CachedSamples(store.url)
     store.review(first_sample(store), "rejected")
     for chosen in (
         Filter(),

@@ -113,7 +113,7 @@ def test_kept_videos_are_the_closest(run: RunSummary, line_folder: Path, tiny_mo
     for made in sets(run):
         if made.provenance.mode == "transfer":
             continue
-        scene = Scene.of(backbone, made.source, None)
+        scene = Scene.encode(backbone, made.source, None)
         videos = [scene.render(future) for future in torch.from_numpy(made.keypoints)]
         errors = [np.abs(video - made.reference.astype(float)).mean() / 255 for video in videos]
         lowest = np.argsort(errors, kind="stable")[: SETTINGS.keep]

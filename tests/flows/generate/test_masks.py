@@ -12,7 +12,7 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.benchmarks import BENCHMARKS, BenchmarkRequest
 from flawcast.flows.generate.masks import make_masks
 from flawcast.flows.generate.plan import plan_sets
-from flawcast.flows.generate.sample_set import SetRequest, draw, make_set
+from flawcast.flows.generate.sample_set import SetRequest, make_set, sample_set_futures
 from flawcast.generators.clips.masks import levels_of
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import Model, load_model
@@ -82,7 +82,7 @@ def test_without_masks_the_motion_is_compared(
 
 def test_the_usual_motion_differs_nowhere_from_itself(line_folder: Path, model: Model) -> None:
     plan = plan_sets(line_folder, None, ("reconstruction",), SETTINGS, READ, model.weights_id)
-    drawn = draw(plan.sets[0], model, REQUEST)
+    drawn = sample_set_futures(plan.sets[0], model, REQUEST)
     same = drawn.keypoints[4:].expand(5, -1, -1)
     maps = make_masks("motion", drawn.scene, same, [0, 3], None)
     assert not maps.maps.any()
@@ -127,7 +127,7 @@ def test_levels_of_masks() -> None:
 
 def test_a_still_rendering_leaves_levels_where_they_are(line_folder: Path, model: Model) -> None:
     plan = plan_sets(line_folder, None, ("reconstruction",), SETTINGS, READ, model.weights_id)
-    drawn = draw(plan.sets[0], model, REQUEST)
+    drawn = sample_set_futures(plan.sets[0], model, REQUEST)
     levels = np.zeros((32, 32), np.uint8)
     levels[8:24, 8:24] = 128
     levels[12:16, 12:16] = 255

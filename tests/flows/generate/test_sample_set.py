@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.regenerate import regenerate
-from flawcast.flows.generate.sample_set import SetRequest, draw, make_set
+from flawcast.flows.generate.sample_set import SetRequest, make_set, sample_set_futures
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_video
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import load_model, shipped_model
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.scene import Scene
 from flawcast.selection.metrics import mae
 from flawcast.selection.pruning import keep_closest
@@ -42,7 +42,7 @@ def test_a_set_is_that_of_rendering_everything(
     futures: list[int] = []
     for item in plan.sets:
         made = make_set(item, model, request, futures.append, frames.append)
-        everything = draw(item, model, request)
+        everything = sample_set_futures(item, model, request)
         videos = everything.scene.render_all(everything.futures)
         errors = mae(videos, made.reference)
         kept = np.argsort(errors, kind="stable")[: SETTINGS.keep]
@@ -71,7 +71,7 @@ def test_published_sizes_keep_what_the_plain_model_keeps() -> None:
     placed = plain.keypoints(source[None])[0] + 0.02 * noise.cumsum(1)
     reference, *everything = [to_video(plain.render(appearance, future)) for future in placed]
     errors = mae(np.stack(everything), reference)
-    scene = Scene.of(fused(plain), to_video(source[None])[0])
+    scene = Scene.encode(for_inference(plain), to_video(source[None])[0])
 
     def draw_frames(pairs: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
         return scene.draw(torch.stack([placed[1 + future, frame] for future, frame in pairs]))

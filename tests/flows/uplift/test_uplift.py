@@ -104,7 +104,7 @@ def test_made_samples_come_from_clips_in_use(
     backbone = load_backbone(tiny_model / BACKBONE_FILE)
     maker = Maker(backbone, (4, 4), material, tmp_path, Making.model_validate(QUICK))
     real = choose_real(material, 1, seed=0)
-    made = maker.of("vrnn", BOTH, 1, 0, real)
+    made = maker.samples("vrnn", BOTH, 1, 0, real)
     in_use = {material.train.clips[index]: material.train.labels[index] for index in real}
     assert len(made.labels) == 2 * 2 * 3  # labels, modes
     for clip, source, label, (mode, _) in zip(
@@ -112,7 +112,7 @@ def test_made_samples_come_from_clips_in_use(
     ):
         assert in_use[clip] == label
         assert in_use[source] == 0 if mode == "transfer" else source == clip
-    again = maker.of("vrnn", BOTH, 1, 0, real)
+    again = maker.samples("vrnn", BOTH, 1, 0, real)
     assert torch.equal(again.videos.mul(255).round(), made.videos.mul(255).round())
     assert again.clips == made.clips
     assert len(list(tmp_path.iterdir())) == 2  # a file for each mode
@@ -124,7 +124,7 @@ def test_every_good_clip_lends_its_looks_before_one_lends_them_again(
     backbone = load_backbone(tiny_model / BACKBONE_FILE)
     making = Making(per_label=6, drawn=2, epochs=1)
     real = choose_real(material, 1, seed=0)  # 4 good clips and one defect
-    made = Maker(backbone, (4, 4), material, tmp_path, making).of("gru_nf", BOTH, 1, 0, real)
+    made = Maker(backbone, (4, 4), material, tmp_path, making).samples("gru_nf", BOTH, 1, 0, real)
     lent = [
         source
         for source, label, kind in zip(made.sources, made.labels, made.kinds, strict=True)

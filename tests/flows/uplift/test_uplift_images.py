@@ -11,13 +11,14 @@ import pytest
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.flows.uplift.images import ImagesRequest, uplift_images
 from flawcast.flows.uplift.images.frames import as_frame, move, read_motions
-from flawcast.flows.uplift.images.report import binned_average_precision, draw_items
 from flawcast.flows.uplift.images.run import ARMS
 from flawcast.flows.uplift.images.scorer import PIXELS, features, judge, look, train
-from flawcast.flows.uplift.images.stills import folds, read_stills
+from flawcast.flows.uplift.images.stills import read_stills
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.selection.detection_scores import binned_average_precision, draw_items
+from flawcast.selection.folds import deal_folds
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ def test_near_numbers_are_of_one_item_and_stay_in_one_fold(images: Path) -> None
     assert len(stills) == 12
     assert len({still.item for still in stills}) == 6
     assert sum(still.defective for still in stills) == 6
-    fold = folds(stills, 3, seed=0)
+    items = np.array([still.item for still in stills])
+    defective = np.array([still.defective for still in stills], np.int64)
+    fold = deal_folds(items, defective, 3, seed=0)
     for item in range(6):
         assert len({fold[i] for i, still in enumerate(stills) if still.item == item}) == 1
     assert sorted(np.bincount(fold)) == [4, 4, 4]

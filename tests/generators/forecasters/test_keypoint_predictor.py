@@ -145,9 +145,9 @@ def test_coordinates_go_back_and_forth_and_know_the_past_alone(kind: Kind) -> No
     coordinates = Coordinates(D, kind)
     series = drifting(5)
     coordinates.fit(series, past=6)
-    frame = coordinates.frame(series[0][:6])
-    there = frame.standardise(series[0])
-    torch.testing.assert_close(frame.restore(there), series[0])
+    scaling = coordinates.scaling(series[0][:6])
+    there = scaling.standardise(series[0])
+    torch.testing.assert_close(scaling.restore(there), series[0])
     if kind == "centred":
         assert there[5].abs().max() == 0
     if kind == "past_range":
@@ -156,8 +156,8 @@ def test_coordinates_go_back_and_forth_and_know_the_past_alone(kind: Kind) -> No
 
 
 def test_the_range_of_a_past_that_stands_still_has_a_floor() -> None:
-    frame = Coordinates(D, "past_range").frame(torch.ones(6, D))
-    assert frame.standardise(torch.full((1, D), 1.01)).abs().max() < 1
+    scaling = Coordinates(D, "past_range").scaling(torch.ones(6, D))
+    assert scaling.standardise(torch.full((1, D), 1.01)).abs().max() < 1
 
 
 def test_another_length_is_refused(fitted: KeypointPredictor) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from flawcast.generators.rendering import doubling
-from flawcast.generators.rendering.doubling import UpConv, woven
+from flawcast.generators.rendering.doubling import UpConv, interleave
 
 sides = st.integers(1, 9)
 
@@ -50,7 +50,7 @@ def test_four_small_kernels_are_the_convolution(height: int, width: int) -> None
         return F.relu(F.conv2d(seen, kernel, bias))
 
     edged = F.pad(features, (1, 1, 1, 1))
-    found = woven(edged, [partial(corner, kernel) for kernel in form.kernels()])
+    found = interleave(edged, [partial(corner, kernel) for kernel in form.kernels()])
     torch.testing.assert_close(
         found.double(), as_written(features, weight, bias), atol=1e-5, rtol=1e-5
     )

@@ -10,7 +10,7 @@ from flawcast.generators.backbones.base import ready
 from flawcast.generators.blocks.layers import ResBlock, UpBlock
 from flawcast.generators.model import shipped_model
 from flawcast.generators.rendering.convolutions import SameConv
-from flawcast.generators.rendering.fused import fused, inference_form
+from flawcast.generators.rendering.fused import for_inference, inference_form
 from tests.generators.backbones.tiny_backbones import TINY
 
 
@@ -32,7 +32,7 @@ def shake(module: nn.Module) -> None:
 def compare(backbone: MotionBackbone, size: int) -> None:
     """Keypoints and frames of a backbone and of its inference form agree within 1e-4."""
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
-    twin = fused(backbone)
+    twin = for_inference(backbone)
     frames = torch.rand(4, 3, size, size, generator=torch.Generator().manual_seed(1))
     plain, quick = backbone.keypoints(frames), twin.keypoints(frames)
     torch.testing.assert_close(quick, plain, atol=1e-4, rtol=1e-4)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from flawcast.generators.rendering import packed as module
 from flawcast.generators.forecasters import FORECASTERS, build_forecaster
-from flawcast.generators.rendering.packed import PackedLinear, packed
+from flawcast.generators.rendering import packed as module
+from flawcast.generators.rendering.packed import PackedLinear, with_packed_linears
 
 TRAINED = [name for name in FORECASTERS.names() if FORECASTERS[name].trains]
 
@@ -30,7 +30,7 @@ def test_packed_forecasters_give_the_same_futures(
     monkeypatch.setattr(module, "WORTH_WHILE", 1)
     torch.manual_seed(0)
     plain = build_forecaster(name, 6, {}).eval()
-    twin = packed(copy.deepcopy(plain))
+    twin = with_packed_linears(copy.deepcopy(plain))
     assert any(isinstance(layer, PackedLinear) for layer in twin.modules())
     past = torch.randn(2, 5, 6)
     noise = torch.randn(2, 4, 3, plain.noise_size)
@@ -40,5 +40,5 @@ def test_packed_forecasters_give_the_same_futures(
 
 def test_narrow_layers_stay_as_they_are() -> None:
     """Small forecasters give the same bytes packed or not."""
-    forecaster = packed(build_forecaster("gru_nf", 60, {}))
+    forecaster = with_packed_linears(build_forecaster("gru_nf", 60, {}))
     assert not any(isinstance(layer, PackedLinear) for layer in forecaster.modules())

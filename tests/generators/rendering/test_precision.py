@@ -14,7 +14,7 @@ from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import draw_clip
 from flawcast.generators.model import load_model, shipped_model
-from flawcast.generators.rendering.fused import fused
+from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.int8 import Int8Conv, Int8Up
 from flawcast.generators.rendering.precision import check_precision, halved, in_precision
 from flawcast.generators.rendering.scene import Scene
@@ -29,7 +29,7 @@ def scene() -> tuple[Scene, Tensor]:
     backbone = load_model(shipped_model("demo")).backbone
     frames = draw_clip("wobble", 5, 16, 64).frames
     with torch.no_grad():
-        return Scene.of(backbone, frames[0]), backbone.keypoints(to_tensor(frames))
+        return Scene.encode(backbone, frames[0]), backbone.keypoints(to_tensor(frames))
 
 
 def test_integers_draw_nearly_the_same(scene: tuple[Scene, Tensor]) -> None:
@@ -45,9 +45,9 @@ def test_integers_draw_nearly_the_same(scene: tuple[Scene, Tensor]) -> None:
 
 @pytest.mark.parametrize("name", BACKBONES.names())
 def test_every_motion_model_draws_with_integers(name: str) -> None:
-    backbone = fused(ready(build_backbone(name, TINY[name])))
+    backbone = for_inference(ready(build_backbone(name, TINY[name])))
     source = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    scene = Scene.of(backbone, source)
+    scene = Scene.encode(backbone, source)
     with torch.no_grad():
         keypoints = backbone.keypoints(to_tensor(np.stack([source, source[::-1]])))
     wanted = scene.render(keypoints)
@@ -106,6 +106,6 @@ def test_a_gpu_draws_nearly_the_same(precision: str, scene: tuple[Scene, Tensor]
     exact, keypoints = scene
     frames = draw_clip("wobble", 5, 16, 64).frames
     backbone = load_model(shipped_model("demo"), "cuda").backbone
-    there = in_precision(Scene.of(backbone, frames[0]), precision, keypoints)
+    there = in_precision(Scene.encode(backbone, frames[0]), precision, keypoints)
     wanted, found = exact.render(keypoints), there.render(keypoints)
     assert np.abs(wanted.astype(int) - found).mean() / 255 < 0.01

@@ -16,7 +16,7 @@ from tests.generators.backbones.tiny_backbones import TINY
 def test_a_frame_does_not_depend_on_its_batch(name: str, rng: np.random.Generator) -> None:
     backbone = ready(build_backbone(name, TINY[name]))
     source = rng.integers(0, 256, (32, 32, 3), np.uint8)
-    scene = Scene.of(backbone, source)
+    scene = Scene.encode(backbone, source)
     own = backbone.keypoints(torch.from_numpy(source / np.float32(255)).movedim(-1, 0)[None])
     moved = own.detach() + torch.from_numpy(rng.normal(0, 0.1, (20, own.shape[1]))).float()
 
@@ -30,6 +30,6 @@ def test_a_frame_does_not_depend_on_its_batch(name: str, rng: np.random.Generato
 
 def test_a_batch_has_fewer_frames_the_larger_they_are() -> None:
     backbone = build_backbone("fomm", TINY["fomm"])
-    scene = Scene.of(ready(backbone), np.zeros((32, 32, 3), np.uint8))
+    scene = Scene.encode(ready(backbone), np.zeros((32, 32, 3), np.uint8))
     sizes = [replace(scene, pixels=side * side).batch for side in (32, 64, 128, 256, 512)]
     assert sizes == [16, 16, 16, 8, 2]

@@ -18,7 +18,7 @@ HELD = pa.schema(  # the settings are long, and all that queries ask of them is 
 )
 
 
-class HeldSamples:
+class CachedSamples:
     """The rows of all kept samples; a question reads no file, and new sets are read once.
 
     Rows never change, so what is held stays true; sets that came since, and reviews, are looked for
