@@ -2,8 +2,8 @@
 
 The goal is k samples whose smallest mutual distance is as large as possible. At a given threshold,
 a greedy walk goes through the samples from the lowest error on. It takes each sample that is at
-least the threshold away from all taken samples. Bisection finds the largest threshold at which the
-walk takes k samples.
+least the threshold away from all taken samples. Bisection looks for the largest threshold at which
+the walk takes k samples.
 
 The guarantee: the smallest distance is at least half of the largest possible one. Proof: let d be
 the largest possible one, reached by k samples. At a threshold of d / 2, each taken sample rules
