@@ -33,7 +33,7 @@ tell_ipython()
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch only where it is used: the rest of the store does without."""
+    """Import classes that need torch only when they are used; the rest does without torch."""
     if name in WITH_TORCH:
         return getattr(import_module(WITH_TORCH[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Reading everything that is committed and naming what is damaged, one set after the other."""
+"""Verification: reads every committed set and names what is damaged."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,16 +20,16 @@ from flawcast.storage.problems import StoreProblem
 from flawcast.storage.rows import check_row, check_samples
 from flawcast.storage.schema import SET_ID, STORED
 
-PORTION = 1000  # sets whose names are in memory at once
+PORTION = 1000  # sets whose names are held in memory at once
 
 
 @dataclass(frozen=True)
 class Checks:
-    """How everything is read.
+    """Options of a verification.
 
     Args:
-        ids: Recompute ids from the rows' provenance, too.
-        on_set: Called when a set is done.
+        ids: Also recompute ids from the rows' provenance.
+        on_set: Called after each set.
     """
 
     ids: bool
@@ -43,7 +43,7 @@ def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem
 
     Args:
         catalogue: The committed sets.
-        checks: Which checks, and who is told of the progress.
+        checks: Which checks to make, and the callback for progress.
     """
     try:
         catalogue.manifest()
@@ -52,9 +52,9 @@ def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem
         yield StoreProblem(name, problem)
         return
     yield from _problems_of_single_sets(catalogue, checks)
-    seen: set[str] = set()  # sets that move while this runs are in a part that comes up later
-    while parts := [part for part in catalogue.manifest().parts if part.name not in seen]:
-        seen.add(parts[0].name)
+    checked: set[str] = set()  # sets that move meanwhile are in a part that is checked later
+    while parts := [part for part in catalogue.manifest().parts if part.name not in checked]:
+        checked.add(parts[0].name)
         yield from _problems_of_part(catalogue, parts[0], checks)
 
 
@@ -65,7 +65,7 @@ def _problems_of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[S
     while portion := list(islice(names, PORTION)):
         try:
             portion = catalogue.loose_among(portion)
-        except StoreError:  # of a part that cannot be read, which is named later
+        except StoreError:  # a part cannot be read; it is reported later
             continue
         for set_id in portion:
             if catalogue.only is None or set_id in catalogue.only:
@@ -89,7 +89,7 @@ def _problems_of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Ite
 
 
 def _problems_of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[StoreProblem]:
-    """Problems of a part's files and of the sets in it, whose rows and samples are in one order."""
+    """Problems of a part's files and sets; rows and samples come in the same order."""
     for name, wanted in ((part.sets, part.sets_sha256), (part.samples, part.samples_sha256)):
         try:
             sound = file_sha256(catalogue.place, name) == wanted
@@ -130,22 +130,22 @@ def _problems_of_part_row(
 
 
 def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
-    """Whether a set's id is the hash of what its row says that decided it."""
+    """A problem if a set's id is not the hash of its row's provenance."""
     try:
-        about = json.loads(row["settings"])
-        found = sample_set_id(
+        settings = json.loads(row["settings"])
+        recomputed = sample_set_id(
             row["clip_id"],
             (row["window_start"], row["past"], row["future"]),
             (row["source_clip_id"], row["source_frame"]),
             row["mode"],
             row["weights_id"],
-            about["generate"],
-            about["masks"]["id"] if "masks" in about else None,
+            settings["generate"],
+            settings["masks"]["id"] if "masks" in settings else None,
         )
     except (ValueError, KeyError, TypeError):
-        found = "another, its settings are not those of `flawcast generate`"
-    if found != row["set_id"]:
-        yield StoreProblem(row["set_id"], f"id: by its provenance it would be {found}")
+        recomputed = "another, its settings are not those of `flawcast generate`"
+    if recomputed != row["set_id"]:
+        yield StoreProblem(row["set_id"], f"id: by its provenance it would be {recomputed}")
 
 
 def _problems_of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
@@ -159,7 +159,7 @@ def _problems_of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProb
 
 
 def _rows(catalogue: Catalogue, part: Part, kind: str) -> Iterator[dict[str, Any]]:
-    """Rows of a part in its order; few are Python objects at once."""
+    """Rows of a part in its order; only a portion are Python objects at once."""
     for table in catalogue.parts.batches(part, kind):
         for batch in table.to_batches(max_chunksize=PORTION):
             yield from pa.Table.from_batches([batch]).to_pylist()
