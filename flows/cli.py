@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flawcast.configs.errors import FlawcastError
+from flawcast.configs.extras import named_if_missing
 from flawcast.flows import commands
 from flawcast.flows.commands.base import app, fail
 from flawcast.flows.running.services import silence_telemetry
@@ -37,7 +38,8 @@ def main() -> None:
     """Run the command line; an error is one line on standard error, a traceback if asked for."""
     silence_telemetry()
     try:
-        app()
+        with named_if_missing(_typed()):
+            app()
     except FlawcastError as error:
         if os.environ.get(VERBOSE):
             traceback.print_exc()
@@ -53,3 +55,9 @@ def main() -> None:
             "`flawcast --verbose ...` shows where it came from",
             1,
         )
+
+
+def _typed() -> str:
+    """The command as it was typed, without its options."""
+    words = (word for word in sys.argv[1:] if not word.startswith("-"))
+    return " ".join(["flawcast", *list(words)[:1]])

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import psutil
-
 from flawcast.configs.errors import FlawcastError
 from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
 
@@ -148,10 +146,18 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
     """Start a local Ray, at the third try if need be."""
     import ray
 
+    from flawcast.flows.running.job_config import OwnCodeOnly
+
     for attempt in range(1, RAY_TRIES + 1):
         place = folder / f"ray{attempt}"
         try:
-            ray.init("local", log_to_driver=False, _temp_dir=str(place), **options)
+            ray.init(
+                "local",
+                job_config=OwnCodeOnly(),
+                log_to_driver=False,
+                _temp_dir=str(place),
+                **options,
+            )
             return
         except Exception as error:  # of many kinds
             ray.shutdown()
@@ -170,6 +176,8 @@ def _short(error: Exception) -> str:
 
 def _end_children_in(folder: Path) -> None:
     """Kill those of our children that keep their files in a folder."""
+    import psutil  # only who starts Ray has it
+
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             if any(str(folder) in word for word in child.cmdline()):
