@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ClipSettings(BaseModel):
-    """What a clip looks like once it is read.
+    """How a clip is read: size, shape and rate of its frames.
 
     Args:
         size: Height and width in pixels.

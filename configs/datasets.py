@@ -1,4 +1,4 @@
-"""The paper's data sets: how they lie on disk, at which horizons they are evaluated."""
+"""The paper's data sets: their layout on disk and the horizons of their evaluation."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ class PublishedFigure(Settings):
 
     Args:
         mode: "reconstruction" or "transfer".
-        horizon: Past and future, "12-12".
-        forecaster: By its name here.
-        score: "mae", "jedi" of single futures; "apd", "kept mae", "ssim", "ratio mean" or
-            "ratio median" of samples.
+        horizon: Past and future frames, for instance "12-12".
+        forecaster: Name of the forecaster in flawcast.
+        score: "mae" or "jedi" for single futures; "apd", "kept mae", "ssim", "ratio mean" or
+            "ratio median" for samples.
         value: The figure.
-        source: Where it is published.
+        source: The publication.
     """
 
     mode: str
@@ -31,13 +31,13 @@ class PublishedFigure(Settings):
 
 
 class Dataset(Settings):
-    """What an evaluation needs to know of a data set.
+    """The description of a data set for an evaluation.
 
     Args:
         title: Its name.
-        layout: How its clips lie on disk, for people: the folders train and test are its splits.
-        horizons: Past and future frames.
-        published: Figures to show alongside, marked as published.
+        layout: Layout of its clips on disk, for people; the folders train and test are its splits.
+        horizons: Past and future frames, separated by commas.
+        published: Published figures to show alongside, marked as such.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Dataset(Settings):
 
 
 def dataset_names() -> list[str]:
-    """Names of the data sets that are known."""
+    """Names of the data sets that ship with flawcast."""
     return sorted(path.stem for path in DATASETS.glob("*.yaml"))
 
 
@@ -63,6 +63,6 @@ def load_dataset(name: str) -> Dataset:
     """
     path = Path(name) if Path(name).suffix in {".yaml", ".yml"} else DATASETS / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(dataset_names())
-        raise SettingsError(f"dataset: expected one of {known} or a YAML file, got {name!r}")
+        names = ", ".join(dataset_names())
+        raise SettingsError(f"dataset: expected one of {names} or a YAML file, got {name!r}")
     return validated(Dataset, read_yaml(path), f"dataset {name}")

@@ -1,4 +1,4 @@
-"""The errors that users meet: each says what was wanted, what was found and what to do next."""
+"""The errors that users see: each says what was expected, what it got, and the next step."""
 
 
 class FlawcastError(Exception):
@@ -6,7 +6,7 @@ class FlawcastError(Exception):
 
 
 class ShapeError(FlawcastError, ValueError):
-    """An array's axes are not those that were asked for."""
+    """An array does not have the expected axes."""
 
 
 class SettingsError(FlawcastError, ValueError):
@@ -18,7 +18,7 @@ class ClipError(FlawcastError, ValueError):
 
 
 class ModelError(FlawcastError, ValueError):
-    """A model folder is absent, damaged, or does not fit what it is asked to do."""
+    """A model folder is absent, damaged, or does not fit its use."""
 
 
 class StoreError(FlawcastError, ValueError):
@@ -34,4 +34,4 @@ class MissingExtraError(FlawcastError, ImportError):
 
 
 class LeakError(FlawcastError):
-    """Samples that come from clips of the test split were about to be trained with."""
+    """Samples from clips of the test split were about to get into training."""

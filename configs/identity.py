@@ -1,4 +1,4 @@
-"""Ids and seeds: hashes of what they stand for, so equal inputs give equal results anywhere."""
+"""Ids and seeds: hashes of inputs, so equal inputs give equal results on every machine."""
 
 import hashlib
 import json
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def content_id(prefix: str, **parts: object) -> str:
-    """Name something by what made it: a short, stable hash of JSON-like parts.
+    """Id of a result from the inputs that decide it: a short, stable hash of JSON-like parts.
 
     Args:
-        prefix: What kind of thing it is ("set", "clip").
+        prefix: Kind of the result ("set", "clip").
         parts: Everything that decides the content; strings, numbers, lists, dicts, None.
 
     Returns:
@@ -26,13 +26,13 @@ def content_id(prefix: str, **parts: object) -> str:
 
 
 def derive_seed(run_seed: int, *parts: str | int) -> int:
-    """Make the seed of one step of a run from the run's seed and the step's name.
+    """Derive the seed of one step of a run from the run's seed and the step's name.
 
     Seeds do not depend on the order of work or the number of workers.
 
     Args:
         run_seed: The seed that the user gave.
-        parts: What the randomness is for, for instance a clip id and "futures".
+        parts: Name of the step, for instance a clip id and "futures".
 
     Returns:
         A seed in [0, 2**63).
@@ -63,7 +63,7 @@ def sample_set_id(
     settings: Mapping[str, Any],
     masks: str | None = None,
 ) -> str:
-    """Name a sample set by all that decides its content.
+    """Id of a sample set from everything that decides its content.
 
     Args:
         clip: Id of the clip whose future is sampled.
@@ -72,9 +72,9 @@ def sample_set_id(
         mode: "reconstruction" or "transfer".
         weights: Id of the model's weights.
         settings: The settings of generation as plain values.
-        masks: Which masks go with its videos, as a plan names them; None for none.
+        masks: Id of the masks of its videos, as in its plan; None for no masks.
     """
-    more = {} if masks is None else {"masks": masks}  # ids of sets without stay what they were
+    more = {} if masks is None else {"masks": masks}  # keeps the ids of sets without masks
     return content_id(
         "set",
         clip=clip,

@@ -1,8 +1,8 @@
-"""How keypoint vectors are laid out, so that what draws them needs no motion model.
+"""Layouts of keypoint vectors, so that code that plots them needs no motion model.
 
 >>> layout_of("fomm", 60).positions[:3]
 ((0, 1), (6, 7), (12, 13))
->>> layout_of("vid2vid", 51).positions  # a head's pose and expression have no place in a frame
+>>> layout_of("vid2vid", 51).positions  # a head's pose and expression have no position in a frame
 ()
 >>> layout_of("vid2vid", 51).names[4:7]
 ('ty', 'tz', 'keypoint 1 ex')
@@ -15,13 +15,13 @@ from flawcast.configs.errors import ModelError
 
 @dataclass(frozen=True)
 class KeypointLayout:
-    """How one keypoint vector is laid out.
+    """The layout of one keypoint vector.
 
     Args:
         name: "fomm", "tps" or "vid2vid".
-        keypoints: K.
+        keypoints: Number of keypoints, K.
         per_keypoint: Values per keypoint, in order (FOMM: x, y, J00, J01, J10, J11).
-        shared: Values of the whole frame that come before them (face-vid2vid: the head's pose).
+        shared: Values of the whole frame, which come first (face-vid2vid: the head's pose).
     """
 
     name: str
@@ -36,21 +36,21 @@ class KeypointLayout:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each of the D values is, keypoints counted from 1."""
+        """Name of each of the D values; keypoints count from 1."""
         points = range(1, self.keypoints + 1)
         each = (f"keypoint {point} {value}" for point in points for value in self.per_keypoint)
         return (*self.shared, *each)
 
     @property
     def positions(self) -> tuple[tuple[int, int], ...]:
-        """Columns of each keypoint's x and y, in [-1, 1]; none where it has no place in a frame."""
+        """Columns of each keypoint's x and y, in [-1, 1]; empty if keypoints have no position."""
         if self.per_keypoint[:2] != ("x", "y"):
             return ()
         starts = range(len(self.shared), self.length, len(self.per_keypoint))
         return tuple((start, start + 1) for start in starts)
 
 
-_VALUES = {  # per keypoint, and of the whole frame
+_VALUES = {  # names of the values per keypoint, and of those of the whole frame
     "fomm": (("x", "y", "J00", "J01", "J10", "J11"), ()),
     "tps": (("x", "y"), ()),
     "vid2vid": (("ex", "ey", "ez"), ("yaw", "pitch", "roll", "tx", "ty", "tz")),
@@ -63,21 +63,21 @@ def keypoint_layout(backbone: str, keypoints: int) -> KeypointLayout:
 
 
 def layout_of(backbone: str, length: int) -> KeypointLayout:
-    """The layout of vectors that a store holds.
+    """The layout of the vectors in a store.
 
     Args:
-        backbone: As a set's row names it.
-        length: D.
+        backbone: Name of the backbone, as in a set's row.
+        length: Length of a vector, D.
 
     Raises:
-        ModelError: If the backbone is not known or has no vectors of this length.
+        ModelError: If the backbone is unknown or has no vectors of this length.
     """
     per_keypoint, shared = _VALUES.get(backbone, ((), ()))
     keypoints, rest = divmod(length - len(shared), len(per_keypoint) or 1)
     if not per_keypoint or rest or keypoints < 1:
-        known = ", ".join(_VALUES)
+        names = ", ".join(_VALUES)
         raise ModelError(
-            f"keypoints: expected vectors of one of {known}, got {length} values of {backbone!r}; "
+            f"keypoints: expected vectors of one of {names}, got {length} values of {backbone!r}; "
             "install the flawcast that made them"
         )
     return keypoint_layout(backbone, keypoints)

@@ -1,3 +1,3 @@
-"""Levels of a drawn mask: a mask of one level holds DEFECT alone."""
+"""Grey levels of a drawn mask; a mask with a single level is all DEFECT."""
 
 PART, DEFECT = 128, 255

@@ -14,10 +14,10 @@ def is_official(values: Any) -> bool:
 
 
 def backbone_of(values: Values) -> str:
-    """Which backbone an official configuration describes, told by the sub-networks it sizes.
+    """The backbone of an official configuration, recognised by its sub-networks.
 
     Raises:
-        SettingsError: If it describes none.
+        SettingsError: If it describes no known backbone.
     """
     model = _section(values, "model_params")
     if "num_tps" in _section(model, "common_params"):
@@ -33,19 +33,19 @@ def backbone_of(values: Values) -> str:
 
 
 def from_official(values: Values, name: str = "") -> Values:
-    """Say what an official configuration says in the words of `TrainSettings`.
+    """Translate an official configuration into values for `TrainSettings`.
 
-    Parts that only concern the original's own files and pictures are left out.
+    Parts that concern only the original's own files and pictures are left out.
 
     Args:
         values: The parsed file.
-        name: The file's own, e.g. `ted-384`: those of TPS tell the size of frames nowhere else.
+        name: Name of the file, e.g. `ted-384`: TPS's files give the frame size only there.
 
     Returns:
         Plain values for `TrainSettings`.
 
     Raises:
-        SettingsError: If a section or a number has another form than in the official files.
+        SettingsError: If a section or a number does not have the form of the official files.
     """
     backbone = backbone_of(values)
     model = dict(_section(values, "model_params"))
@@ -69,7 +69,7 @@ def from_official(values: Values, name: str = "") -> Values:
 
 
 def _size_in(name: str) -> int:
-    """The frame size that a configuration's name ends with; 256 where there is none."""
+    """The frame size at the end of a configuration's name; 256 without one."""
     size = re.search(r"-(\d{2,4})$", name)
     return int(size[1]) if size else 256
 
@@ -89,7 +89,7 @@ def _avd(train: Values) -> Values:
 
 
 def _section(values: Values, name: str) -> Values:
-    """A section of a file; empty where it is absent."""
+    """A section of a file; empty if it is absent."""
     section = values.get(name) or {}
     if not isinstance(section, dict):
         raise SettingsError(f"configuration: {name}: expected a section, got {section!r}")
@@ -97,7 +97,7 @@ def _section(values: Values, name: str) -> Values:
 
 
 def _motion(train: Values, augmentation: Values) -> Values:
-    """The training part; epochs become shares of the run."""
+    """The settings of training; epochs become shares of the run."""
     epochs = train.get("num_epochs", 100)
     rate = train.get("lr_generator", 2e-4)
     rates = {

@@ -1,4 +1,4 @@
-"""Presets: settings of trainings in YAML files, ours and the official ones."""
+"""Presets: settings of a training in YAML files, our own and official ones."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from flawcast.configs.official import from_official, is_official
 from flawcast.configs.settings import TrainSettings, validated
 
 PRESETS = Path(__file__).parent / "presets"
-BACKBONES = ("fomm", "tps", "vid2vid")  # folders of presets, the first is meant where none is named
+BACKBONES = ("fomm", "tps", "vid2vid")  # folders of presets, in the order of their search
 
 
 def load_preset(name: str, backbone: str | None = None) -> TrainSettings:
@@ -20,17 +20,17 @@ def load_preset(name: str, backbone: str | None = None) -> TrainSettings:
 
     Args:
         name: A name from `preset_names()`, or the path of a file ending in .yaml or .yml.
-        backbone: Whose preset, where several backbones have one of this name; the first of
-            `BACKBONES` that has it if not given.
+        backbone: Backbone of the preset, if several have one of this name; the default is the first
+            of `BACKBONES` that has one.
 
     Raises:
         SettingsError: If there is no such preset or it does not hold valid settings.
     """
     path = Path(name) if Path(name).suffix in {".yaml", ".yml"} else _preset_path(name, backbone)
     if path is None or not path.is_file():
-        known = ", ".join(preset_names())
+        names = ", ".join(preset_names())
         whose = f" of {backbone}" if backbone else ""
-        raise SettingsError(f"preset{whose}: expected one of {known} or a YAML file, got {name!r}")
+        raise SettingsError(f"preset{whose}: expected one of {names} or a YAML file, got {name!r}")
     values = read_yaml(path)
     if is_official(values):
         values = from_official(values, path.stem)
@@ -44,14 +44,14 @@ def load_preset(name: str, backbone: str | None = None) -> TrainSettings:
 
 
 def preset_names() -> list[str]:
-    """Names of the presets that ship with flawcast, those of a backbone as BACKBONE/NAME."""
+    """Names of the presets that ship with flawcast; some are BACKBONE/NAME."""
     return sorted(
         str(path.relative_to(PRESETS).with_suffix("")) for path in PRESETS.rglob("*.yaml")
     )
 
 
 def _preset_path(name: str, backbone: str | None) -> Path | None:
-    """File of a shipped preset: by its whole name, or by its own with or without a backbone."""
+    """File of a shipped preset, by its full name, or by its last part and perhaps a backbone."""
     names = preset_names()
     folders = [backbone] if backbone else ["", *BACKBONES]
     for folder in folders:
@@ -62,10 +62,10 @@ def _preset_path(name: str, backbone: str | None) -> Path | None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Plain values of a YAML file.
+    """Read the plain values of a YAML file.
 
     Raises:
-        SettingsError: If it is not YAML, or does not hold names with values.
+        SettingsError: If the file is not YAML, or its top level is not a mapping.
     """
     try:
         values = yaml.safe_load(path.read_text())

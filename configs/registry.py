@@ -1,4 +1,4 @@
-"""Names to classes, functions and objects: settings say the name, one file holds the thing."""
+"""Registries: settings give a name, and one file holds the class or function of that name."""
 
 import importlib
 import pkgutil
@@ -14,8 +14,8 @@ class Registry(Generic[T]):
     """A lookup by name that finds its entries by importing the modules of one package.
 
     Args:
-        kind: What the entries are, for messages ("forecaster").
-        package: The package whose modules register entries ("flawcast.generators.forecasters").
+        kind: Kind of the entries, for messages ("forecaster").
+        package: The package whose modules register entries ("flawcast.selection.metrics").
 
     Example:
         >>> SHAPES: Registry[type] = Registry("shape", "configs")
@@ -28,10 +28,10 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, package: str) -> None:
         self._kind, self._package = kind, package
         self._entries: dict[str, T] = {}
-        self._found = False
+        self._discovered = False
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Make a class or function (as its decorator) or an object known under `name`."""
+        """Register a class, a function (as its decorator) or an object under `name`."""
 
         def add(entry: T) -> T:
             self._entries[name] = entry
@@ -54,14 +54,14 @@ class Registry(Generic[T]):
         try:
             return self._entries[name]
         except KeyError:
-            known = ", ".join(sorted(self._entries))
-            raise SettingsError(f"{self._kind}: expected one of {known}; got {name!r}") from None
+            names = ", ".join(sorted(self._entries))
+            raise SettingsError(f"{self._kind}: expected one of {names}; got {name!r}") from None
 
     def _discover(self) -> None:
-        """Import every module of the package once, so that each registers what it holds."""
-        if self._found:
+        """Import every module of the package once, so that each registers its entries."""
+        if self._discovered:
             return
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__, f"{self._package}."):
             importlib.import_module(module.name)
-        self._found = True
+        self._discovered = True

@@ -33,7 +33,7 @@ class LineSettings(Settings):
 
 
 class Choice(Settings):
-    """A registered thing and its own settings."""
+    """A registered entry, by name, and its own settings."""
 
     name: str
     config: dict[str, Any] = {}
@@ -42,8 +42,8 @@ class Choice(Settings):
 class LossWeights(Settings):
     """Weights of the motion models' losses, named as in the official configuration files.
 
-    A backbone uses those that it has: equivariance of Jacobians is FOMM's, `warp_loss` and `bg` are
-    TPS's, `keypoint`, `headpose` and `expression` are face-vid2vid's.
+    A backbone uses only its own losses: FOMM has the equivariance of Jacobians, TPS has `warp_loss`
+    and `bg`, face-vid2vid has `keypoint`, `headpose` and `expression`.
     """
 
     perceptual: tuple[float, ...] = (10, 10, 10, 10, 10)
@@ -84,35 +84,35 @@ class DiscriminatorParams(Settings):
     max_features: int = Field(512, ge=1)
     num_blocks: int = Field(4, ge=1)
     sn: bool = False  # spectral norm
-    use_kp: bool = False  # it sees where the driving frame's keypoints are
+    use_kp: bool = False  # the driving frame's keypoints are an input
 
 
 class MotionDropout(Settings):
-    """TPS's dropout of whole transformations early in training, in shares of the run."""
+    """TPS's dropout of whole transformations early in training; times are shares of the run."""
 
     until: float = Field(0.35, ge=0, le=1)
-    ramp: float = Field(0.1, gt=0, le=1)  # how long the probability takes to rise
+    ramp: float = Field(0.1, gt=0, le=1)  # duration of the rise of the probability
     lowest: float = Field(0.1, ge=0, lt=1)
     highest: float = Field(0.3, ge=0, lt=1)
 
 
 class MotionTraining(Settings):
-    """How a motion model is trained: the originals' losses, schedules and augmentation."""
+    """Training of a motion model: the originals' losses, schedules and augmentation."""
 
-    steps: int | None = Field(100_000, ge=1)  # or none: epochs * repeats * clips / batch
+    steps: int | None = Field(100_000, ge=1)  # None: epochs * repeats * clips / batch
     epochs: int = Field(100, ge=1)
-    repeats: int = Field(1, ge=1)  # how often an epoch passes over each clip
+    repeats: int = Field(1, ge=1)  # passes over each clip per epoch
     batch: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)  # batches whose gradients make one step
     learning_rate: float = Field(2e-4, gt=0)
     rates: dict[str, float] = {}  # factors of the rate by sub-network; 0 freezes it
     schedule: Literal["steps", "cosine"] = "steps"
-    milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run where the rate falls tenfold
+    milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run at which the rate falls tenfold
     weight_decay: float = Field(0, ge=0)
     largest_gradient: float | None = Field(None, gt=0)  # where single values are cut; none: nowhere
     scales: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
-    features: str = "random"  # whose features the perceptual loss compares
-    features_file: Path | None = None  # weights of those features, where they need any
+    features: str = "random"  # name of the features that the perceptual loss compares
+    features_file: Path | None = None  # weights of those features, if they need any
     head_pose_file: Path | None = None  # Hopenet's weights, for face-vid2vid's head pose loss
     loss_weights: LossWeights = LossWeights()
     transform_params: TransformParams = TransformParams()
@@ -121,87 +121,87 @@ class MotionTraining(Settings):
     dropout: MotionDropout = MotionDropout()
     background_from: float = Field(0, ge=0, lt=1)  # share of the run where TPS's `bg` loss begins
     horizontal_flip: bool = True
-    resize: tuple[float, float] = (1, 1)  # least and largest random scale of a pair
+    resize: tuple[float, float] = (1, 1)  # smallest and largest random scale of a pair
     jitter: Jitter = Jitter()
     precision: Literal["fp32", "bf16"] = "fp32"  # of forward passes; bf16 needs no loss scaling
-    checkpoint_every: int = Field(100, ge=1)  # steps between states that a kill cannot take away
-    compile: bool = False  # torch.compile of the sub-networks: worth its minutes on a GPU
+    checkpoint_every: int = Field(100, ge=1)  # steps between checkpoints
+    compile: bool = False  # torch.compile of the sub-networks: takes minutes, pays on a GPU
 
     def total_steps(self, clips: int) -> int:
-        """Steps of a training on so many clips."""
+        """Number of training steps for this number of clips."""
         share = self.batch * self.accumulate
         return self.steps or max(1, -(-self.epochs * self.repeats * clips // share))
 
 
 class AVDTraining(Settings):
-    """How TPS's network for animation via disentanglement is trained, named as in its files."""
+    """Training of TPS's network for animation via disentanglement, named as in its files."""
 
-    steps: int | None = Field(None, ge=1)  # or none: epochs * repeats * clips / batch
+    steps: int | None = Field(None, ge=1)  # None: epochs * repeats * clips / batch
     epochs: int = Field(100, ge=1)
-    repeats: int = Field(1, ge=1)  # how often an epoch passes over each clip
+    repeats: int = Field(1, ge=1)  # passes over each clip per epoch
     batch: int = Field(256, ge=2)  # at least two: the network has batch norms
     learning_rate: float = Field(1e-3, gt=0)
-    milestones: tuple[float, ...] = (0.7, 0.9)  # shares of the run where the rate falls tenfold
+    milestones: tuple[float, ...] = (0.7, 0.9)  # shares of the run at which the rate falls tenfold
     lambda_shift: float = Field(1, gt=0)  # weight of its only loss
     random_scale: float = Field(0.25, ge=0, lt=1)  # largest stretch of a pose, relative
 
     def total_steps(self, clips: int) -> int:
-        """Steps of a training on so many clips."""
+        """Number of training steps for this number of clips."""
         return self.steps or max(1, -(-self.epochs * self.repeats * clips // self.batch))
 
 
 class ForecastTraining(Settings):
-    """How a forecaster is fitted to keypoint series."""
+    """Fitting of a forecaster to keypoint series."""
 
     past: int = Field(12, ge=1)
     future: int = Field(12, ge=2)
     epochs: int = Field(60, ge=1)
-    seconds: float | None = Field(None, gt=0)  # no new epoch after so long
+    seconds: float | None = Field(None, gt=0)  # start no new epoch after this time
 
 
 class TrainSettings(Settings):
-    """All of `flawcast train`: what a preset file holds."""
+    """All settings of `flawcast train`: the content of a preset file."""
 
     clips: ClipSettings = ClipSettings()
     line: LineSettings | None = None
     backbone: Choice = Choice(name="fomm")
-    start: str | None = None  # a model folder, or a shipped model, whose backbone to train further
+    start: str | None = None  # model folder, or shipped model, whose backbone is trained further
     motion: MotionTraining = MotionTraining()
-    avd: AVDTraining | None = None  # none: a TPS's AVD network stays untrained
+    avd: AVDTraining | None = None  # None: TPS's AVD network stays untrained
     forecaster: Choice = Choice(name="gru_nf")
     forecast: ForecastTraining = ForecastTraining()
-    held_out: float = Field(0.1, ge=0, lt=1)  # share of the clips, where no split says which
+    held_out: float = Field(0.1, ge=0, lt=1)  # share of the clips to hold out, without a split
     seed: int = Field(0, ge=0)
 
     def overridden(self, changes: dict[str, Any]) -> "TrainSettings":
         """These settings with single values changed.
 
         Args:
-            changes: Values by dotted place ("motion.steps"); None leaves a value as it is.
+            changes: Values by dotted path ("motion.steps"); None leaves a value as it is.
 
         Raises:
             SettingsError: If a value does not fit.
         """
         values = self.model_dump()
-        for place, value in changes.items():
+        for name, value in changes.items():
             if value is not None:
-                *path, last = place.split(".")
+                *path, last = name.split(".")
                 part = reduce(getitem, path, values)
                 if last == "name" and value != part["name"]:
-                    part["config"] = {}  # was the other one's
+                    part["config"] = {}  # the old entry's settings do not fit the new one
                 part[last] = value
         return validated(TrainSettings, values, "options")
 
 
 class Transfer(Settings):
-    """How a driving clip's motion is carried over to a foreign source."""
+    """How the motion of a driving clip is applied to a source from another clip."""
 
     mode: Literal["relative", "absolute", "avd"] = "relative"
     adapt_movement_scale: bool = False  # scale displacements to the size of the object
 
 
 class GenerateSettings(Settings):
-    """All of `flawcast generate` that decides what a sample set holds."""
+    """All settings of `flawcast generate` that decide the content of a sample set."""
 
     past: int = Field(12, ge=1)
     future: int = Field(12, ge=2)
@@ -216,7 +216,7 @@ class GenerateSettings(Settings):
 
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave fp32 out: ids of sets that are drawn so stay what they were."""
+        """Leave fp32 out, so that sets rendered in fp32 keep their ids."""
         values: dict[str, Any] = dump(self)
         if values.get("precision") == "fp32":
             del values["precision"]

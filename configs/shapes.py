@@ -1,4 +1,4 @@
-"""One check for the axes of an array, with an error that names the axis that is wrong."""
+"""One check for the axes of an array, with an error that shows both patterns."""
 
 from typing import Protocol
 
@@ -19,7 +19,7 @@ def expect_shape(name: str, array: HasShape, axes: str) -> dict[str, int]:
     A number in the pattern is an exact size, a letter any size; a letter used twice must agree.
 
     Args:
-        name: What the array is called in the caller's signature.
+        name: Name of the array in the caller's signature.
         array: Anything with a `shape`.
         axes: Axes in order, separated by spaces, for instance "N F H W 3".
 
@@ -34,11 +34,11 @@ def expect_shape(name: str, array: HasShape, axes: str) -> dict[str, int]:
         >>> expect_shape("video", np.zeros((4, 8, 8, 3)), "T H W 3")
         {'T': 4, 'H': 8, 'W': 8}
     """
-    wanted, found = axes.split(), tuple(array.shape)
+    pattern, shape = axes.split(), tuple(array.shape)
     sizes: dict[str, int] = {}
-    fits = len(wanted) == len(found)
-    for axis, size in zip(wanted, found, strict=False):
+    fits = len(pattern) == len(shape)
+    for axis, size in zip(pattern, shape, strict=False):
         fits = fits and size == (int(axis) if axis.isdigit() else sizes.setdefault(axis, size))
     if not fits:
-        raise ShapeError(f"{name}: expected axes ({', '.join(wanted)}), got shape {found}")
+        raise ShapeError(f"{name}: expected axes ({', '.join(pattern)}), got shape {shape}")
     return {axis: size for axis, size in sizes.items() if not axis.isdigit()}

@@ -1,4 +1,4 @@
-"""Kernel density estimates of scores: the smooth curves that distributions are shown by."""
+"""Kernel density estimates of scores: smooth curves that show distributions."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import gaussian_kde
 
 POINTS = 200
-MARGIN = 3.0  # bandwidths that the curve goes on beyond the outermost values
-TAIL = 0.95  # of a long tail, so much of the values is drawn
+MARGIN = 3.0  # bandwidths by which the curve extends beyond the outermost values
+TAIL = 0.95  # share of the values that is drawn if they have a long tail
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Density:
     """A density curve.
 
     Args:
-        x: Where it was evaluated, (M,).
-        y: The density there, (M,); the area under the whole curve is the share of values drawn.
-        beyond: How many values lie above the range and count in no part of the curve.
+        x: Values at which the density was evaluated, (M,).
+        y: The density at `x`, (M,); the area under the whole curve is the share of values drawn.
+        beyond: Number of values above the range, which the curve leaves out.
     """
 
     x: NDArray[np.float64]
@@ -36,13 +36,13 @@ def density(
 
     Args:
         values: Scores; None and nan do not count.
-        highest: Values above it are left out and counted: a few ratios that explode would make
-            the bandwidth of all others meaningless.
-        within: What values can be; the curve is not drawn beyond.
-        points: Where to evaluate.
+        highest: Leave out and count values above this: a few exploding ratios would make the
+            bandwidth of all others meaningless.
+        within: Range of possible values; the curve does not leave it.
+        points: Number of points to evaluate.
 
     Returns:
-        The curve; None where fewer than two different values are left, which have no density.
+        The curve; None if fewer than two different values are left, which have no density.
 
     Example:
         >>> curve = density([1, 2, 3, 90], highest=10)
@@ -70,8 +70,8 @@ def density(
 def long_tail(values: ArrayLike) -> float:
     """The value up to which a distribution with a long tail is worth drawing.
 
-    That is the 95 percent quantile where the largest value is more than twice as far out, and
-    else the largest value.
+    This is the 95 percent quantile if the largest value is more than twice as large, and otherwise
+    the largest value.
 
     Example:
         >>> long_tail([1, 2, 3]), round(long_tail([*range(100), 5000]))

@@ -1,4 +1,4 @@
-"""Scores of a detector and how sure they are: AUROC, average precision, F1, paired bootstrap."""
+"""Scores of a detector and their uncertainty: AUROC, average precision, F1, paired bootstrap."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ Measure = Callable[[Indices], float]
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two arms' score and its 95 percent interval."""
+    """The difference between the scores of two arms, and its 95 percent interval."""
 
     mean: float
     low: float
     high: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, with what they say."""
+        """Plain values, with the verdict in words."""
         interval = [self.low, self.high]
         return {"difference": self.mean, "interval": interval, "verdict": self.verdict}
 
     @property
     def verdict(self) -> str:
-        """What it says, plainly."""
+        """Whether the interval shows help, harm or neither."""
         if self.low > 0:
             return "helps"
         return "hurts" if self.high < 0 else "no difference shown"
 
 
 def auroc(scores: NDArray[np.float64], defective: NDArray[np.bool_]) -> float:
-    """Chance that a defective clip scores higher than a good one; ties count half.
+    """Probability that a defective clip scores higher than a good one; ties count half.
 
     Args:
         scores: Higher is more suspicious, (M,).
@@ -49,25 +49,25 @@ def auroc(scores: NDArray[np.float64], defective: NDArray[np.bool_]) -> float:
 
 
 def average_precision(scores: NDArray[np.float64], defective: NDArray[np.bool_]) -> float:
-    """Mean precision over the ranks at which defective clips are found, equal scores together.
+    """Mean precision over the ranks of the defective clips; equal scores share a rank.
 
     Example:
         >>> round(average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True])), 4)
         0.8333
     """
-    total, found = 0.0, 0
+    total, earlier = 0.0, 0
     for level in np.unique(scores)[::-1]:
         above = scores >= level
         hits = int(defective[above].sum())
-        total += (hits - found) * hits / int(above.sum())
-        found = hits
+        total += (hits - earlier) * hits / int(above.sum())
+        earlier = hits
     return total / int(defective.sum())
 
 
-def f1(said: NDArray[np.int64], truth: NDArray[np.int64], label: int) -> float:
-    """Harmonic mean of precision and recall of one label; 0 where it is never said rightly."""
-    hits = int(((said == label) & (truth == label)).sum())
-    both = int((said == label).sum()) + int((truth == label).sum())
+def f1(predicted: NDArray[np.int64], truth: NDArray[np.int64], label: int) -> float:
+    """Harmonic mean of precision and recall of one label; 0 if it is never predicted correctly."""
+    hits = int(((predicted == label) & (truth == label)).sum())
+    both = int((predicted == label).sum()) + int((truth == label).sum())
     return 2 * hits / both if both else 0.0
 
 
@@ -78,29 +78,29 @@ def paired_difference(
     everything: Indices,
     rng: np.random.Generator,
 ) -> Difference:
-    """Difference of a mean score of two arms over the same seeds and the same test material.
+    """Difference of the mean scores of two arms over the same seeds and the same test items.
 
-    What is tested on is drawn anew with replacement, and seeds with it; both arms see the same
-    draws.
+    The interval is a bootstrap: test items and seeds are resampled with replacement, and both arms
+    get the same resamples.
 
     Args:
-        one: The score of an arm as a function of what it is tested on, for each seed.
-        other: The same of the arm that it is compared with.
-        draw: Draws numbers of what is tested on.
-        everything: Their numbers as they are.
-        rng: Draws.
+        one: Scores an arm on the test items of some indices; one function per seed.
+        other: The same for the arm that it is compared with.
+        draw: Resamples the indices of the test items.
+        everything: Indices of all test items, once each.
+        rng: Source of the randomness.
     """
 
-    def apart(seeds: Indices, chosen: Indices) -> float:
-        return float(np.mean([one[seed](chosen) - other[seed](chosen) for seed in seeds]))
+    def difference(seeds: Indices, items: Indices) -> float:
+        return float(np.mean([one[seed](items) - other[seed](items) for seed in seeds]))
 
     every = np.arange(len(one))
-    drawn = [apart(rng.choice(every, len(every)), draw(rng)) for _ in range(RESAMPLES)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Difference(apart(every, everything), float(low), float(high))
+    resampled = [difference(rng.choice(every, len(every)), draw(rng)) for _ in range(RESAMPLES)]
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Difference(difference(every, everything), float(low), float(high))
 
 
 def draw_clips(defective: NDArray[np.bool_]) -> Callable[[np.random.Generator], Indices]:
-    """Draws clips with replacement, as many good and defective ones as there are."""
+    """A function that resamples clips with replacement, good and defective ones separately."""
     bad, good = np.flatnonzero(defective), np.flatnonzero(~defective)
     return lambda rng: np.concatenate([rng.choice(bad, len(bad)), rng.choice(good, len(good))])

@@ -1,15 +1,16 @@
-"""The most diverse few of many samples: greedy independent sets at a threshold found by bisection.
+"""The most diverse few of many samples: greedy independent sets, the threshold by bisection.
 
-Wanted are k samples whose smallest mutual distance is as large as it can be. At one threshold, the
-samples are taken from the lowest error on, each if it is at least the threshold away from all that
-were taken. Of the thresholds at which k come together, the largest that bisection finds is used.
+The goal is k samples whose smallest mutual distance is as large as possible. At a given threshold,
+a greedy walk goes through the samples from the lowest error on. It takes each sample that is at
+least the threshold away from all taken samples. Bisection looks for the largest threshold at which
+the walk takes k samples.
 
-The guarantee: the smallest distance is at least half of the largest possible one. For let d be that
-one, reached by k samples. At a threshold of d / 2 each sample that is taken rules out at most one
-of those k (two within d / 2 of it would be less than d apart), so the greedy walk cannot end before
-it has taken k. Bisection keeps a threshold that works and the next one that does not; the one that
-does not is above d / 2, and d / 2 is among the thresholds. No rule that takes polynomial time does
-better than half in general, unless P = NP (Ravi et al., 1994).
+The guarantee: the smallest distance is at least half of the largest possible one. Proof: let d be
+the largest possible one, reached by k samples. At a threshold of d / 2, each taken sample rules
+out at most one of those k (two within d / 2 of it would be less than d apart), so the walk cannot
+end before it has taken k. Bisection ends with a threshold that works and the next one that does
+not. The one that does not is above d / 2, and d / 2 is among the thresholds. In general, no rule
+that takes polynomial time does better than half, unless P = NP (Ravi et al., 1994).
 """
 
 import numpy as np
@@ -25,9 +26,9 @@ def most_diverse(
     """Choose k samples that are far from one another.
 
     Args:
-        distances: Of every two samples, symmetric, a metric, (N, N).
-        errors: Of each sample, (N,); lower ones are taken first.
-        k: How many.
+        distances: Distance between every two samples: a metric, symmetric, (N, N).
+        errors: Error of each sample, (N,); lower ones are taken first.
+        k: Number of samples to choose.
 
     Returns:
         Distinct indices, (k,), lowest error first. Their smallest mutual distance is at least half
@@ -61,18 +62,18 @@ def most_diverse(
     best = np.arange(k)
     while fails - works > 1:
         middle = (works + fails) // 2
-        found = _independent(apart, thresholds[middle], k)
-        if len(found) < k:
+        taken = _independent(apart, thresholds[middle], k)
+        if len(taken) < k:
             fails = middle
             continue
         works = middle
-        if _smallest(apart, found) > _smallest(apart, best):
-            best = found
+        if _smallest(apart, taken) > _smallest(apart, best):
+            best = taken
     return order[best]
 
 
 def _independent(apart: NDArray[np.float64], threshold: float, k: int) -> NDArray[np.intp]:
-    """Walk from the first sample on and take what is far enough from all taken, up to k."""
+    """Walk from the first sample on; take up to k that are far enough from all taken ones."""
     free = np.ones(len(apart), bool)
     taken: list[int] = []
     while len(taken) < k and free.any():
@@ -82,7 +83,7 @@ def _independent(apart: NDArray[np.float64], threshold: float, k: int) -> NDArra
     return np.array(taken, np.intp)
 
 
-def _smallest(apart: NDArray[np.float64], chosen: NDArray[np.intp]) -> float:
-    """The smallest distance between two chosen samples; infinite for one alone."""
-    between = apart[np.ix_(chosen, chosen)][np.triu_indices(len(chosen), 1)]
+def _smallest(apart: NDArray[np.float64], indices: NDArray[np.intp]) -> float:
+    """The smallest distance between two of the samples; infinite for a single one."""
+    between = apart[np.ix_(indices, indices)][np.triu_indices(len(indices), 1)]
     return float(between.min(initial=np.inf))

@@ -1,4 +1,4 @@
-"""Scores of sampled keypoint futures against what happened, in keypoint units."""
+"""Scores of sampled keypoint futures against the real future, in keypoint units."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ class ForecastScores:
 
     Args:
         one: Mean absolute error of the single best future.
-        best: Of the sample with the least error.
-        kept: Mean over the `keep` samples with the least errors.
-        apd: Mean absolute difference between every two of those kept; 0 if fewer than two.
+        best: Mean absolute error of the sample with the least error.
+        kept: Mean absolute error of the `keep` samples with the least errors.
+        apd: Mean absolute difference between every two kept samples; 0 if fewer than two.
         moved: Mean absolute difference of neighbouring frames of the samples.
-        truly_moved: The same of the truth.
+        truly_moved: Mean absolute difference of neighbouring frames of the truth.
         energy: Energy score of the samples.
-        coverage: Share of the truth's values that lie between the samples' 5 % and 95 %
-            quantiles: 0.9 is right.
+        coverage: Share of the truth's values between the samples' 5 % and 95 % quantiles; 0.9 is
+            right.
     """
 
     one: float
@@ -38,7 +38,7 @@ class ForecastScores:
 
     @property
     def coherence(self) -> float:
-        """Movement of the samples over that of the truth: 1 is right."""
+        """Movement of the samples divided by that of the truth: 1 is right."""
         return self.moved / self.truly_moved if self.truly_moved else float("nan")
 
 
@@ -46,10 +46,10 @@ def forecast_scores(samples: Floats, truth: Floats, single: Floats, keep: int) -
     """Score the futures of one window.
 
     Args:
-        samples: Sampled futures, (N, F, D); of a forecaster without samples its single future.
-        truth: What happened, (F, D).
+        samples: Sampled futures, (N, F, D), or the single future of a forecaster without samples.
+        truth: The real future, (F, D).
         single: The single best future, (F, D).
-        keep: How many of the closest samples are kept, at most N.
+        keep: Number of closest samples to keep, at most N.
 
     Raises:
         ShapeError: If the axes differ, or there are fewer than two frames.
@@ -89,7 +89,7 @@ def sample_errors(samples: Floats, truth: Floats) -> NDArray[np.float64]:
 def best_of_n(samples: Floats, truth: Floats) -> float:
     """Least mean absolute error of any sample: (N, F, D), (F, D).
 
-    It falls with N by itself: compare forecasters at equal N, and never alone.
+    It falls as N grows: compare forecasters only at equal N, and together with other scores.
 
     Raises:
         ShapeError: If the axes differ.
@@ -105,7 +105,7 @@ def keypoint_apd(samples: Floats) -> float:
     """Mean absolute difference between every two samples: (N, F, D), at least two.
 
     Raises:
-        ShapeError: If the axes are others or there are fewer than two samples.
+        ShapeError: If there are other axes or fewer than two samples.
 
     Example:
         >>> keypoint_apd(np.array([[[0.0]], [[1.0]], [[3.0]]]))
@@ -122,10 +122,10 @@ def keypoint_apd(samples: Floats) -> float:
 
 
 def energy_score(samples: Floats, truth: Floats) -> float:
-    """Mean distance to the truth, less half the mean distance between two samples.
+    """Mean distance to the truth, minus half the mean distance between two samples.
 
-    The distance is Euclidean over whole futures. The least expected score is that of samples from
-    the true distribution, so neither jitter nor calm pays. A single future scores its distance.
+    The distance is Euclidean over whole futures. Samples from the true distribution have the least
+    expected score, so neither jitter nor calm pays. The score of a single future is its distance.
 
     Args:
         samples: (N, F, D).
@@ -156,15 +156,15 @@ def energy_score(samples: Floats, truth: Floats) -> float:
 
 
 def coverage(samples: Floats, truth: Floats, share: float = 0.9) -> float:
-    """How much of the truth lies within the samples' central interval, value by value.
+    """Share of the truth's values that lie within the samples' central interval.
 
-    `share` is right; less means that the samples are too much alike or off, more that they are
-    spread too widely.
+    The right result is `share`. A smaller one means that the samples are too similar or off, a
+    larger one that they spread too widely.
 
     Args:
         samples: (N, F, D).
         truth: (F, D).
-        share: Of the samples that the interval holds, in (0, 1).
+        share: Share of the samples that the interval holds, in (0, 1).
 
     Raises:
         ShapeError: If the axes differ.

@@ -1,8 +1,8 @@
-"""Keeping the closest futures without drawing all of them: those that cannot be kept stop early.
+"""Keep the closest futures without drawing all of them: the others stop early.
 
-A future's summed absolute error only grows as frames are added. As soon as it is larger than that
-of the `keep`-th best future that is complete, nothing can bring it back. Frames far ahead, where
-futures lie apart, are drawn first, and so are the futures that a cheap guess holds to be close.
+A future's summed absolute error only grows as frames are added. Once it is larger than that of the
+`keep`-th best complete future, the future cannot be kept any more. Frames far ahead, where futures
+differ most, are drawn first, and so are the futures that a cheap guess expects to be close.
 """
 
 from bisect import insort
@@ -17,7 +17,7 @@ from flawcast.configs.errors import SettingsError, ShapeError
 from flawcast.configs.shapes import expect_shape
 
 Draw = Callable[[Sequence[tuple[int, int]]], NDArray[np.uint8]]
-"""Takes (future, frame) pairs, at most a batch of them; gives their frames (n, H, W, 3)."""
+"""Takes at most a batch of (future, frame) pairs; returns their frames, (n, H, W, 3)."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Closest:
     """The futures that are closest to a reference.
 
     Args:
-        indices: Which ones, best first, (keep,); equal errors keep the order of the futures.
+        indices: Indices of the futures, best first, (keep,); equal errors keep their order.
         videos: Their frames, (keep, F, H, W, 3).
-        mae: Of all futures, (N,), on the [0, 1] pixel scale. For those that were not kept it is the
-            error of the frames that were drawn over that of all F, so a lower bound: not less than
-            the largest error kept.
-        drawn: Frames that were drawn, of N * F.
+        mae: MAE of all futures, (N,), on the [0, 1] pixel scale. For a future that was not kept it
+            is the summed error of the drawn frames, averaged over all F: a lower bound, but never
+            less than the largest error kept.
+        drawn: Number of frames that were drawn, out of N * F.
     """
 
     indices: NDArray[np.intp]
@@ -47,15 +47,15 @@ def keep_closest(
     batch: int = 1,
     on_done: Callable[[int], None] = lambda done: None,
 ) -> Closest:
-    """Find the futures with the lowest MAE: exactly those that drawing everything would find.
+    """Find the futures with the lowest MAE: exactly those that drawing all frames would find.
 
     Args:
         draw: Draws frames; a frame is the same whenever it is drawn.
-        reference: What futures are compared with, (F, H, W, 3).
-        guess: Of each future's error, (N,): the lower, the sooner it is drawn. It decides only how
-            many frames are drawn.
-        keep: How many futures.
-        batch: Frames to draw at once.
+        reference: The video that futures are compared with, (F, H, W, 3).
+        guess: Guess of each future's error, (N,). Futures with lower ones are drawn sooner, which
+            changes only how many frames are drawn.
+        keep: Number of futures to keep.
+        batch: Number of frames to draw at once.
         on_done: Called with the number of futures that are complete or ruled out.
 
     Returns:
@@ -63,13 +63,13 @@ def keep_closest(
 
     Raises:
         SettingsError: If `keep` is not in [1, N].
-        ShapeError: If the axes of what is drawn are not those of the reference.
+        ShapeError: If the axes of drawn frames are not those of the reference.
 
     Example:
         >>> levels = np.array([30, 10, 20, 10], np.uint8)
         >>> still = lambda pairs: np.stack([np.full((4, 4, 3), levels[n]) for n, _ in pairs])
-        >>> found = keep_closest(still, np.zeros((5, 4, 4, 3), np.uint8), levels / 255, keep=2)
-        >>> found.indices.tolist(), found.drawn
+        >>> closest = keep_closest(still, np.zeros((5, 4, 4, 3), np.uint8), levels / 255, keep=2)
+        >>> closest.indices.tolist(), closest.drawn
         ([1, 3], 15)
     """
     expect_shape("reference", reference, "F H W 3")
@@ -97,13 +97,13 @@ class _Race:
     def __init__(self, reference: NDArray[np.uint8], samples: int, keep: int) -> None:
         self.reference, self.keep = reference, keep
         self.sums = np.zeros(samples)  # integers: exact
-        self.videos: dict[int, NDArray[np.uint8]] = {}  # of the best and of those under way
+        self.videos: dict[int, NDArray[np.uint8]] = {}  # of the best and of unfinished futures
         self.best: list[tuple[float, int]] = []  # (sum, future), at most `keep`, ascending
-        self.left: dict[int, int] = {}  # frames to draw of those under way
+        self.left: dict[int, int] = {}  # frames still to draw, by unfinished future
         self.done = 0
 
     def next_frames(self, waiting: Iterator[int], batch: int) -> list[tuple[int, int]]:
-        """What to draw next: the frames furthest ahead of as many futures as there are places."""
+        """The next batch to draw: the last missing frames of at most `batch` futures."""
         while len(self.left) < batch and (index := next(waiting, None)) is not None:
             self.left[index] = len(self.reference)
             self.videos[index] = np.empty_like(self.reference)
@@ -117,15 +117,15 @@ class _Race:
         return [pair for pair, _ in zip(frames, range(batch), strict=False)]
 
     def add(self, pairs: Sequence[tuple[int, int]], frames: NDArray[np.uint8]) -> None:
-        """Take drawn frames in, and futures that are complete or beaten out."""
+        """Add drawn frames, and drop futures that are complete or beaten."""
         expected = (len(pairs), *self.reference.shape[1:])
         if frames.shape != expected or frames.dtype != np.uint8:
             raise ShapeError(
                 f"frames: expected uint8 {expected}, got {frames.dtype} {frames.shape}"
             )
-        for (index, place), frame in zip(pairs, frames, strict=True):
-            self.videos[index][place] = frame
-            truth = self.reference[place].reshape(-1)
+        for (index, time), frame in zip(pairs, frames, strict=True):
+            self.videos[index][time] = frame
+            truth = self.reference[time].reshape(-1)
             self.sums[index] += cv2.norm(frame.reshape(-1), truth, cv2.NORM_L1)
             self.left[index] -= 1
         for index in dict.fromkeys(index for index, _ in pairs):
@@ -140,10 +140,10 @@ class _Race:
                 self._retire(index)
 
     def _beaten(self, index: int) -> bool:
-        """Whether a future cannot be among the best any more; of equals the first one wins."""
+        """Whether a future can no longer be among the best; among equals the first one wins."""
         return (float(self.sums[index]), index) > self.best[-1]
 
     def _retire(self, index: int) -> None:
-        """No more of this future is drawn."""
+        """Stop drawing this future."""
         del self.left[index]
         self.done += 1

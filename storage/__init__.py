@@ -34,7 +34,7 @@ tell_ipython()
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch only where it is used: the rest of the store does without."""
+    """Import classes that need torch only when they are used; the rest does without torch."""
     if name in WITH_TORCH:
         with named_if_missing(f"flawcast.storage.{name}"):
             return getattr(import_module(WITH_TORCH[name]), name)

@@ -22,9 +22,8 @@ def open_place(url: str | Path) -> Place:
     """
     text = str(url)
     if text.startswith("s3://"):
-        from flawcast.storage.s3 import (
-            S3Place,  # where it is used: its client takes a moment to load
-        )
+        # Imported here, because the S3 client takes a moment to load.
+        from flawcast.storage.s3 import S3Place
 
         return S3Place(text)
     if "://" not in text:

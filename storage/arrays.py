@@ -1,4 +1,4 @@
-"""A set's arrays in one Zarr group: written once, read back only if they are what was written."""
+"""A set's arrays in one Zarr group: written once, and checked against their checksums when read."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,13 +28,14 @@ def array_sha256(array: NDArray[Any]) -> str:
 def write_arrays(place: Place, folder: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a new group; one video is one chunk, all videos are one shard.
 
-    Zarr writes to memory: its own threads go on after an error, and would bring files back that
-    were just removed; in a bucket it would also write the groups above, which all writers share.
+    Zarr writes to memory, not to the store. Its own threads go on after an error and would write
+    files that were just removed. In a bucket it would also write the groups above, which all
+    writers share.
 
     Args:
         place: The store's files.
         folder: A folder that does not exist yet: two writers in one shard would lose data.
-        arrays: By name, as in `SampleSet.arrays`.
+        arrays: Arrays by name, as in `SampleSet.arrays`.
     """
     objects: dict[str, Buffer] = {}
     group = zarr.create_group(store=MemoryStore(objects), zarr_format=3)
@@ -56,8 +57,8 @@ def write_arrays(place: Place, folder: str, arrays: Mapping[str, NDArray[Any]]) 
 def open_array(place: Place, folder: str, name: str, row: Mapping[str, Any]) -> zarr.Array[Any]:
     """Open one array without reading it.
 
-    The size is compared with the row before anything is read: damaged metadata cannot ask for
-    more memory than the set needs.
+    The size is compared with the row before anything is read, so damaged metadata cannot take more
+    memory than the set needs.
 
     Args:
         place: The store's files.
@@ -72,45 +73,45 @@ def open_array(place: Place, folder: str, name: str, row: Mapping[str, Any]) -> 
     try:
         store, path = place.arrays(f"{folder}/{name}")
         array = zarr.open_array(store=store, path=path, mode="r", zarr_format=3)
-        found = (str(array.dtype), array.shape)
+        actual = (str(array.dtype), array.shape)
     except Exception as error:  # damaged metadata raises all kinds of errors
         raise StoreError(f"{name}: cannot be read, {_reason(error)}") from error
-    if found != wanted:
-        raise StoreError(f"{name}: expected {wanted[0]} {wanted[1]}, got {found[0]} {found[1]}")
+    if actual != wanted:
+        raise StoreError(f"{name}: expected {wanted[0]} {wanted[1]}, got {actual[0]} {actual[1]}")
     return array
 
 
 def by_video(array: "zarr.Array[Any]") -> "zarr.Array[Any]":
-    """The same array, faster where one video at a time is read from a local folder.
+    """The same array, faster for reading one video at a time from a local folder.
 
-    zarrs spares Zarr's detour through asyncio. It is not used for more than a chunk at a time: it
-    would start threads of its own, for which a process that was forked later waits in vain.
+    zarrs avoids Zarr's detour through asyncio. It is used for single chunks only: for more it would
+    start threads of its own, and a process that is forked later would wait for them forever.
     """
     if not isinstance(array.store, LocalStore):
         return array
     inner = AsyncArray(array.metadata, array.store_path, array.config)
     pipeline = ZarrsCodecPipeline.from_array_metadata_and_store(array.metadata, array.store)
-    # Zarr's own way is a setting of the whole process, which other threads and forks would see.
+    # Zarr sets the pipeline for the whole process, which would affect other threads and forks.
     object.__setattr__(inner, "codec_pipeline", pipeline)
     return zarr.Array(inner)
 
 
-def read_array(array: zarr.Array[Any], name: str, place: Any, sha256: str) -> NDArray[Any]:
+def read_array(array: zarr.Array[Any], name: str, part: Any, sha256: str) -> NDArray[Any]:
     """Read an array or a part of it and compare its checksum.
 
-    A chunk that is missing reads as zeros without an error: the checksum notices.
+    A missing chunk reads as zeros without an error; the checksum detects it.
 
     Args:
         array: An open array.
-        name: What it is called in messages.
-        place: Which part; `...` for all.
-        sha256: What `array_sha256` gave when it was written.
+        name: Name of the array in messages.
+        part: Index of the part to read; `...` for all.
+        sha256: Result of `array_sha256` when the array was written.
 
     Raises:
         StoreError: If it cannot be read or is not what was written.
     """
     try:
-        values = np.asarray(array[place])
+        values = np.asarray(array[part])
     except Exception as error:  # damaged chunks raise all kinds of errors
         raise StoreError(f"{name}: cannot be read, {_reason(error)}") from error
     if array_sha256(values) != sha256:

@@ -1,9 +1,9 @@
 """Which sets are committed, and where their rows are: in files of their own, or in compacted parts.
 
-A set's row never changes, it only moves: from its own file into a part, from a part into another.
-So who finds a file gone looks again, and finds the same row elsewhere. Files of single sets are
-listed first and the manifest is read after them: a set that moved in between is in the manifest.
-A set that is in both places counts once, and the manifest's row is the one.
+A set's row never changes, it only moves: from its own file into a part, or from one part into
+another. So a reader whose file disappeared looks the row up again, and finds it elsewhere. Files of
+single sets are listed before the manifest is read: a set that moves in between is in the manifest.
+A set that is in both places counts once, with the manifest's row.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from flawcast.storage.schema import SAMPLES as SAMPLE_COLUMNS
 from flawcast.storage.schema import SETS as SET_COLUMNS
 
 COLUMNS = {"sets": SET_COLUMNS, "samples": SAMPLE_COLUMNS}
-TRIES = 5  # each needs a compaction and the end of a grace age in between
+TRIES = 5  # one fails only if a compaction and the end of a grace age come in between
 
 Answer = TypeVar("Answer")
 
@@ -36,7 +36,7 @@ class Catalogue:
 
     Args:
         place: The store's files.
-        only: The sets of a snapshot; None for all that are there when it is asked.
+        only: The sets of a snapshot; None for all sets in the store at the time of a call.
     """
 
     def __init__(self, place: Place, only: frozenset[str] | None = None) -> None:
@@ -77,10 +77,10 @@ class Catalogue:
         """
         if self.only is not None and set_id not in self.only:
             raise FileNotFoundError(set_id)
-        for _ in range(2):  # not in a part, no file of its own: then it moved in between
-            found = again(lambda: self._part_row(set_id))
-            if found is not None:
-                return check_row(found, set_id)
+        for _ in range(2):  # a row that is in no part and has no file moved in between
+            row = again(lambda: self._part_row(set_id))
+            if row is not None:
+                return check_row(row, set_id)
             try:
                 return read_commit(self.place.read(row_file(set_id)), set_id)
             except FileNotFoundError:
@@ -94,9 +94,9 @@ class Catalogue:
             StoreError: If they are damaged or missing.
         """
         for _ in range(2):
-            found = again(lambda: self._part_samples(row))
-            if found is not None:
-                return check_samples(found, row["checksums"]["sample_rows"])
+            samples = again(lambda: self._part_samples(row))
+            if samples is not None:
+                return check_samples(samples, row["checksums"]["sample_rows"])
             try:
                 data = self.place.read(samples_file(row["arrays"]))
             except FileNotFoundError:
@@ -113,7 +113,7 @@ class Catalogue:
             kind: "sets" or "samples".
 
         Raises:
-            FileNotFoundError: If a file went while it was looked for.
+            FileNotFoundError: If a file disappeared in the meantime.
             StoreError: If a file is damaged.
         """
         loose, manifest = self.listing()
@@ -124,14 +124,14 @@ class Catalogue:
         pieces = [self.parts.dataset(part, kind, COLUMNS[kind]) for part in manifest.parts]
         if files or not pieces:
             pieces.append(self._loose(files, COLUMNS[kind]))
-        found = pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
+        rows = pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
         if self.only is None or len(loose) + sum(p.count for p in manifest.parts) == len(self.only):
-            return found
-        chosen = pa.array(sorted(self.only), pa.string())
-        return pads.dataset(found.to_table(filter=pc.field("set_id").isin(chosen)))
+            return rows
+        ids = pa.array(sorted(self.only), pa.string())
+        return pads.dataset(rows.to_table(filter=pc.field("set_id").isin(ids)))
 
     def loose_among(self, set_ids: list[str]) -> list[str]:
-        """Those of some sets with files of their own that are in no part; holds no list of all."""
+        """Those of some sets that are in no part, in memory that does not grow with the store."""
 
         def look() -> list[str]:
             left = set_ids
@@ -174,23 +174,23 @@ class Catalogue:
         return names
 
     def _find(self, set_id: str) -> tuple[Any, int] | None:
-        """The part that has a set, and where in it."""
+        """The part that has a set, and the set's position in it."""
 
         def look() -> tuple[Any, int] | None:
-            places = ((part, self.parts.find(part, set_id)) for part in self.manifest().parts)
-            return next((place for place in places if place[1] >= 0), None)
+            positions = ((part, self.parts.find(part, set_id)) for part in self.manifest().parts)
+            return next((pair for pair in positions if pair[1] >= 0), None)
 
         return again(look)
 
     def _part_row(self, set_id: str) -> dict[str, Any] | None:
         """A set's row if it is in a part."""
-        found = self._find(set_id)
-        return self.parts.row(*found) if found else None
+        position = self._find(set_id)
+        return self.parts.row(*position) if position else None
 
     def _part_samples(self, row: dict[str, Any]) -> list[dict[str, Any]] | None:
         """A set's sample rows if it is in a part."""
-        found = self._find(row["set_id"])
-        return self.parts.samples(found[0], row["set_id"], row["apd"]) if found else None
+        position = self._find(row["set_id"])
+        return self.parts.samples(position[0], row["set_id"], row["apd"]) if position else None
 
     def _samples_files(self, files: list[str]) -> list[str]:
         """Names of the samples files that the rows of single sets give."""
@@ -214,7 +214,7 @@ class Catalogue:
 
 
 def again(look: Callable[[], Answer]) -> Answer:
-    """Look once more where a file went because its rows moved."""
+    """Look again if a file disappeared because its rows moved."""
     for _ in range(TRIES):
         try:
             return look()

@@ -13,13 +13,13 @@ from flawcast.storage.sample_set import SampleSet
 def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
     """Write arrays, then samples, and publish the row that names them.
 
-    What is written before the row does not exist for readers; it is removed where the row does not
-    appear.
+    Until the row appears, the files do not exist for readers. If the row cannot be published, they
+    are removed.
 
     Args:
-        place: Where the store is.
+        place: The store's files.
         sample_set: The set, already checked.
-        attempt: The name that this writer alone uses: the set's id and a nonce.
+        attempt: Name that only this writer uses: the set's id and a nonce.
 
     Returns:
         False if another writer's row was there first.
@@ -42,7 +42,7 @@ def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
     try:
         written = place.put_new(layout.row_file(sample_set.id), row_data)
     except UnsettledError:
-        raise  # the row may be there and name what was written
+        raise  # the row may be there and name these files
     except OSError:
         _discard(place, arrays, samples)
         raise
@@ -52,7 +52,7 @@ def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
 
 
 def _discard(place: Place, *names: str) -> None:
-    """Remove what this writer wrote; what cannot be removed now is left to `gc`."""
+    """Remove this writer's files; `gc` removes later what cannot be removed now."""
     for name in names:
         with suppress(OSError):
             place.remove(name)

@@ -1,8 +1,8 @@
-"""Compaction: the rows of many sets go from files of their own into a few sorted parts.
+"""Compaction: the rows of many sets move from files of their own into a few sorted parts.
 
 New parts are written in full, then a manifest that names them is published in one step. Until then
-no reader knows of them; from then on every reader prefers them to the single files, which stay
-until `gc` finds them superseded for long enough. A crash in between leaves files that nobody names.
+readers do not know them. From then on every reader prefers them to the single files, which stay
+until `gc` removes them after the grace age. A crash in between leaves files that nothing names.
 """
 
 import hashlib
@@ -25,18 +25,18 @@ from flawcast.storage.rows import commit_table, moved_row, sample_table
 
 SETS_PER_PART = 10_000  # sets that are sorted in memory together; a full part is never rewritten
 
-PORTION = 500  # single sets whose rows are Python objects at once
+PORTION = 500  # single sets whose rows are held as Python objects at once
 
 
 @dataclass(frozen=True)
 class Compaction:
-    """What a compaction did.
+    """The result of a compaction.
 
     Args:
-        moved: Sets whose rows went from files of their own into parts.
-        parts: How many parts there are now.
-        left: Damaged sets that were left where they are; `verify` names them.
-        won: False if another compaction finished first and this one changed nothing.
+        moved: Number of sets whose rows moved from files of their own into parts.
+        parts: Number of parts after the compaction.
+        left: Number of damaged sets, which stay where they are; `verify` names them.
+        won: False if another compaction finished first, so that this one changed nothing.
     """
 
     moved: int
@@ -60,7 +60,7 @@ def compact(
 
     Args:
         catalogue: The committed sets.
-        on_set: Called with the number of sets read and of all to read.
+        on_set: Called with the number of sets read so far and the number to read.
 
     Raises:
         StoreError: If a part is damaged.
@@ -103,12 +103,12 @@ def compact(
 def _counted(
     rows: Iterator[_Rows], total: int, on_set: Callable[[int, int], None]
 ) -> Iterator[_Rows]:
-    """The same rows; their sets are counted as they come."""
+    """The same rows; reports the number of sets as they pass."""
     done = 0
-    for some in rows:
-        done += some.sets.num_rows
+    for piece in rows:
+        done += piece.sets.num_rows
         on_set(done, total)
-        yield some
+        yield piece
 
 
 def _all_rows(
@@ -120,25 +120,25 @@ def _all_rows(
             _checked(catalogue.place, part.sets, part.sets_sha256),
             _checked(catalogue.place, part.samples, part.samples_sha256),
         )
-    portion = min(PORTION, SETS_PER_PART)  # a table of one row takes as much memory as one of 100
+    portion = min(PORTION, SETS_PER_PART)  # a table of 1 row takes as much memory as one of 100
     for start in range(0, len(loose), portion):
         sets: list[dict[str, Any]] = []
         samples: list[dict[str, Any]] = []
         for set_id in loose[start : start + portion]:
             try:
                 row = catalogue.row(set_id)
-                of_row = catalogue.samples(row)
+                sample_rows = catalogue.samples(row)
             except (StoreError, FileNotFoundError):
                 left.append(set_id)
                 continue
-            sets.append(moved_row(row, of_row))
-            samples += of_row
+            sets.append(moved_row(row, sample_rows))
+            samples += sample_rows
         if sets:
             yield _Rows(commit_table(sets), sample_table(samples))
 
 
 def _filled(rows: Iterator[_Rows]) -> Iterator[_Rows]:
-    """Rows put together to as many sets as a part holds, or more by less than a part."""
+    """Rows joined until they fill a part; the last piece may exceed it by less than a part."""
     waiting: list[_Rows] = []
     count = 0
     for piece in rows:
@@ -152,7 +152,7 @@ def _filled(rows: Iterator[_Rows]) -> Iterator[_Rows]:
 
 
 def _joined(rows: list[_Rows]) -> _Rows:
-    """Several tables as one, sorted: most diverse sets first, their samples in the same order."""
+    """Several tables as one: most diverse sets first, and their samples in the same order."""
     sets = pa.concat_tables([piece.sets for piece in rows])
     samples = pa.concat_tables([piece.samples for piece in rows])
     return _Rows(sets.sort_by(ORDER), samples.sort_by([*ORDER, ("rank", "ascending")]))
@@ -174,7 +174,7 @@ def _write_part(place: Place, rows: _Rows) -> Part:
 
 
 def _checked(place: Place, name: str, sha256: str) -> pa.Table:
-    """A part's file, compared with its checksum: damage must not be handed on."""
+    """A part's file, compared with its checksum, so that damage is not passed on."""
     data = place.read(name)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StoreError(

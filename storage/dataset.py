@@ -19,7 +19,7 @@ from flawcast.storage.store import SampleStore
 SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
 FIELDS = ("video", *SCALARS)
 MASKED = ("mask", "valid")
-PROVENANCE = (  # of a sample; none of them is ever null, so that batches can hold them
+PROVENANCE = (  # columns of a sample that are never null, so that batches can hold them
     "sample_id",
     "set_id",
     "clip_id",
@@ -38,38 +38,38 @@ PROVENANCE = (  # of a sample; none of them is ever null, so that batches can ho
     "run_id",
     "version",
 )
-OPEN_ARRAYS = 512  # their metadata is kept; files are open only while they are read
+OPEN_ARRAYS = 512  # arrays whose metadata is kept; files are open only while they are read
 
 
 class SampleSetDataset(Dataset[dict[str, Any]]):
-    """One item per kept video of the sets that are in the store, or snapshot, when it is made.
+    """One item per kept video of the sets in the store, or snapshot, when the dataset is made.
 
-    Items are dicts of what `fields` names, which `torch.utils.data.DataLoader` makes batches of:
+    Items are dicts of the named `fields`, which `torch.utils.data.DataLoader` makes batches of:
 
     - "video": float32 (F, 3, H, W) in [0, 1], after `transform`;
     - "mask": uint8 (F, H, W) and "valid": bool (F, H, W), of sets made with masks: `SampleSet`;
     - "provenance": a dict of plain values that trace the sample to its clips, model and run;
     - any column of samples that has a value in all rows: "label", "sample_id", "clip_id", "mae".
 
-    Everything that the store knows of item i is in `rows[i]`. It may be pickled, and each worker
-    opens what it reads itself. No sample of a clip of the test split gets in unnoticed.
+    `rows[i]` has all columns of item i. A dataset can be pickled; each worker opens its own files.
+    Samples of clips of the test split raise an error, unless `on_test` says otherwise.
 
     Args:
         store: The store or its URL; a snapshot, so that several datasets see the same sets.
         where: SQL condition over the columns of samples; None for all.
-        transform: Applied to each video. A random one that moves pixels does not move masks: give
-            it as `augment`.
-        fields: What items hold.
-        augment: Applied to each whole item, for what must change video and mask alike.
+        transform: Applied to each video. A random one that moves pixels does not move masks: pass
+            it as `augment` instead.
+        fields: Names of the values of an item.
+        augment: Applied to each whole item, to change video and mask alike.
         on_test: What to do with samples of test clips: "refuse" (an error that names them),
             "leave_out", or "allow".
-        test_clips: Ids or names of more clips that are for testing.
+        test_clips: Ids or names of further clips that are for testing.
 
     Raises:
         QueryError: If the condition is not valid.
         LeakError: If samples come from clips of the test split and `on_test` is "refuse".
         StoreError: If there is no store, a field is unknown or has no value in some rows, masks are
-            asked of sets without, or, for an item, its arrays are damaged.
+            named in `fields` but some sets have none, or, for an item, its arrays are damaged.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         self._store = store if isinstance(store, SampleStore) else SampleStore.open(store)
         self._transform, self._augment = transform, augment
         self.fields = tuple(fields)
-        found: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()
+        rows: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()
         sets = self._store.query().select(["clip_id", "split", "source_clip_id", "settings"])
-        self.rows = guarded(found, sets.to_pylist(), on_test, test_clips)
-        self.left_out = len(found) - len(self.rows)
+        self.rows = guarded(rows, sets.to_pylist(), on_test, test_clips)
+        self.left_out = len(rows) - len(self.rows)
         self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any]] = OrderedDict()
         self._checksums: dict[str, dict[str, Any]] = {}
         self._check_fields()
@@ -135,7 +135,7 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
             raise StoreError(f"{row['sample_id']}: {error}; see `flawcast verify`") from error
 
     def _open(self, set_id: str, name: str) -> "zarr.Array[Any]":
-        """An array whose metadata was read before, if it was lately."""
+        """An open array; the metadata of those used last is kept."""
         key = (set_id, name)
         if key not in self._arrays:
             self._arrays[key] = by_video(self._store.open_array(set_id, name))
@@ -147,12 +147,13 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     def _checksums_of(self, set_id: str) -> dict[str, Any]:
         """Checksums of a set's masks, by rank."""
         if set_id not in self._checksums:
-            known = self._store.row(set_id)["checksums"]
-            self._checksums[set_id] = {name: known[name] for name in map(_by_rank, MASK_ARRAYS)}
+            all_of_set = self._store.row(set_id)["checksums"]
+            by_rank = {name: all_of_set[name] for name in map(_by_rank, MASK_ARRAYS)}
+            self._checksums[set_id] = by_rank
         return self._checksums[set_id]
 
     def _check_fields(self) -> None:
-        """Refuse what items cannot hold before a worker finds out."""
+        """Refuse fields that items cannot hold, before a worker fails on them."""
         for field in set(self.fields) - {"video", "provenance", *MASKED}:
             if self.rows and field not in self.rows[0]:
                 raise StoreError(
@@ -174,5 +175,5 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
 
 
 def _by_rank(name: str) -> str:
-    """Where a row has the checksums of an array's videos."""
+    """Key of a row's checksums of the single videos of an array."""
     return f"{name} by rank"

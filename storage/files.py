@@ -1,4 +1,4 @@
-"""Files that survive a power cut, and the one step by which a file appears whole or not at all."""
+"""Files that survive a power cut, and the single step that makes a file appear whole."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from flawcast.storage.place import UnsettledError
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file that does not exist yet, through to the disk.
+    """Write a new file and sync it to the disk.
 
     Raises:
         OSError: If it exists or cannot be written.
@@ -20,7 +20,7 @@ def write_new(path: Path, data: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring one file's bytes, or one folder's names, through to the disk."""
+    """Sync one file's bytes, or one folder's names, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -29,28 +29,28 @@ def sync(path: Path) -> None:
 
 
 def sync_folders(folder: Path) -> None:
-    """Bring the names in a folder and in all folders below it through to the disk."""
-    for place, _, _ in os.walk(folder, topdown=False):
-        sync(Path(place))
+    """Sync the names in a folder and in all folders below it to the disk."""
+    for path, _, _ in os.walk(folder, topdown=False):
+        sync(Path(path))
 
 
 def publish(draft: Path, final: Path) -> bool:
     """Give a finished file its final name, unless another file has it.
 
-    A hard link appears in one step and never replaces anything, unlike a rename. The draft, in
-    the same folder, goes away.
+    A hard link appears in one step and, unlike a rename, never replaces anything. The draft, which
+    is in the same folder, is removed.
 
     Returns:
         False if the name was taken.
 
     Raises:
-        UnsettledError: If the file has its name, but that may not be on disk.
+        UnsettledError: If the file has its name, but the name may not be on disk yet.
         OSError: If the file system has no hard links, or cannot be written.
     """
     try:
         os.link(draft, final)
     except FileExistsError:
-        if not draft.samefile(final):  # else NFS repeated a link whose answer was lost: it is ours
+        if not draft.samefile(final):  # the same file: NFS repeated our link, its answer was lost
             draft.unlink(missing_ok=True)
             return False
     except BaseException:
@@ -65,7 +65,7 @@ def publish(draft: Path, final: Path) -> bool:
 
 
 def discard(*paths: Path) -> None:
-    """Remove files and folders that nobody names; what cannot be removed stays."""
+    """Remove files and folders that nothing names; what cannot be removed stays."""
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

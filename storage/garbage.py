@@ -1,8 +1,8 @@
-"""What no committed row names: left by writers that were killed, or superseded by compaction.
+"""Garbage: files that no committed row names, left by killed writers or superseded by compaction.
 
-Nothing younger than the grace age is touched, and writers give up what they began half of it ago:
-so what is removed can never become a row's. Names are compared in portions of a few thousand sets,
-so that memory does not grow with the store.
+Nothing younger than the grace age is touched, and a writer gives up after half of it. So a removed
+file can never get a row later. Names are compared in portions of a few thousand sets, so memory
+does not grow with the store.
 """
 
 import re
@@ -35,12 +35,12 @@ _PART_FILE = re.compile(r"([0-9a-f]{32})\.(sets|samples)\.parquet")
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or folder that can go.
+    """A file or folder that can be removed.
 
     Args:
-        name: Where it is in the store.
+        name: Path in the store.
         kind: "draft", "arrays", "samples", "row", "part" or "manifest".
-        size: Bytes.
+        size: Size in bytes.
     """
 
     name: str
@@ -49,25 +49,25 @@ class Garbage:
 
 
 def find_garbage(catalogue: Catalogue, older_than_seconds: float) -> Iterator[Garbage]:
-    """List what can go; whoever removes a thing before asking for the next removes in safe order.
+    """List the garbage in an order in which it can be removed safely, one item after the other.
 
     Args:
         catalogue: The committed sets.
-        older_than_seconds: The grace age: younger things are not listed.
+        older_than_seconds: The grace age; younger files are not listed.
 
     Raises:
-        StoreError: If the manifest or a part is damaged: then nobody knows what it names.
+        StoreError: If the manifest or a part is damaged, so that the files it names are unknown.
     """
     place, before = catalogue.place, time.time() - older_than_seconds
     yield from _drafts(place, before)  # first: a writer without its draft cannot publish
-    settled = _settled(place, before)
-    for prefix in _portions(place):
-        yield from _of_sets(catalogue, settled, prefix, before)
-    yield from _of_compactions(place, before)
+    settled = _newest_settled_manifest(place, before)
+    for prefix in _set_id_prefixes(place):
+        yield from _garbage_of_sets(catalogue, settled, prefix, before)
+    yield from _garbage_of_compactions(place, before)
 
 
-def _settled(place: Place, before: float) -> Manifest:
-    """The newest manifest that is old enough: what it superseded, no reader looks for any more."""
+def _newest_settled_manifest(place: Place, before: float) -> Manifest:
+    """The newest manifest past the grace age: no reader needs what it superseded any more."""
     for number in reversed(manifest_numbers(place)):
         if all(item.modified < before for item in place.walk(manifest_file(number))):
             return read_manifest(place, number)
@@ -78,11 +78,11 @@ def _drafts(place: Place, before: float) -> Iterator[Garbage]:
     """Unfinished files, which begin with a dot."""
     for folder in ("", *FOLDERS):
         for name in place.names(folder, "."):
-            yield from _aged(place, f"{folder}/{name}".lstrip("/"), "draft", before)
+            yield from _if_older(place, f"{folder}/{name}".lstrip("/"), "draft", before)
 
 
-def _portions(place: Place) -> list[str]:
-    """Beginnings of set ids, so many that few enough sets have each."""
+def _set_id_prefixes(place: Place) -> list[str]:
+    """Prefixes of set ids, fine enough that none covers many more than PORTION sets."""
     count = max(sum(1 for _ in place.names(folder)) for folder in (ARRAYS, SAMPLES, SETS))
     prefixes = ["set-"]
     while count > PORTION * len(prefixes):
@@ -90,13 +90,13 @@ def _portions(place: Place) -> list[str]:
     return prefixes
 
 
-def _of_sets(
+def _garbage_of_sets(
     catalogue: Catalogue, settled_manifest: Manifest, prefix: str, before: float
 ) -> Iterator[Garbage]:
     """Garbage of the sets whose ids begin with a prefix.
 
-    What was written is listed first, rows after it, and the manifest last: a set that is committed
-    or compacted in between is found by then.
+    Arrays and samples are listed first, then the rows, and the manifest last. So a set that is
+    committed or compacted in between is not mistaken for garbage.
     """
     place = catalogue.place
     arrays = [name for name in place.names(ARRAYS, prefix) if ATTEMPT.fullmatch(name)]
@@ -108,31 +108,31 @@ def _of_sets(
     loose = {set_id: _attempt(catalogue, set_id) for set_id in rows if set_id not in settled}
     for set_id in rows:
         if set_id in settled and set_id in newest:
-            yield from _aged(place, row_file(set_id), "row", float("inf"))
+            yield from _if_older(place, row_file(set_id), "row", float("inf"))
     for attempt in samples:
         set_id = attempt.split(".")[0]
         if not ATTEMPT.fullmatch(attempt) or loose.get(set_id) in (attempt, ""):
             continue
         if set_id in settled or set_id not in newest:
             since = float("inf") if settled.get(set_id) == attempt else before
-            yield from _aged(place, samples_file(attempt), "samples", since)
+            yield from _if_older(place, samples_file(attempt), "samples", since)
     for attempt in arrays:
         set_id = attempt.split(".")[0]
         if attempt not in (newest.get(set_id), settled.get(set_id), loose.get(set_id)) and (
             loose.get(set_id) != ""
         ):
-            yield from _aged(place, array_folder(attempt), "arrays", before)
+            yield from _if_older(place, array_folder(attempt), "arrays", before)
 
 
 def _named(catalogue: Catalogue, manifest: Manifest, prefix: str) -> dict[str, str]:
-    """Which arrays the rows in parts name, of the sets whose ids begin with a prefix."""
+    """Array folders that the rows in parts name, by set id, for ids that begin with a prefix."""
     named: dict[str, str] = {}
     for part in manifest.parts:
         try:
             catalogue.parts.trust(part)
             for batch in catalogue.parts.batches(part, "sets", ["set_id", "arrays"]):
-                chosen = batch.filter(pc.starts_with(batch["set_id"], prefix)).to_pydict()
-                named |= dict(zip(chosen["set_id"], chosen["arrays"], strict=True))
+                rows = batch.filter(pc.starts_with(batch["set_id"], prefix)).to_pydict()
+                named |= dict(zip(rows["set_id"], rows["arrays"], strict=True))
         except FileNotFoundError:
             raise StoreError(
                 f"{part.sets}: missing; see `flawcast verify`, nothing more was removed"
@@ -141,30 +141,30 @@ def _named(catalogue: Catalogue, manifest: Manifest, prefix: str) -> dict[str, s
 
 
 def _attempt(catalogue: Catalogue, set_id: str) -> str:
-    """Which arrays a set's own row names; "" if that cannot be told, and then all are kept."""
+    """Array folder that a set's own row names; "" if the row cannot be read: then all are kept."""
     try:
         return str(catalogue.row(set_id)["arrays"])
     except (StoreError, OSError):
         return ""
 
 
-def _of_compactions(place: Place, before: float) -> Iterator[Garbage]:
-    """Parts that no manifest names, and manifests that newer ones have superseded for long."""
+def _garbage_of_compactions(place: Place, before: float) -> Iterator[Garbage]:
+    """Parts that no manifest names, and manifests that were superseded before the grace age."""
     files = [match for match in map(_PART_FILE.fullmatch, place.names(PARTS)) if match]
-    settled = _settled(place, before).number
+    settled = _newest_settled_manifest(place, before).number
     numbers = manifest_numbers(place)
     kept = [read_manifest(place, number) for number in numbers if number >= settled]
     named = {part.name for manifest in kept for part in manifest.parts}
     for number in numbers:
         if number < settled:
-            yield from _aged(place, manifest_file(number), "manifest", before)
+            yield from _if_older(place, manifest_file(number), "manifest", before)
     for match in files:
         if match[1] not in named:
-            yield from _aged(place, f"{PARTS}/{match[0]}", "part", before)
+            yield from _if_older(place, f"{PARTS}/{match[0]}", "part", before)
 
 
-def _aged(place: Place, name: str, kind: str, before: float) -> Iterator[Garbage]:
-    """A thing, if all of it is older than a moment and it is still there."""
+def _if_older(place: Place, name: str, kind: str, before: float) -> Iterator[Garbage]:
+    """A file or folder, if it is still there and all of it is older than a moment."""
     items = list(place.walk(name))
     if items and all(item.modified < before for item in items):
         yield Garbage(name, kind, sum(item.size for item in items))

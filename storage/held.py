@@ -1,4 +1,4 @@
-"""Rows of a store held in memory, for programs that ask many questions of it."""
+"""Rows of a store held in memory, for programs that query it often."""
 
 import threading
 from pathlib import Path
@@ -13,16 +13,16 @@ from flawcast.storage.reviews import Reviews
 from flawcast.storage.schema import ANSWERS
 from flawcast.storage.store import SampleStore
 
-HELD = pa.schema(  # the settings are long, and all that queries ask of them is the kind of masks
+HELD = pa.schema(  # without settings: they are long, and queries need only the kind of masks
     [field for field in ANSWERS["samples"] if field.name not in ("settings", "review")]
 )
 
 
 class HeldSamples:
-    """The rows of all kept samples; a question reads no file, and new sets are read once.
+    """The rows of all kept samples; queries read no file, and each new set is read once.
 
-    Rows never change, so what is held stays true; sets that came since, and reviews, are looked for
-    at every question. May be asked from several threads.
+    Rows never change, so the held rows stay valid. Every query looks for new sets and reviews.
+    Several threads may share one object.
 
     Args:
         url: The store, as `SampleStore.open` takes it.
@@ -42,7 +42,7 @@ class HeldSamples:
         self.rows()
 
     def rows(self) -> pa.Table:
-        """The rows, columns as in HELD, those of sets that came since among them.
+        """The rows, columns as in HELD, including those of new sets.
 
         Raises:
             StoreError: If a file is damaged.
@@ -50,10 +50,10 @@ class HeldSamples:
         with self._lock:
             new = frozenset(self.store.set_ids()) - self._known
             if new:
-                found = SampleStore(self._place, "r", new).query(rows="samples")
-                rows = pa.concat_tables([self._rows, found.select(HELD.names)])
+                new_rows = SampleStore(self._place, "r", new).query(rows="samples")
+                rows = pa.concat_tables([self._rows, new_rows.select(HELD.names)])
                 ids = rows["sample_id"].to_pylist()
-                # Rows first: `find` asks for positions without the lock.
+                # Rows before positions: `find` reads both without the lock.
                 self._rows, self._known = rows.combine_chunks(), self._known | new
                 self._positions = {name: position for position, name in enumerate(ids)}
             return self._rows

@@ -1,4 +1,4 @@
-"""Where things are in a store, and the file that says that it is a store.
+"""Paths in a store, and the file that marks a folder as a store.
 
 STORE/store.json                         format and version
 STORE/arrays/<set_id>.<nonce>/           Zarr v3 group with the arrays of a set
@@ -6,9 +6,9 @@ STORE/samples/<set_id>.<nonce>.parquet   one row per kept sample
 STORE/sets/<set_id>.parquet              the set's row; it appears last, in one step
 STORE/parts/<nonce>.sets.parquet         rows of many sets, made by compaction
 STORE/parts/<nonce>.samples.parquet      and of their samples
-STORE/manifests/<number>.json            the parts that count; the highest number is the one
+STORE/manifests/<number>.json            the current parts; the highest number counts
 STORE/ledger/                            rows of runs and of rejected clips
-STORE/reviews/                           what people said of samples, a file for each time
+STORE/reviews/                           reviews of samples by people, one file per review
 """
 
 import json
@@ -22,32 +22,32 @@ ARRAYS, SAMPLES, SETS = "arrays", "samples", "sets"
 PARTS, MANIFESTS, LEDGER, REVIEWS = "parts", "manifests", "ledger", "reviews"
 RUNS, REJECTS, BEATS = (f"{LEDGER}/{name}" for name in ("runs", "rejects", "beats"))
 FOLDERS = (ARRAYS, SAMPLES, SETS, PARTS, MANIFESTS, LEDGER, RUNS, REJECTS, BEATS, REVIEWS)
-ATTEMPT_SECONDS = 1800  # after so long a writer gives up what it wrote: gc may have begun on it
+ATTEMPT_SECONDS = 1800  # a writer that takes longer gives up: gc may have begun on its files
 
 
 def row_file(set_id: str) -> str:
-    """The file whose presence says that a set is committed."""
+    """The file whose presence means that a set is committed."""
     return f"{SETS}/{set_id}.parquet"
 
 
 def samples_file(attempt: str) -> str:
-    """The rows of the kept samples that one writer wrote."""
+    """The file with the rows of the kept samples of one writer's attempt."""
     return f"{SAMPLES}/{attempt}.parquet"
 
 
 def array_folder(attempt: str) -> str:
-    """The arrays that one writer wrote."""
+    """The folder with the arrays of one writer's attempt."""
     return f"{ARRAYS}/{attempt}"
 
 
 def make(place: Place) -> None:
-    """Make what is missing of an empty store, and bring an older one to this version.
+    """Create missing folders of a store, and bring an older store to this version.
 
     Any number of writers may do so at once.
 
     Raises:
         StoreError: If the folder holds something else, or a newer store.
-        OSError: If it cannot be written.
+        OSError: If the folder cannot be written.
     """
     place.make_folders("")
     if not place.exists(MARKER):
@@ -65,28 +65,28 @@ def make(place: Place) -> None:
 
 
 def check(place: Place) -> int:
-    """Refuse what is no store, and a version that this code does not know.
+    """Refuse a folder that is not a store, and a version that this code does not know.
 
     Returns:
         The store's version.
 
     Raises:
-        StoreError: If it is refused.
+        StoreError: If the folder is refused.
     """
     try:
         data = place.read(MARKER)
     except FileNotFoundError:
-        found = f"files without {MARKER}" if any(place.names("")) else "nothing"
+        content = f"files without {MARKER}" if any(place.names("")) else "nothing"
         raise StoreError(
-            f"store {place.url}: expected a store, found {found}; "
+            f"store {place.url}: expected a store, found {content}; "
             "`flawcast generate CLIPS --model MODEL --store STORE` makes one"
         ) from None
     try:
         head = json.loads(data)
-        known, version = head["format"] == FORMAT, int(head["version"])
+        is_ours, version = head["format"] == FORMAT, int(head["version"])
     except (ValueError, KeyError, TypeError):
-        known, version = False, 0
-    if not known or version < 1:
+        is_ours, version = False, 0
+    if not is_ours or version < 1:
         raise StoreError(
             f"store {place.url}: {MARKER} is not that of a flawcast store; choose another"
         )
@@ -99,17 +99,17 @@ def check(place: Place) -> int:
 
 
 def _head() -> bytes:
-    """What the marker holds."""
+    """Content of the marker file."""
     return json.dumps({"format": FORMAT, "version": VERSION}).encode()
 
 
 def _migrate(place: Place) -> None:
     """Bring a store of version 1, 2 or 3 to version 4.
 
-    Version 2 added compacted parts, which version 1 would not see, and the ledger; rows of version
-    1 are read as they are, and get the checksum that they lack when they are compacted. Version 3
-    added masks to sets that are made with them, which version 2 would not verify. Version 4
-    added reviews, which version 3 would neither ask nor verify. So only the marker changes, in one
-    step: a crash leaves a store of the one version or the other.
+    Version 2 added the ledger and compacted parts, which version 1 would not see. Rows of version 1
+    are read as they are, and get the checksum that they lack when they are compacted. Version 3
+    added masks to sets that are made with them, which version 2 would not verify. Version 4 added
+    reviews, which version 3 would neither query nor verify. So only the marker changes, in one
+    step: after a crash, the store has one version or the other.
     """
     place.replace(MARKER, _head())

@@ -1,4 +1,4 @@
-"""The leak guard: no sample that comes from a clip of the test split gets into training.
+"""The leak guard: samples that come from clips of the test split are kept out of training.
 
 A sample comes from two clips: the one whose future was sampled (it gave the motion) and the one
 whose frame was animated (it gave the looks). Both count.
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from flawcast.configs.errors import LeakError
 
 TEST = "test"
-NAMED = 3  # samples that an error names one by one
+NAMED = 3  # samples that an error message names
 
 OnTest = Literal["refuse", "leave_out", "allow"]
 
@@ -22,19 +22,19 @@ def guarded(
     on_test: OnTest,
     test_clips: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Let only those samples pass that come from no clip of the test split.
+    """Return only samples that come from no clip of the test split.
 
-    Which clips those are, the store's rows say (the split of each clip whose future was sampled,
-    and of each source), and the caller, who may split by other rules than the store knows.
+    Test clips are those that the store's rows say are in the test split (clips whose future was
+    sampled, and sources), and `test_clips`, for callers who split by other rules.
 
     Args:
-        rows: Of samples.
+        rows: Rows of samples.
         all_sets: Rows of all sets of the store, with clip_id, split and settings.
-        on_test: "refuse" raises, "leave_out" drops samples of test clips, "allow" lets all pass.
-        test_clips: Ids or names of more clips that are for testing.
+        on_test: "refuse" raises, "leave_out" drops samples of test clips, "allow" returns all.
+        test_clips: Ids or names of further clips that are for testing.
 
     Raises:
-        LeakError: If samples of test clips are there and are to be refused; it names them.
+        LeakError: If `on_test` is "refuse" and there are samples of test clips; it names them.
     """
     if on_test == "allow":
         return rows
@@ -57,8 +57,8 @@ def guarded(
 
 def _source_split(row: dict[str, Any]) -> str:
     """The split of the clip whose frame was animated; empty if the row does not say."""
-    about = json.loads(row["settings"])
-    return str(about.get("source_split", "")) if isinstance(about, dict) else ""
+    settings = json.loads(row["settings"])
+    return str(settings.get("source_split", "")) if isinstance(settings, dict) else ""
 
 
 def _is_held_out(row: dict[str, Any], held_out: set[str]) -> bool:
@@ -72,10 +72,10 @@ def _origins(row: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _clips(row: dict[str, Any], held_out: set[str]) -> str:
-    """Which of a sample's clips are for testing, and what they gave."""
-    found = []
+    """The test clips of a sample, and what they gave to it."""
+    clips = []
     if row["split"] == TEST or {row["clip_id"], row["clip_name"]} & held_out:
-        found.append(f"motion of {row['clip_name']}")
+        clips.append(f"motion of {row['clip_name']}")
     if {row["source_clip_id"], row["source_clip_name"]} & held_out:
-        found.append(f"looks of {row['source_clip_name']}")
-    return ", ".join(found)
+        clips.append(f"looks of {row['source_clip_name']}")
+    return ", ".join(clips)

@@ -1,8 +1,8 @@
-"""The ledger: which runs there were and how they went, and which clips they could not use.
+"""The ledger: all runs with their results, and the clips that they could not use.
 
-A run's beginning and its end are one small Parquet file each, never changed and published in one
-step as a set's row is. While it runs, a thread touches a file every few seconds; a run without an
-end whose last touch is long ago was killed, and is told as "lost".
+A run's beginning and its end are one small Parquet file each, published in one step like a set's
+row, and never changed. While the run lasts, a thread touches a file every few seconds. A run
+without an end that was last touched long ago was killed; its state is "lost".
 """
 
 import json
@@ -31,15 +31,15 @@ from flawcast.storage.schema import REJECTS, RUNS
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 STATES = ("completed", "failed", "interrupted")
 BEAT_SECONDS = 15.0
-LOST_SECONDS = 60.0  # without a touch
+LOST_SECONDS = 60.0  # a run that was not touched for this long is lost
 
 
 class Entry:
-    """What a run that is under way tells the ledger.
+    """The entry of a run in progress: the run reports its counts and rejects here.
 
     Args:
         ledger: The store's ledger.
-        run_id: The run.
+        run_id: Id of the run.
     """
 
     def __init__(self, ledger: "Ledger", run_id: str) -> None:
@@ -47,7 +47,7 @@ class Entry:
         self._ledger, self._run_id = ledger, run_id
 
     def count(self, made: int, skipped: int, failed: int) -> None:
-        """Say how many sets were made, were there already, and failed."""
+        """Set the number of sets that were made, existed already, and failed."""
         self.counts = {"made": made, "skipped": skipped, "failed": failed}
 
     def reject(self, rejects: Iterable[tuple[str, str]]) -> None:
@@ -60,7 +60,7 @@ class Ledger:
 
     Args:
         place: The store's files.
-        writable: Whether it may be added to.
+        writable: Whether entries may be added.
     """
 
     def __init__(self, place: Place, writable: bool) -> None:
@@ -70,13 +70,13 @@ class Ledger:
     def run(
         self, run_id: str, settings: Mapping[str, Any], planned: int, version: str = ""
     ) -> Iterator[Entry]:
-        """Enter a run while it is under way: its beginning, signs of life, and how it ended.
+        """Record a run while it lasts: its beginning, signs of life, and its end.
 
         Args:
             run_id: Letters, digits, "-" and "_".
-            settings: What it was asked to do.
-            planned: Sets that it is to make or find.
-            version: Of flawcast.
+            settings: Settings of the run.
+            planned: Number of sets that the run plans.
+            version: Version of flawcast.
 
         Raises:
             StoreError: If the id is taken, or the store cannot be written.
@@ -102,7 +102,7 @@ class Ledger:
     def begin(
         self, run_id: str, settings: Mapping[str, Any], planned: int, version: str = ""
     ) -> None:
-        """Enter the beginning of a run; arguments and errors as for `run`."""
+        """Record the beginning of a run; arguments and errors as for `run`."""
         row = {
             "run_id": run_id,
             "state": "running",
@@ -118,7 +118,7 @@ class Ledger:
         self.beat(run_id)
 
     def beat(self, run_id: str) -> None:
-        """Give a sign of life."""
+        """Record a sign of life."""
         self._place.replace(f"{BEATS}/{_checked(run_id)}", b"")
 
     def reject(self, run_id: str, rejects: Iterable[tuple[str, str]]) -> None:
@@ -126,7 +126,7 @@ class Ledger:
 
         Args:
             run_id: The run.
-            rejects: Name of each clip, and the reason.
+            rejects: Name of each clip, and the reason why it was rejected.
         """
         at = _now()
         rows = [
@@ -145,18 +145,18 @@ class Ledger:
         failed: int = 0,
         reason: str | None = None,
     ) -> None:
-        """Enter the end of a run; the first end that is entered counts.
+        """Record the end of a run; the first recorded end counts.
 
         Args:
             run_id: The run.
             state: "completed", "failed" or "interrupted".
-            made: Sets that it wrote.
-            skipped: Sets that were there already.
-            failed: Planned sets that are not there.
-            reason: Why it failed.
+            made: Number of sets that the run wrote.
+            skipped: Number of sets that existed already.
+            failed: Number of planned sets that are missing.
+            reason: Why the run failed.
 
         Raises:
-            StoreError: If the state is another word, or the store cannot be written.
+            StoreError: If the state is not one of these, or the store cannot be written.
         """
         if state not in STATES:
             raise StoreError(f"state: expected one of {', '.join(STATES)}, got {state!r}")
@@ -180,14 +180,14 @@ class Ledger:
         rows = []
         for begun in self._rows(RUNS_FOLDER, ".begun.parquet", RUNS):
             run_id = begun["run_id"]
-            seen = beats[run_id].modified if run_id in beats else None
+            last_beat = beats[run_id].modified if run_id in beats else None
             row = {**begun, "rejected": rejected.get(run_id, 0), "last_seen": begun["started"]}
-            if seen is not None:
-                row["last_seen"] = datetime.fromtimestamp(seen, UTC).replace(tzinfo=None)
+            if last_beat is not None:
+                row["last_seen"] = datetime.fromtimestamp(last_beat, UTC).replace(tzinfo=None)
             if run_id in ends:
                 end = {name: value for name, value in ends[run_id].items() if value is not None}
                 row |= {**end, "last_seen": end["ended"]}
-            elif seen is None or time.time() - seen > LOST_SECONDS:
+            elif last_beat is None or time.time() - last_beat > LOST_SECONDS:
                 row["state"] = "lost"
             row["seconds"] = max(0.0, (row["last_seen"] - row["started"]).total_seconds())
             rows.append(row)
@@ -203,7 +203,7 @@ class Ledger:
         return pa.Table.from_pylist(rows, schema=REJECTS)
 
     def find_problems(self) -> Iterator[StoreProblem]:
-        """Files of the ledger that are damaged."""
+        """Damaged files of the ledger."""
         for folder, schema in ((RUNS_FOLDER, RUNS), (REJECTS_FOLDER, REJECTS)):
             for name in self._files(folder, ".parquet"):
                 try:
@@ -212,7 +212,7 @@ class Ledger:
                     yield StoreProblem(name, str(error))
 
     def _beat_until(self, run_id: str, over: threading.Event) -> None:
-        """Give signs of life; a server that is away for a while is no reason to stop."""
+        """Record signs of life; go on if a server is away for a while."""
         while not over.wait(BEAT_SECONDS):
             with suppress(OSError):
                 self.beat(run_id)
@@ -232,7 +232,7 @@ class Ledger:
                 raise StoreError(f"{error}; `flawcast verify` lists what is damaged") from None
 
     def _put(self, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> bool:
-        """Publish rows under a name that is free."""
+        """Publish rows in a new file; False if its name is taken."""
         if not self._writable:
             raise StoreError(f"store {self._place.url}: opened for reading; open it with mode 'a'")
         try:
@@ -252,5 +252,5 @@ def _checked(run_id: str) -> str:
 
 
 def _now() -> datetime:
-    """The time, UTC, as Parquet keeps it."""
+    """The present time, UTC, as Parquet stores it."""
     return datetime.now(UTC).replace(tzinfo=None)

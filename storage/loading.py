@@ -1,4 +1,4 @@
-"""Batches in a seeded order that a later process can go on with."""
+"""Batches in a seeded order that a later process can continue."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,19 +11,19 @@ from flawcast.storage.sampling import sampler_for
 
 
 class SampleLoader(DataLoader[dict[str, Any]]):
-    """A `torch.utils.data.DataLoader` whose order a seed decides and whose place can be kept.
+    """A `torch.utils.data.DataLoader` with a seeded order and a position that can be saved.
 
-    Workers read ahead, so the place is counted in batches that were handed out: what
-    `state_dict` says after batch 7 leads to batch 8, whatever was read ahead. Every pass over it is
-    an epoch with an order of its own.
+    Workers read ahead, so the position counts the batches that were handed out: the `state_dict`
+    after batch 7 leads to batch 8, whatever the workers had read. Every pass over the loader is an
+    epoch with an order of its own.
 
     Args:
         dataset: A `SampleSetDataset`, `MixedDataset` or another one with `labels`.
-        batch_size: Items of a batch.
+        batch_size: Items per batch.
         weights: "class", "diversity" or None; see `flawcast.storage.sampling.sampler_for`.
         seed: Decides the order.
-        count: Items of an epoch; None for as many as there are.
-        options: As of `DataLoader`, for instance num_workers and pin_memory.
+        count: Items per epoch; None for as many as the dataset has.
+        options: Options of `DataLoader`, for instance num_workers and pin_memory.
 
     Raises:
         SettingsError: If the dataset is empty or there is no such weight.
@@ -42,7 +42,7 @@ class SampleLoader(DataLoader[dict[str, Any]]):
         self.order = sampler_for(dataset, weights, seed, count)
         self._batches = 0
         if options.get("num_workers") and "multiprocessing_context" not in options:
-            # Not forked: threads of this process (Ray's, DuckDB's) do not survive a fork.
+            # Threads of this process (Ray's, DuckDB's) do not survive a fork.
             options["multiprocessing_context"] = "forkserver"
         options.setdefault("generator", torch.Generator().manual_seed(seed))
         super().__init__(dataset, batch_size, sampler=self.order, **options)
@@ -55,15 +55,15 @@ class SampleLoader(DataLoader[dict[str, Any]]):
         self.order.epoch, self.order.position, self._batches = self.order.epoch + 1, 0, 0
 
     def state_dict(self) -> dict[str, int]:
-        """The place: seed, epoch, items handed out in it."""
+        """The position: seed, epoch, and items handed out in the epoch."""
         items = self.order.position + self._batches * (self.batch_size or 1)
         return {"seed": self.order.seed, "epoch": self.order.epoch, "items": items}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a place; the next pass is the rest of its epoch.
+        """Continue from a saved position; the next pass is the rest of its epoch.
 
         Raises:
-            SettingsError: If it is of another seed, whose order is another one.
+            SettingsError: If the state has another seed, which means another order.
         """
         if state["seed"] != self.order.seed:
             raise SettingsError(
@@ -71,6 +71,6 @@ class SampleLoader(DataLoader[dict[str, Any]]):
                 "make the loader with that seed"
             )
         self.order.epoch, self.order.position = state["epoch"], state["items"]
-        if self.order.position >= len(self.order.order()):  # it was kept after the last batch
+        if self.order.position >= len(self.order.order()):  # saved after the last batch
             self.order.epoch, self.order.position = state["epoch"] + 1, 0
         self._batches = 0

@@ -30,7 +30,7 @@ class LocalPlace(Place):
         return (self.root / name).read_bytes()
 
     def open(self, name: str) -> pa.NativeFile:
-        """A file to read parts of."""
+        """An open file, to read parts of it."""
         return pa.OSFile(str(self.root / name))
 
     def put_new(self, name: str, data: bytes) -> bool:
@@ -71,19 +71,19 @@ class LocalPlace(Place):
             return
 
     def walk(self, name: str) -> Iterator[Item]:
-        """Files below a folder, and folders, of 0 bytes; links are not followed."""
+        """Files and folders (0 bytes) below a folder; links are not followed."""
         path = self.root / name
         below = os.walk(path) if path.is_dir() and not path.is_symlink() else ()
         inner = (
             Path(folder, leaf) for folder, *leaves in below for leaf in [*leaves[0], *leaves[1]]
         )
-        for found in chain([path], inner):
+        for item in chain([path], inner):
             try:
-                status = found.lstat()
+                status = item.lstat()
             except FileNotFoundError:  # removed in the meantime
                 continue
             size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
-            yield Item(found.relative_to(self.root).as_posix(), size, status.st_mtime)
+            yield Item(item.relative_to(self.root).as_posix(), size, status.st_mtime)
 
     def remove(self, name: str) -> None:
         """Remove a file or folder; a link is removed, not what it leads to."""
@@ -94,7 +94,7 @@ class LocalPlace(Place):
             path.unlink(missing_ok=True)
 
     def put_folder(self, folder: str, contents: Mapping[str, bytes]) -> None:
-        """Write and sync every file, then every folder, and the name in the parent folder."""
+        """Write and sync every file, then every folder, then the name in the parent folder."""
         path = self.root / folder
         for name, data in contents.items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ class LocalPlace(Place):
         return self.root / folder, ""
 
     def make_folders(self, *folders: str) -> None:
-        """Make what is absent, and sync the names."""
+        """Make absent folders, and sync their names."""
         absent = [path for path in (self.root / name for name in folders) if not path.is_dir()]
         for path in absent:
             path.mkdir(parents=True, exist_ok=True)

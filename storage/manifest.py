@@ -1,7 +1,7 @@
-"""The list of compacted parts that count: each is a numbered file, and the highest number is it.
+"""Manifests: numbered lists of the compacted parts; the one with the highest number counts.
 
-A manifest is published on the condition that its number is free, so of two compactions at once one
-wins. Each holds all that the one before it held, so nobody needs an old one.
+A manifest is published only if its number is free, so of two compactions at once one wins. Each
+manifest names everything that the one before it named, so nobody needs an old one.
 """
 
 import json
@@ -23,10 +23,10 @@ class Part:
     """Two Parquet files with the rows of many sets.
 
     Args:
-        name: Nonce that their names begin with.
-        count: How many sets.
-        sets_sha256: Of the file with the sets' rows.
-        samples_sha256: Of the file with the samples' rows.
+        name: Nonce that both file names begin with.
+        count: Number of sets.
+        sets_sha256: SHA-256 of the file with the sets' rows.
+        samples_sha256: SHA-256 of the file with the samples' rows.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The parts that count as of one compaction; number 0 is that of a store without any."""
+    """The parts as of one compaction; a store without compactions has number 0."""
 
     number: int = 0
     parts: tuple[Part, ...] = ()
@@ -87,23 +87,23 @@ def read_manifest(place: Place, number: int | None = None) -> Manifest:
 
 
 def publish_manifest(place: Place, manifest: Manifest) -> bool:
-    """Let a manifest count; False if another one has its number."""
+    """Publish a manifest; False if its number is taken."""
     parts = [asdict(part) for part in manifest.parts]
     values = {"format": FORMAT, "number": manifest.number, "parts": parts}
     return place.put_new(manifest.name, json.dumps(values, indent=1).encode())
 
 
 def _decode(data: bytes, number: int) -> Manifest:
-    """A manifest from its bytes, every name in it checked."""
+    """A manifest from its bytes, with every name in it checked."""
     try:
         values = json.loads(data)
         parts = tuple(Part(**part) for part in values["parts"])
-        known = values["format"] == FORMAT and values["number"] == number
+        sound = values["format"] == FORMAT and values["number"] == number
         for part in parts:
-            known &= bool(_PART.fullmatch(part.name)) and part.count >= 0
-            known &= all(_SHA256.fullmatch(s) for s in (part.sets_sha256, part.samples_sha256))
+            sound &= bool(_PART.fullmatch(part.name)) and part.count >= 0
+            sound &= all(_SHA256.fullmatch(s) for s in (part.sets_sha256, part.samples_sha256))
     except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
+        sound = False
+    if not sound:
         raise StoreError(f"{manifest_file(number)}: damaged; restore it from a copy of the store")
     return Manifest(number, parts)

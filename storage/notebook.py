@@ -1,8 +1,8 @@
-"""How sample sets and answers show themselves in a notebook: strips of frames and a table.
+"""How notebooks show sample sets and query results: strips of frames and a table.
 
-An answer of `SampleStore.query` is a plain pyarrow table, so that it goes wherever tables go. It
-only remembers, in its schema's metadata, which store it is from; IPython, if it runs when the store
-is imported, is told how to show such tables, and shows all others as before.
+The result of `SampleStore.query` is a plain pyarrow table, so every library can use it. The
+schema's metadata names the store that it comes from. If IPython runs when the store is imported, it
+learns how to show such tables; all other tables look as before.
 """
 
 import base64
@@ -22,10 +22,10 @@ from flawcast.storage.sample_set import SampleSet
 from flawcast.storage.schema import STORE_KEY
 from flawcast.storage.store import SampleStore
 
-FRAMES = 6  # of each video in a strip
-FUTURES = 4  # of a set that are shown
-ROWS, PICTURES = 20, 8  # of an answer that are shown, and that get frames
-HEIGHT = 56  # pixels of a strip as shown
+FRAMES = 6  # per video in a strip
+FUTURES = 4  # shown of a set
+ROWS, PICTURES = 20, 8  # rows of a result that are shown, and those of them with frames
+HEIGHT = 56  # of a strip, in pixels on the screen
 COLUMNS = (
     "set_id",
     "sample_id",
@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 def tell_ipython() -> None:
-    """Show sets and answers where IPython runs, unless somebody has said how to show tables."""
+    """Register how IPython shows sets and tables, unless it has a formatter for tables."""
     if "IPython" not in sys.modules:
         return
     with suppress(Exception):  # showing is a courtesy
@@ -58,22 +58,23 @@ def tell_ipython() -> None:
             formatter.for_type(pa.Table, answer_html)
 
 
-def set_html(made: SampleSet) -> str:
-    """A sample set: what it is, and strips of past, reference and the best kept futures."""
-    about = made.provenance
+def set_html(sample: SampleSet) -> str:
+    """A sample set: a title, and strips of past, reference and the best kept futures."""
+    origin = sample.provenance
     title = (
-        f"{made.id}: {about.label}, {about.mode}, {len(made.videos)} of {len(made.mae)} futures "
-        f"kept, APD {made.apd:.4f}"
+        f"{sample.id}: {origin.label}, {origin.mode}, {len(sample.videos)} of {len(sample.mae)} "
+        f"futures kept, APD {sample.apd:.4f}"
     )
-    rows = [("past", "", made.past), ("reference", f"hold {made.hold_mae:.4f}", made.reference)]
-    for rank, index in enumerate(made.indices[:FUTURES]):
-        rows.append((f"future {index}", f"{made.mae[index]:.4f}", made.videos[rank]))
+    hold = f"hold {sample.hold_mae:.4f}"
+    rows = [("past", "", sample.past), ("reference", hold, sample.reference)]
+    for rank, index in enumerate(sample.indices[:FUTURES]):
+        rows.append((f"future {index}", f"{sample.mae[index]:.4f}", sample.videos[rank]))
     cells = [[name, score, _strip(video)] for name, score, video in rows]
     return f"<p>{escape(title)}</p>" + _table(("", "MAE", "frames"), cells)
 
 
 def answer_html(answer: pa.Table) -> str | None:
-    """An answer of a store: its main columns and frames; None for any other table."""
+    """The result of a query: its main columns and frames; None for any other table."""
     metadata = answer.schema.metadata or {}
     if STORE_KEY not in metadata:
         return None
@@ -88,33 +89,33 @@ def answer_html(answer: pa.Table) -> str | None:
 
 
 def _strips(answer: pa.Table, url: str) -> list[str]:
-    """Frames of the first rows' best videos, as far as they can be read."""
+    """Frames of the first rows' best videos; stops at the first that cannot be read."""
     keys = {"set_id", "rank"} & set(answer.column_names)
     if "set_id" not in keys:
         return []
-    found: list[str] = []
+    strips: list[str] = []
     with suppress(FlawcastError, OSError):
         store = SampleStore.open(url)
         for row in answer.slice(0, PICTURES).select(sorted(keys)).to_pylist():
             videos = store.open_array(row["set_id"], "videos")
-            found.append(_strip(np.asarray(videos[row.get("rank", 0)], np.uint8)))
-    return found
+            strips.append(_strip(np.asarray(videos[row.get("rank", 0)], np.uint8)))
+    return strips
 
 
 def _strip(video: NDArray[np.uint8]) -> str:
     """Some frames of a video side by side, as an image element."""
     from PIL import Image
 
-    chosen = sorted(set(np.linspace(0, len(video) - 1, FRAMES).round().astype(int).tolist()))
+    times = sorted(set(np.linspace(0, len(video) - 1, FRAMES).round().astype(int).tolist()))
     stream = io.BytesIO()
-    Image.fromarray(np.concatenate(list(video[chosen]), axis=1)).save(stream, "PNG")
+    Image.fromarray(np.concatenate(list(video[times]), axis=1)).save(stream, "PNG")
     data = base64.b64encode(stream.getvalue()).decode()
     size = f"height: {HEIGHT}px; max-width: none"
     return f'<img alt="frames in order of time" style="{size}" src="data:image/png;base64,{data}">'
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the last cell of a row is markup of ours, all others are text."""
+    """An HTML table; the last cell of each row is markup, all others are text."""
     lines = ["<table><thead><tr>", *(f"<th>{escape(name)}</th>" for name in head), "</tr></thead>"]
     for *texts, markup in rows:
         cells = "".join(f"<td>{escape(text)}</td>" for text in texts)

@@ -1,4 +1,4 @@
-"""Compacted parts: many sets' rows and their samples' rows in two Parquet files, read piecewise."""
+"""Compacted parts: the rows of many sets and of their samples in two Parquet files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from flawcast.storage.manifest import Part
 from flawcast.storage.place import Place, file_sha256
 from flawcast.storage.schema import COMMITS, SAMPLES
 
-SETS_PER_GROUP, SAMPLES_PER_GROUP = 1000, 10_000  # read at once to find one set
+SETS_PER_GROUP, SAMPLES_PER_GROUP = 1000, 10_000  # rows that are read to find one set
 ORDER = [("apd", "descending"), ("set_id", "ascending")]  # most diverse first
 
 
 class PartReader:
-    """Reads parts; files stay open, so that a part that was opened can be read when it is gone.
+    """Reads parts; files stay open, so an opened part can be read after its file was removed.
 
     Args:
         place: The store's files.
@@ -39,9 +39,9 @@ class PartReader:
     def forget(self, *named: Part) -> None:
         """Close all files but those of the named parts."""
         wanted = {name for part in named for name in (part.sets, part.samples)}
-        for kept in (self._files, self._ids):
-            for name in [name for name in kept if name not in wanted]:
-                kept.pop(name, None)
+        for cache in (self._files, self._ids):
+            for name in [name for name in cache if name not in wanted]:
+                cache.pop(name, None)
 
     def trust(self, part: Part) -> None:
         """Compare the file of the sets' rows with its checksum, once.
@@ -66,7 +66,7 @@ class PartReader:
         return self._ids[part.sets]
 
     def find(self, part: Part, set_id: str) -> int:
-        """Which row of a part is a set's; -1 if it is not there."""
+        """Position of a set's row in a part; -1 if it is not there."""
         return int(pc.index(self.ids(part), set_id).as_py())
 
     def row(self, part: Part, position: int) -> dict[str, Any]:
@@ -86,14 +86,14 @@ class PartReader:
         """Rows of a set's kept samples, best first; row groups are found by the set's APD."""
         file = self._file(part.samples, SAMPLES)
         column = SAMPLES.names.index("apd")
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         with _readable(part.samples):
             for group in range(file.num_row_groups):
-                known = file.metadata.row_group(group).column(column).statistics
-                if known is None or not known.has_min_max or known.min <= apd <= known.max:
+                stats = file.metadata.row_group(group).column(column).statistics
+                if stats is None or not stats.has_min_max or stats.min <= apd <= stats.max:
                     table = file.read_row_group(group, use_threads=False)
-                    found += table.filter(pc.field("set_id") == set_id).to_pylist()
-        return sorted(found, key=lambda row: row["rank"])
+                    rows += table.filter(pc.field("set_id") == set_id).to_pylist()
+        return sorted(rows, key=lambda row: row["rank"])
 
     def batches(
         self, part: Part, kind: str, columns: list[str] | None = None
@@ -113,7 +113,7 @@ class PartReader:
             yield table
 
     def dataset(self, part: Part, kind: str, schema: pa.Schema) -> pads.Dataset:
-        """The rows of a part for a query, read as far as it needs them."""
+        """The rows of a part for a query, which reads only what it needs."""
         name = part.sets if kind == "sets" else part.samples
         if isinstance(self.place, LocalPlace):
             path = str(self.place.root / name)
@@ -137,8 +137,8 @@ def encode_part(table: pa.Table, group: int) -> bytes:
     """The bytes of a part's file.
 
     Args:
-        table: Its rows, sorted.
-        group: Rows in a row group.
+        table: The part's rows, sorted.
+        group: Rows per row group.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=group, write_page_checksum=True)
@@ -147,7 +147,7 @@ def encode_part(table: pa.Table, group: int) -> bytes:
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """A damaged file as one clear line; an absent one stays FileNotFoundError."""
+    """Raise StoreError for a damaged file; an absent one stays a FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Where a store's files are: the few steps that a local folder and an object store both have."""
+"""The interface to a store's files, which a local folder and an object store both offer."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-BLOCK = 1 << 20  # bytes of a file that are hashed at once
+BLOCK = 1 << 20  # bytes that are hashed at once
 
 
 class UnsettledError(OSError):
-    """A file may be there or not: the last step was under way when it failed."""
+    """A file may be there or not: the operation failed during its last step."""
 
 
 class Item(NamedTuple):
@@ -25,7 +25,7 @@ class Item(NamedTuple):
 class Place(ABC):
     """A folder that holds a store. Names are relative, with "/" between their parts.
 
-    Absent files raise FileNotFoundError, all else that fails an OSError.
+    Absent files raise FileNotFoundError; all other failures raise OSError.
     """
 
     url: str
@@ -36,18 +36,18 @@ class Place(ABC):
 
     @abstractmethod
     def open(self, name: str) -> pa.NativeFile:
-        """A file to read parts of."""
+        """An open file, to read parts of it."""
 
     @abstractmethod
     def put_new(self, name: str, data: bytes) -> bool:
-        """Let a file appear, whole and durable, in one step, unless the name is taken.
+        """Write a file that appears in one step, whole and durable, unless the name is taken.
 
         Returns:
             False if another file has the name.
 
         Raises:
-            UnsettledError: If it failed when the file may have been there already.
-            OSError: If it failed before; then the file is not there.
+            UnsettledError: If writing failed when the file may already have appeared.
+            OSError: If writing failed earlier, so that the file is not there.
         """
 
     @abstractmethod
@@ -60,7 +60,7 @@ class Place(ABC):
 
     @abstractmethod
     def names(self, folder: str, prefix: str = "") -> Iterator[str]:
-        """Names of the files and folders right in a folder that begin with a prefix."""
+        """Names of the files and folders directly in a folder that begin with a prefix."""
 
     @abstractmethod
     def walk(self, name: str) -> Iterator[Item]:
@@ -68,7 +68,7 @@ class Place(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all in it; what is absent or cannot go is no error."""
+        """Remove a file or a whole folder; no error if it is absent or cannot be removed."""
 
     @abstractmethod
     def put_folder(self, folder: str, contents: Mapping[str, bytes]) -> None:
@@ -76,16 +76,16 @@ class Place(ABC):
 
         Args:
             folder: A folder that does not exist yet.
-            contents: Bytes by name in the folder, with "/" for folders in it.
+            contents: Bytes by file name in the folder, with "/" for sub-folders.
         """
 
     @abstractmethod
     def arrays(self, folder: str) -> tuple[Any, str]:
-        """Store and path by which Zarr reads a folder."""
+        """Store and path for Zarr to read a folder."""
 
     @abstractmethod
     def make_folders(self, *folders: str) -> None:
-        """Make folders that are absent, "" for the store's own, where folders have to be made."""
+        """Make absent folders, if this place has folders; "" is the store's own."""
 
 
 def file_sha256(place: Place, name: str) -> str:

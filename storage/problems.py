@@ -1,15 +1,15 @@
-"""What `verify` says of something that is damaged."""
+"""The record of a problem that `verify` reports."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class StoreProblem:
-    """Something that is damaged or missing.
+    """A set or file that is damaged or missing.
 
     Args:
-        set_id: The committed set; for a file with the rows of many sets, that file's name.
-        problem: What is wrong.
+        set_id: Id of the committed set, or the name of a file with the rows of many sets.
+        problem: What is wrong, in one line.
     """
 
     set_id: str

@@ -1,4 +1,4 @@
-"""SQL over the Parquet files of committed sets, closed to everything else."""
+"""SQL over the Parquet files of committed sets; the sandbox has no access to anything else."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,  # no variables of this process
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "temp_directory": "",  # nothing is written, not even what does not fit memory
+    "temp_directory": "",  # writes nothing, even if a result does not fit in memory
 }
 IDS = {
     "sets": "set_id",
@@ -39,7 +39,7 @@ STATEMENTS = {
     "rejects": "SELECT * FROM rejects",
     "reviews": "SELECT * FROM reviews",
 }
-REVIEWED = {  # of stores with reviews; the others do without the join
+REVIEWED = {  # for stores with reviews; the others need no join
     "sets": """SELECT * FROM (
         SELECT sets.*, json_extract_string(settings, '$.masks.kind') AS masks,
             coalesce(yes, 0) AS accepted, coalesce(no, 0) AS rejected
@@ -58,12 +58,12 @@ ERROR_KIND = re.compile(r"[A-Z][A-Za-z ]{2,20} Error: ")
 
 
 class UnansweredError(QueryError):
-    """The question looked valid, but answering it failed: values do not fit, or a file is gone."""
+    """A valid question could not be answered: values do not fit, or a file is gone."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a store; the arguments are those of `SampleStore.query`."""
+    """A query; the arguments are those of `SampleStore.query`."""
 
     where: str | None
     order_by: str | None
@@ -79,14 +79,14 @@ def answer(
     """Answer a question.
 
     Args:
-        question: What is asked.
-        rows: Finds the rows of that kind; called once the question looks valid.
-        verdicts: Finds the present reviews of samples, columns as in VERDICTS.
+        question: The query.
+        rows: Returns the rows of that kind; called only if the question looks valid.
+        verdicts: Returns the present reviews of samples, columns as in VERDICTS.
 
     Raises:
         QueryError: If the question is not valid.
-        UnansweredError: If it failed, which may be the question's fault or that of a file.
-        StoreError: If `rows` says so.
+        UnansweredError: If answering failed, because of the question or because of a file.
+        StoreError: If `rows` raises it.
     """
     _check(question)
     table = rows()
@@ -97,7 +97,7 @@ def answer(
             if question.rows in REVIEWED and (reviews := verdicts()).num_rows:
                 connection.register("verdicts", reviews)
                 statement = REVIEWED[question.rows]
-            if "masks" in table.schema.names:  # was found out before: see storage/held.py
+            if "masks" in table.schema.names:  # it has been added before: see storage/held.py
                 statement = statement.replace(KIND_OF_MASKS, "")
             return _ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
@@ -106,20 +106,20 @@ def answer(
 
 @lru_cache(maxsize=1)
 def _sandbox() -> duckdb.DuckDBPyConnection:
-    """An empty database, opened once: that takes as long as answering.
+    """An empty database, opened once, because opening takes as long as answering.
 
-    What a question registers is its own cursor's and goes with it.
+    Tables that a question registers belong to its own cursor and disappear with it.
     """
     connection = duckdb.connect(":memory:", config=SANDBOX)
     connection.execute("SET lock_configuration = true")
     return connection
 
 
-os.register_at_fork(before=_sandbox.cache_clear)  # its threads are not in the new process
+os.register_at_fork(before=_sandbox.cache_clear)  # its threads do not survive a fork
 
 
 def _check(question: Question) -> None:
-    """Refuse what needs no SQL to be seen as wrong."""
+    """Refuse mistakes that can be seen without parsing SQL."""
     if question.rows not in ANSWERS:
         expected = ", ".join(map(repr, ANSWERS))
         raise QueryError(f"rows: expected {expected}, got {question.rows!r}")
@@ -131,8 +131,8 @@ def _check(question: Question) -> None:
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, question: Question, statement: str) -> pa.Table:
-    """Put the statement together, each expression checked by itself."""
-    where, order = "", f" ORDER BY {IDS[question.rows]}"  # so that an answer is always the same
+    """Build and run the statement; each expression is checked on its own."""
+    where, order = "", f" ORDER BY {IDS[question.rows]}"  # the same answer every time
     if question.where is not None:
         where = f" WHERE ({question.where}\n)"  # the line ends a comment in the expression
         _check_clause(connection, "where", statement, where, question.rows)
@@ -146,17 +146,18 @@ def _ask(connection: duckdb.DuckDBPyConnection, question: Question, statement: s
 def _check_clause(
     connection: duckdb.DuckDBPyConnection, name: str, statement: str, clause: str, rows: str
 ) -> None:
-    """See that a user's text is one clause of known columns and nothing more.
+    """Check that a user's text is one clause over the columns and nothing else.
 
-    The text is parsed in its place; all else of the statement must come out as it was without it.
-    Table functions are refused as such: the sandbox stops those that are known to read files.
+    The text is parsed as part of the statement; the rest of the statement must parse as it does
+    without the text. Table functions are refused, although the sandbox stops those that are known
+    to read files.
     """
     try:
-        found, plain = _parse(connection, statement + clause), _parse(connection, statement)
-        if isinstance(found.get("error_message"), str):
-            raise duckdb.ParserException(found["error_message"])
-        texts = list(_without_clause(found, name)), list(_without_clause(plain, name))
-        functions = any(node.get("type") == "TABLE_FUNCTION" for node in _nodes(found))
+        tree, plain = _parse(connection, statement + clause), _parse(connection, statement)
+        if isinstance(tree.get("error_message"), str):
+            raise duckdb.ParserException(tree["error_message"])
+        texts = list(_without_clause(tree, name)), list(_without_clause(plain, name))
+        functions = any(node.get("type") == "TABLE_FUNCTION" for node in _nodes(tree))
         if texts[0] != texts[1] or functions:
             raise duckdb.ParserException(
                 "expected expressions over the columns" + ", without table functions" * functions
@@ -198,7 +199,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _query_error(name: str, error: Exception, rows: str) -> QueryError:
-    """One line: what is wrong, what it may have meant, and the columns that there are."""
+    """One line: what is wrong, how to quote text, and the names of the columns."""
     reason = " ".join(str(error).split("\n\nLINE")[0].split())
     reason = ERROR_KIND.sub("", reason, count=1)
     columns = ", ".join(ANSWERS[rows].names)

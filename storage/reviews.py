@@ -1,9 +1,9 @@
-"""Reviews: what people said of kept samples. Records are added and never change; the newest counts.
+"""Reviews of kept samples by people. Records are added and never change; the newest counts.
 
 STORE/reviews/<sample_id>.<time>.<nonce>.<review>.json
 
-A record appears in one step, as a set's row does, so any number of people may review at once. Its
-name says all that queries need: they list one folder and open nothing.
+A record appears in one step, like a set's row, so any number of people may review at once. Its name
+holds everything that queries need: they list one folder and open no file.
 """
 
 import hashlib
@@ -32,12 +32,12 @@ _NAME = re.compile(
 
 
 class Record(NamedTuple):
-    """What a record's name says; records of one sample sort from old to new.
+    """The content of a record's name; records of one sample sort from old to new.
 
     Args:
         sample_id: The sample.
-        time: When, in microseconds since 1970, after all that the reviewer's machine knew of.
-        nonce: Begins the SHA-256 of the record's bytes.
+        time: Microseconds since 1970, later than every record that the reviewer's machine saw.
+        nonce: Beginning of the SHA-256 of the record's bytes.
         review: "accepted", "rejected", or "none" for a mark that was taken back.
     """
 
@@ -53,7 +53,7 @@ class Record(NamedTuple):
 
     @property
     def file(self) -> str:
-        """Where it is."""
+        """Path of the record in the store."""
         return f"{FOLDER}/{self.sample_id}.{self.time:016d}.{self.nonce}.{self.review}.json"
 
 
@@ -62,7 +62,7 @@ class Reviews:
 
     Args:
         place: The store's files.
-        only: The records of a snapshot; None for all that are there when it is asked.
+        only: The records of a snapshot; None for all records in the store at the time of a call.
     """
 
     def __init__(self, place: Place, only: frozenset[Record] | None = None) -> None:
@@ -93,39 +93,39 @@ class Reviews:
         rows = []
         for record in records:
             try:
-                said = _decode(self._place.read(record.file), record)
+                text = _decode(self._place.read(record.file), record)
             except (StoreError, OSError) as error:
                 raise StoreError(
                     f"{record.file}: {error}; `flawcast verify` lists what is damaged"
                 ) from None
-            about = {"set_id": record.set_id, "newest": record in newest}
+            status = {"set_id": record.set_id, "newest": record in newest}
             at = datetime.fromtimestamp(record.time / 1e6, UTC).replace(tzinfo=None)
-            rows.append({**record._asdict(), **said, **about, "reviewed_at": at})
+            rows.append({**record._asdict(), **text, **status, "reviewed_at": at})
         return pa.Table.from_pylist(rows, schema=REVIEWS)
 
     def add(
         self, sample_id: str, kept: Collection[str], review: str, note: str, reviewer: str
     ) -> None:
-        """Put a record of a sample that is among those that its set kept.
+        """Add a record of a sample that its set kept.
 
-        Its time is later than that of every review of the sample that is there, so that a clock
-        that is slow loses no mark.
+        The record's time is later than that of every existing review of the sample, so a slow clock
+        loses no mark.
 
         Raises:
-            StoreError: If its set did not keep it.
-            OSError: If it cannot be written.
+            StoreError: If the set did not keep the sample.
+            OSError: If the record cannot be written.
         """
         if sample_id not in kept:
             raise StoreError(f"{sample_id}: its set did not keep it; see `flawcast query`")
         times = [item.time for item in self._listed(f"{sample_id}.")]
-        said = {"note": note, "reviewer": reviewer, "nonce": uuid.uuid4().hex}
-        moment = max([time.time_ns() // 1000, *(known + 1 for known in times)])
-        about = {"sample_id": sample_id, "time": moment, "review": review}
-        data = json.dumps({**about, **said}, sort_keys=True).encode()
+        text = {"note": note, "reviewer": reviewer, "nonce": uuid.uuid4().hex}
+        moment = max([time.time_ns() // 1000, *(earlier + 1 for earlier in times)])
+        name = {"sample_id": sample_id, "time": moment, "review": review}
+        data = json.dumps({**name, **text}, sort_keys=True).encode()
         self._place.put_new(Record(sample_id, moment, _nonce(data), review).file, data)
 
     def find_problems(self) -> Iterator[StoreProblem]:
-        """Records that are damaged."""
+        """Damaged records."""
         for record in self.records():
             try:
                 _decode(self._place.read(record.file), record)
@@ -133,17 +133,17 @@ class Reviews:
                 yield StoreProblem(record.file, str(error))
 
     def _listed(self, prefix: str = "") -> Iterator[Record]:
-        """Records that are there now."""
+        """Records in the store now."""
         for match in map(_NAME.fullmatch, self._place.names(FOLDER, prefix)):
             if match:
                 yield Record(match[1], int(match[2]), match[3], match[4])
 
 
 def check_review(review: str, note: str, reviewer: str) -> None:
-    """Refuse what cannot be a review.
+    """Refuse values that are no valid review.
 
     Raises:
-        StoreError: If the review is another word or a text is too long.
+        StoreError: If the review is not one of REVIEW_WORDS, or a text is too long.
     """
     if review not in REVIEW_WORDS:
         words = ", ".join(REVIEW_WORDS)
@@ -156,7 +156,7 @@ def check_review(review: str, note: str, reviewer: str) -> None:
 
 
 def set_of(sample_id: str) -> str:
-    """The set that a sample is of.
+    """Id of the set that a sample belongs to.
 
     Raises:
         StoreError: If it is not the id of a sample.
@@ -170,25 +170,25 @@ def set_of(sample_id: str) -> str:
 
 
 def _newest(records: frozenset[Record]) -> dict[str, Record]:
-    """The record of each sample that counts."""
-    found: dict[str, Record] = {}
+    """The record that counts, by sample id."""
+    newest: dict[str, Record] = {}
     for record in records:
-        known = found.get(record.sample_id)
-        if known is None or record > known:
-            found[record.sample_id] = record
-    return found
+        other = newest.get(record.sample_id)
+        if other is None or record > other:
+            newest[record.sample_id] = record
+    return newest
 
 
 def _nonce(data: bytes) -> str:
-    """What a record's name says of its bytes."""
+    """The part of a record's name that depends on its bytes."""
     return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _decode(data: bytes, record: Record) -> dict[str, Any]:
-    """Note and reviewer of a record whose bytes are those that its name promises."""
+    """Note and reviewer of a record, after comparing its bytes with its name."""
     if _nonce(data) != record.nonce:
         raise StoreError("the bytes are not those that were written")
-    said = json.loads(data)
-    if any(said[name] != getattr(record, name) for name in ("sample_id", "time", "review")):
+    values = json.loads(data)
+    if any(values[name] != getattr(record, name) for name in ("sample_id", "time", "review")):
         raise StoreError("the name is not that which was written")
-    return {"note": said["note"], "reviewer": said["reviewer"]}
+    return {"note": values["note"], "reviewer": values["reviewer"]}

@@ -1,4 +1,4 @@
-"""Parquet rows: a set and its samples to rows, and rows back once their checksum agrees."""
+"""Parquet rows of a set and its samples: writing them, and reading them with their checksums."""
 
 import hashlib
 import json
@@ -21,37 +21,36 @@ def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
     """Turn a set into the bytes of its two Parquet files.
 
     Args:
-        sample_set: A set that was checked.
+        sample_set: A set that passed `check_sample_set`.
         attempt: Name of the array folder and, with ".parquet", of the samples file.
 
     Returns:
-        The samples file, and the file with the set's one row, which names the other.
+        The samples file, and the file with the set's row, which names the samples file.
 
     Raises:
         StoreError: If a value of the provenance has the wrong type.
     """
-    about = _about(sample_set)
-    samples = encode_rows(_sample_rows(sample_set, about), SAMPLES)
+    columns = _shared_columns(sample_set)
+    samples = encode_rows(_sample_rows(sample_set, columns), SAMPLES)
     kept = sample_set.mae[sample_set.indices].astype(np.float64)
     arrays = sample_set.arrays()
     checksums: dict[str, Any] = {name: array_sha256(array) for name, array in arrays.items()}
-    for name in MASK_ARRAYS.keys() & arrays.keys():  # those of videos are in the samples' rows
+    for name in MASK_ARRAYS.keys() & arrays.keys():  # samples' rows hold the checksums of videos
         checksums[f"{name} by rank"] = [array_sha256(array) for array in arrays[name]]
     row = {
         "set_id": sample_set.id,
         "mae": float(kept.mean()),
         "best_mae": float(kept.min()),
         "ssim": float(sample_set.ssim.astype(np.float64).mean()),
-        **about,
+        **columns,
         "arrays": attempt,
         "samples_file": f"{attempt}.parquet",
         "checksums": json.dumps(
             {
                 **checksums,
                 "samples": hashlib.sha256(samples).hexdigest(),  # of the file
-                "sample_rows": rows_sha256(
-                    decode_rows(samples, SAMPLES, "samples")
-                ),  # also elsewhere
+                # Of the values, which stay the same when compaction moves the rows.
+                "sample_rows": rows_sha256(decode_rows(samples, SAMPLES, "samples")),
             }
         ),
     }
@@ -68,11 +67,11 @@ def read_commit(data: bytes, set_id: str) -> dict[str, Any]:
     """Read a set's row.
 
     Args:
-        data: Of the file in sets/.
-        set_id: The set that the file is named after.
+        data: Bytes of the file in sets/.
+        set_id: Id of the set that the file is named after.
 
     Raises:
-        StoreError: If the row is damaged, of another set, or names files outside its store.
+        StoreError: If the row is damaged, belongs to another set, or names other files.
     """
     rows = decode_rows(data, COMMITS, "row")
     if len(rows) != 1:
@@ -81,10 +80,10 @@ def read_commit(data: bytes, set_id: str) -> dict[str, Any]:
 
 
 def check_row(row: dict[str, Any], set_id: str) -> dict[str, Any]:
-    """Compare a set's row with its checksum, and read the checksums that it holds.
+    """Compare a set's row with its checksum, and parse the checksums in it.
 
     Raises:
-        StoreError: If the row is damaged, of another set, or names files outside its store.
+        StoreError: If the row is damaged, belongs to another set, or names other files.
     """
     if row["row_sha256"] != _row_sha256(row):
         raise StoreError("row: the values are not those that were written")
@@ -96,9 +95,9 @@ def check_row(row: dict[str, Any], set_id: str) -> dict[str, Any]:
 
 
 def moved_row(row: Mapping[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """A set's row, as `check_row` gave it, ready to be written elsewhere.
+    """A set's row, as `check_row` returned it, to be written in another file.
 
-    Rows of version 1 lack the checksum of their samples' values, and get it here.
+    Rows of version 1 lack the checksum of their samples' values; this function adds it.
     """
     checksums = {**row["checksums"], "sample_rows": rows_sha256(samples)}
     moved = {**row, "checksums": json.dumps(checksums)}
@@ -138,12 +137,12 @@ def check_samples(rows: list[dict[str, Any]], sha256: str) -> list[dict[str, Any
 
 
 def rows_sha256(rows: list[dict[str, Any]]) -> str:
-    """SHA-256 over rows, wherever they are stored."""
+    """SHA-256 over the values of rows, which does not depend on their file."""
     return hashlib.sha256(json.dumps(rows, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _about(sample_set: SampleSet) -> dict[str, Any]:
-    """What both tables say of a set."""
+def _shared_columns(sample_set: SampleSet) -> dict[str, Any]:
+    """The columns that the row of a set and the rows of its samples share."""
     _, _, height, width, _ = sample_set.videos.shape
     coherence = float(sample_set.coherence)
     return {
@@ -158,11 +157,11 @@ def _about(sample_set: SampleSet) -> dict[str, Any]:
     }
 
 
-def _sample_rows(sample_set: SampleSet, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _sample_rows(sample_set: SampleSet, shared: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per kept video."""
     return [
         {
-            **about,
+            **shared,
             "sample_id": sample_set.sample_id(index),
             "set_id": sample_set.id,
             "index": index,
@@ -177,13 +176,13 @@ def _sample_rows(sample_set: SampleSet, about: Mapping[str, Any]) -> list[dict[s
 
 
 def _row_sha256(row: Mapping[str, Any]) -> str:
-    """SHA-256 over all columns but the checksum itself."""
+    """SHA-256 over all columns except the checksum itself."""
     values = {name: value for name, value in row.items() if name != "row_sha256"}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table, each column of its declared type."""
+    """Rows as a table in which each column has its declared type."""
     try:
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:

@@ -1,8 +1,8 @@
 """A store's files in a bucket of an S3-compatible object store, which has no rename and no links.
 
-An object appears whole or not at all, and a conditional write (If-None-Match) never replaces one:
-that is all that the store's last step needs. Requires a server that honours the condition (Amazon
-S3, MinIO, Ceph, Cloudflare R2 and others do).
+An object appears whole or not at all, and a conditional write (If-None-Match) never replaces one.
+The store's last step needs no more. The server must honour the condition (Amazon S3, MinIO, Ceph,
+Cloudflare R2 and others do).
 """
 
 import os
@@ -22,7 +22,7 @@ from flawcast.configs.errors import StoreError
 from flawcast.storage.place import Item, Place, UnsettledError
 
 TIMEOUT, CONNECT_TIMEOUT = "60s", "10s"
-CREDENTIALS = (  # without any of them the client would ask the network who it is
+CREDENTIALS = (  # without any of them the client would look for a role in the network
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -30,8 +30,8 @@ CREDENTIALS = (  # without any of them the client would ask the network who it i
     "AWS_METADATA_ENDPOINT",
     "AWS_SKIP_SIGNATURE",
 )
-SENT_AT_ONCE = 8  # objects of one set
-LISTED = 1000  # names a server gives at once
+SENT_AT_ONCE = 8  # objects of one set that are sent in parallel
+LISTED = 1000  # names per answer of the server
 
 
 class S3Place(Place):
@@ -53,7 +53,7 @@ class S3Place(Place):
         self._connect()
 
     def __getstate__(self) -> dict[str, str]:
-        """Without credentials and connections: each process finds its own."""
+        """Leave out credentials and connections: each process makes its own."""
         return {"url": self.url, "_bucket": self._bucket, "_prefix": self._prefix}
 
     def __setstate__(self, state: dict[str, str]) -> None:
@@ -61,7 +61,7 @@ class S3Place(Place):
         self._connect()
 
     def _connect(self) -> None:
-        """Make the client; nothing is asked of the server yet."""
+        """Make the client; it does not contact the server yet."""
         if not any(os.environ.get(name) for name in CREDENTIALS):
             raise StoreError(
                 f"store {self.url}: expected credentials, found none; set AWS_ACCESS_KEY_ID and "
@@ -87,14 +87,15 @@ class S3Place(Place):
             return bytes(obstore.get(self._store, name).bytes())
 
     def open(self, name: str) -> pa.NativeFile:
-        """An object, fetched whole: parts are read once and by most of their columns."""
+        """An object, fetched whole: parts are read once, and most of their columns are needed."""
         return pa.BufferReader(self.read(name))
 
     def put_new(self, name: str, data: bytes) -> bool:
-        """Write an object on the condition that none has its name.
+        """Write an object only if none has its name.
 
-        A client that repeats a request whose answer was lost is told that the name is taken, by
-        itself: so the bytes decide. Rows and manifests hold a nonce, no two of them are equal.
+        If the answer to a request is lost, the client repeats the request, and the server says that
+        the name is taken: by our own object. So the bytes decide. Rows and manifests hold a nonce,
+        so no two of them are equal.
         """
         try:
             obstore.put(self._store, name, data, mode="create", use_multipart=False)
@@ -110,7 +111,7 @@ class S3Place(Place):
         return True
 
     def replace(self, name: str, data: bytes) -> None:
-        """Write an object, also over another."""
+        """Write an object, replacing an older one."""
         with _as_os_errors(name):
             obstore.put(self._store, name, data, use_multipart=False)
 
@@ -124,9 +125,9 @@ class S3Place(Place):
         return True
 
     def names(self, folder: str, prefix: str = "") -> Iterator[str]:
-        """Names in a folder, sorted, each of a folder's names once."""
+        """Names in a folder, sorted, without repetitions."""
         last, start = "", None
-        if prefix:  # a server lists what comes after a name, so one just before the prefix is given
+        if prefix:  # a server lists names after a given one: start just before the prefix
             start = f"{folder}/{prefix[:-1]}{chr(ord(prefix[-1]) - 1)}~"
         for item in self._list(folder, start):
             name = item.name.removeprefix(f"{folder}/").split("/", 1)[0]
@@ -138,11 +139,11 @@ class S3Place(Place):
 
     def walk(self, name: str) -> Iterator[Item]:
         """An object, or all below a prefix."""
-        found = False
+        is_folder = False
         for item in self._list(name):
-            found = True
+            is_folder = True
             yield item
-        if not found:
+        if not is_folder:
             try:
                 with _as_os_errors(name):
                     yield _item(obstore.head(self._store, name))
@@ -174,20 +175,20 @@ class S3Place(Place):
         """Nothing: a bucket has names only."""
 
     def _list(self, folder: str, start: str | None = None) -> Iterator[Item]:
-        """All objects below a folder in the order of their names, from a name on."""
+        """All objects below a folder in the order of their names, from `start` on."""
         with _as_os_errors(folder):
             for chunk in obstore.list(self._store, folder or None, offset=start, chunk_size=LISTED):
                 yield from map(_item, chunk)
 
 
 def _item(meta: Any) -> Item:
-    """What the store needs to know of an object."""
+    """Name, size and time of an object."""
     return Item(meta["path"], meta["size"], meta["last_modified"].timestamp())
 
 
 @contextmanager
 def _as_os_errors(name: str) -> Iterator[None]:
-    """The client's errors as those that files raise."""
+    """Raise the client's errors as OSErrors, like those of files."""
     try:
         yield
     except (FileNotFoundError, NotFoundError) as error:

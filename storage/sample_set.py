@@ -18,14 +18,14 @@ MASK_KINDS = ("drawn", "motion")
 
 @dataclass(frozen=True)
 class SetProvenance:
-    """Where a set comes from, and all that is needed to make it again.
+    """Where a set comes from, and everything needed to make it again.
 
     Args:
         clip_id: Content hash of the clip whose future was sampled.
         clip_name: Its name in the user's folder.
         label: Its label.
         split: Its split, for instance "train".
-        onset: Frame at which its defect begins, None if it has none or it is not known.
+        onset: Frame at which its defect begins; None without a defect, or if it is not known.
         window_start: First frame of the window.
         past: Observed frames, P.
         future: Predicted frames, F.
@@ -39,10 +39,10 @@ class SetProvenance:
         settings_id: Content hash of the settings.
         settings: The settings as JSON.
         seed: The run's seed.
-        samples: Futures drawn, N.
-        keep: Futures kept, K.
-        fps: Frames per second of the clip, None if not known.
-        run_id: The run that made the set; it decides nothing.
+        samples: Number of sampled futures, N.
+        keep: Number of kept futures, K.
+        fps: Frames per second of the clip; None if not known.
+        run_id: The run that made the set; not part of its id.
         version: Version of flawcast.
     """
 
@@ -76,29 +76,29 @@ PROVENANCE = fields(SetProvenance)
 
 @dataclass(frozen=True, eq=False)
 class SampleSet:
-    """The sampled futures of one window: kept videos, keypoints and scores of all.
+    """The sampled futures of one window: kept videos, and keypoints and MAE of all futures.
 
     Args:
-        id: Content hash of all that decides the set, "set-" and hexadecimal digits.
+        id: Content hash of everything that decides the set: "set-" and hexadecimal digits.
         videos: Kept videos, best first, RGB, (K, F, H, W, 3).
-        indices: Which of the N futures each kept video is.
-        keypoints: Of all futures, (N, F, D).
-        mae: Of all futures, on the [0, 1] pixel scale, (N,). For one that was not kept it may be
-            a lower bound, where rendering stopped once it could not be kept any more.
-        hold_mae: The same error for repeating the last observed frame.
+        indices: For each kept video, its index among the N futures.
+        keypoints: Keypoints of all futures, (N, F, D).
+        mae: MAE of all futures on the [0, 1] pixel scale, (N,). For futures that were not kept it
+            may be a lower bound: rendering stops as soon as a future cannot be kept.
+        hold_mae: MAE of repeating the last observed frame.
         past: Observed frames, RGB, (P, H, W, 3).
-        reference: What the futures are compared with, RGB, (F, H, W, 3).
+        reference: The video that futures are compared with, RGB, (F, H, W, 3).
         source: The frame that was animated, RGB, (H, W, 3).
-        ssim: Of the kept videos, (K,).
+        ssim: SSIM of the kept videos, (K,).
         diversity: Mean distance of each kept video to the other kept ones, (K,).
         apd: Average pairwise displacement of the kept videos.
-        coherence: Their frame-to-frame displacement over the reference's; nan where that is 0.
+        coherence: Frame-to-frame displacement of the kept videos divided by the reference's; nan
+            if the reference stands still.
         provenance: Where the set comes from.
-        masks: A map for each frame of the kept videos, (K, F, H, W); None without. Of kind
-            "drawn": 255 where the defect is that was drawn on the source, 128 where the part is.
-            Of kind "motion": how far the motion is from the usual one, 255 for a quarter of the
-            width and more.
-        valid: Where the masks can be relied on, (K, F, H, W).
+        masks: A map for each frame of the kept videos, (K, F, H, W); None without masks. Kind
+            "drawn": 255 is the defect that was drawn on the source, 128 the part. Kind "motion":
+            the difference to the usual motion, 255 for a quarter of the width and more.
+        valid: True where the masks are reliable, (K, F, H, W).
     """
 
     id: str
@@ -120,7 +120,7 @@ class SampleSet:
 
     @property
     def mask_kind(self) -> str | None:
-        """What the masks are: "drawn", "motion", or None without."""
+        """Kind of the masks: "drawn", "motion", or None without masks."""
         return mask_kind(self.provenance.settings)
 
     def sample_id(self, index: int) -> str:
@@ -128,20 +128,20 @@ class SampleSet:
         return f"{self.id}-{index:03d}"
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What goes into the array folder, by name."""
-        found = {name: getattr(self, name) for name in STORED}
-        return {name: array for name, array in found.items() if array is not None}
+        """The arrays of the array folder, by name."""
+        arrays = {name: getattr(self, name) for name in STORED}
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 def mask_kind(settings: str) -> str | None:
-    """What a row's settings say of its masks: "drawn", "motion", or None without."""
-    about = json.loads(settings)
-    masks = about.get("masks") if isinstance(about, dict) else None
+    """Kind of masks in a row's settings: "drawn", "motion", or None without masks."""
+    values = json.loads(settings)
+    masks = values.get("masks") if isinstance(values, dict) else None
     return masks["kind"] if masks else None
 
 
 def check_set_id(set_id: str) -> None:
-    """Refuse what is not an id of a set, so that no id can name another file.
+    """Refuse a string that is not an id of a set, so that no id can name another file.
 
     Raises:
         StoreError: If it is not "set-" and 16 to 64 hexadecimal digits.
@@ -154,11 +154,11 @@ def check_set_id(set_id: str) -> None:
 
 
 def check_sample_set(sample_set: SampleSet) -> None:
-    """Check everything that can be wrong with a set before anything of it is written.
+    """Check a whole set before any part of it is written.
 
     Raises:
         ShapeError: If the axes of the arrays do not agree.
-        StoreError: If a type, a value or the provenance does not fit.
+        StoreError: If a type, a value or the provenance is wrong.
     """
     check_set_id(sample_set.id)
     _check_types(sample_set)
@@ -170,20 +170,20 @@ def check_sample_set(sample_set: SampleSet) -> None:
 
 
 def _check_types(sample_set: SampleSet) -> None:
-    """Every array has the type it is stored as."""
+    """Check that every array has the type that is stored."""
     given = ARRAYS if sample_set.masks is None and sample_set.valid is None else STORED
     wanted = {name: stored.dtype for name, stored in given.items()}
     for name, dtype in {**wanted, "ssim": "float32", "diversity": "float32"}.items():
-        found = getattr(sample_set, name)
-        if not isinstance(found, np.ndarray) or found.dtype != dtype:
-            what = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
+        array = getattr(sample_set, name)
+        if not isinstance(array, np.ndarray) or array.dtype != dtype:
+            what = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
             raise StoreError(f"{name}: expected an array of {dtype}, got {what}; convert it first")
 
 
 def _check_axes(sample_set: SampleSet) -> dict[str, int]:
-    """Arrays that share an axis agree on its length, and none is empty."""
-    sizes = expect_shape("videos", sample_set.videos, "K F H W 3")
-    known = {"K": len(sample_set.indices), **sizes}
+    """Check that arrays agree on the length of shared axes, and that none is empty."""
+    sizes = {"K": len(sample_set.indices)}
+    sizes |= expect_shape("videos", sample_set.videos, "K F H W 3")
     axes = {
         "videos": "K F H W 3",
         "reference": "F H W 3",
@@ -197,21 +197,21 @@ def _check_axes(sample_set: SampleSet) -> dict[str, int]:
     if sample_set.masks is not None:
         axes |= dict.fromkeys(MASK_ARRAYS, "K F H W")
     for name, pattern in axes.items():
-        filled = " ".join(str(known.get(axis, axis)) for axis in pattern.split())
-        known |= expect_shape(name, getattr(sample_set, name), filled)
-    if len(sample_set.indices) != known["K"]:
+        filled = " ".join(str(sizes.get(axis, axis)) for axis in pattern.split())
+        sizes |= expect_shape(name, getattr(sample_set, name), filled)
+    if len(sample_set.indices) != sizes["K"]:
         raise StoreError(
-            f"indices: expected one for each of {known['K']} kept videos, "
+            f"indices: expected one for each of {sizes['K']} kept videos, "
             f"got {len(sample_set.indices)}; give the draw that each video is"
         )
-    if not all(known.values()):
-        empty = ", ".join(f"{axis} = 0" for axis, size in known.items() if not size)
+    if not all(sizes.values()):
+        empty = ", ".join(f"{axis} = 0" for axis, size in sizes.items() if not size)
         raise StoreError(f"sample set: expected at least one along every axis, got {empty}")
-    return known
+    return sizes
 
 
 def _check_indices(indices: list[int], samples: int) -> None:
-    """Kept videos are different draws."""
+    """Check that kept videos are different futures."""
     if len(set(indices)) < len(indices) or not all(0 <= index < samples for index in indices):
         raise StoreError(
             f"indices: expected different draws from 0 to {samples - 1}, got {indices}; "
@@ -220,7 +220,7 @@ def _check_indices(indices: list[int], samples: int) -> None:
 
 
 def _check_values(sample_set: SampleSet) -> None:
-    """All numbers are finite; errors and distances are not negative."""
+    """Check that numbers are finite, and errors and distances not negative."""
     scores = ("mae", "hold_mae", "diversity", "apd")
     for name in (*scores, "keypoints", "ssim"):
         values = np.asarray(getattr(sample_set, name), np.float64)
@@ -236,7 +236,7 @@ def _check_values(sample_set: SampleSet) -> None:
 
 
 def _check_masks(sample_set: SampleSet) -> None:
-    """Masks are there if the settings say what they are, and only then."""
+    """Check that the set has masks exactly if the settings name their kind."""
     kind = sample_set.mask_kind
     if (kind is None) != (sample_set.masks is None) or kind not in (None, *MASK_KINDS):
         raise StoreError(
@@ -246,7 +246,7 @@ def _check_masks(sample_set: SampleSet) -> None:
 
 
 def _check_provenance(provenance: SetProvenance, sizes: dict[str, int]) -> None:
-    """What the provenance says of the arrays is true."""
+    """Check that the provenance agrees with the arrays."""
     for name, axis in {"past": "P", "future": "F", "samples": "N", "keep": "K"}.items():
         if getattr(provenance, name) != sizes[axis]:
             raise StoreError(

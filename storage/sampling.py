@@ -1,4 +1,4 @@
-"""Which item comes next: seeded orders by class, diversity or source, that can be resumed."""
+"""Seeded orders of items, weighted by class or diversity, that can be resumed."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True)
 class Group:
-    """Items that are drawn together.
+    """Items of one kind, which are drawn by the same weights.
 
     Args:
-        indices: Of the dataset.
-        count: How many are drawn in an epoch.
-        weights: Chances of each, drawn with replacement; None to go through all in a random order,
-            again and again, so that none comes a second time before all others came once.
+        indices: Indices in the dataset.
+        count: Number of items per epoch.
+        weights: Weight of each item, to draw with replacement. None goes through all items in a
+            random order, again and again: no item repeats before every other was used.
     """
 
     indices: NDArray[np.int64]
@@ -49,10 +49,10 @@ class Group:
 
 
 class SeededSampler(Sampler[int]):
-    """An order that seed and epoch alone decide; it can begin anywhere in an epoch.
+    """An order that depends only on seed and epoch; it can begin anywhere in an epoch.
 
     Args:
-        groups: What is drawn together.
+        groups: The kinds of items.
         seed: Decides all epochs.
     """
 
@@ -69,18 +69,18 @@ class SeededSampler(Sampler[int]):
     def order(self) -> NDArray[np.int64]:
         """All items of the present epoch."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        drawn = np.concatenate([group.draw(rng) for group in self.groups])
-        return rng.permutation(drawn) if len(self.groups) > 1 else drawn
+        indices = np.concatenate([group.draw(rng) for group in self.groups])
+        return rng.permutation(indices) if len(self.groups) > 1 else indices
 
 
 class MixedDataset(ConcatDataset[dict[str, Any]]):
-    """Synthetic samples and real clips, of which every epoch shows a stated share of each.
+    """Synthetic samples and real clips; every epoch has a given share of each.
 
     Args:
-        synthetic: For instance a `SampleSetDataset`.
+        synthetic: Synthetic items, for instance a `SampleSetDataset`.
         real: Items with the same fields, for instance `generators.clips.dataset.ClipDataset`.
-        synthetic_share: Of an epoch's items, the share that is synthetic, in (0, 1).
-        count: Items of an epoch; None for as many as show every real clip once.
+        synthetic_share: Share of an epoch's items that is synthetic, in (0, 1).
+        count: Items per epoch; None for enough to show every real clip once.
 
     Raises:
         SettingsError: If one of the two is empty or the share is not between 0 and 1.
@@ -94,16 +94,17 @@ class MixedDataset(ConcatDataset[dict[str, Any]]):
         count: int | None = None,
     ) -> None:
         super().__init__([synthetic, real])
-        made = self.cumulative_sizes[0]
-        found = self.cumulative_sizes[1] - made
-        if not 0 < synthetic_share < 1 or not made or not found:
+        samples = self.cumulative_sizes[0]
+        clips = self.cumulative_sizes[1] - samples
+        if not 0 < synthetic_share < 1 or not samples or not clips:
             raise SettingsError(
                 "mix: expected a synthetic share between 0 and 1 and items of both kinds, got "
-                f"{synthetic_share}, {made} synthetic and {found} real; mend what is out of range"
+                f"{synthetic_share}, {samples} synthetic and {clips} real; mend what is "
+                "out of range"
             )
-        total = count or max(2, round(found / (1 - synthetic_share)))
-        drawn = min(max(1, round(total * synthetic_share)), total - 1)
-        self.counts = (drawn, total - drawn)
+        total = count or max(2, round(clips / (1 - synthetic_share)))
+        synthetic_count = min(max(1, round(total * synthetic_share)), total - 1)
+        self.counts = (synthetic_count, total - synthetic_count)
 
     @property
     def labels(self) -> list[str]:
@@ -111,24 +112,25 @@ class MixedDataset(ConcatDataset[dict[str, Any]]):
         return [label for part in self.datasets for label in part.labels]  # type: ignore[attr-defined]
 
     def groups(self) -> tuple[Group, Group]:
-        """The two kinds, each drawn as often as the share asks."""
-        made = self.cumulative_sizes[0]
+        """Synthetic and real items, with their numbers per epoch."""
+        samples = self.cumulative_sizes[0]
         indices = np.arange(self.cumulative_sizes[1])
-        return Group(indices[:made], self.counts[0]), Group(indices[made:], self.counts[1])
+        return Group(indices[:samples], self.counts[0]), Group(indices[samples:], self.counts[1])
 
 
 def sampler_for(
     dataset: Any, weights: str | None = None, seed: int = 0, count: int | None = None
 ) -> SeededSampler:
-    """The sampler of a dataset.
+    """Make the sampler of a dataset.
 
     Args:
         dataset: A `SampleSetDataset`, `MixedDataset` or another one with `labels`.
-        weights: "class" draws all labels equally often, "diversity" draws a sample in proportion to
-            its distance from its set's others; None draws each item once. In a mixed dataset the
-            weights hold within each kind and the stated share stays what it is.
+        weights: "class" draws all labels equally often. "diversity" draws a sample in proportion to
+            its distance from the others of its set. None draws each item once. In a mixed dataset
+            the weights hold within each kind, and the share of synthetic items does not change.
         seed: Decides the order.
-        count: Items of an epoch; None for as many as there are. A mixed dataset has its own count.
+        count: Items per epoch; None for as many as the dataset has. A mixed dataset has its own
+            count.
 
     Raises:
         SettingsError: If there is no such weight, or the dataset has nothing to weigh.
@@ -149,23 +151,23 @@ def sampler_for(
 
 
 def _weights(dataset: Any, weights: str) -> NDArray[np.float64]:
-    """Chances of all items; where a kind of items has no diversity, all are equal."""
+    """Weights of all items; equal ones for a kind of items without diversity."""
     parts: list[Any] = dataset.datasets if isinstance(dataset, MixedDataset) else [dataset]
     weigh = _by_class if weights == "class" else _by_diversity
     return np.concatenate([np.asarray(weigh(part), np.float64) for part in parts])
 
 
 def _by_class(part: Any) -> list[float]:
-    """The rarer an item's label, the likelier it is."""
+    """Weights that draw rare labels as often as frequent ones."""
     counts = Counter(part.labels)
     return [1 / counts[label] for label in part.labels]
 
 
 def _by_diversity(part: Any) -> list[float]:
-    """The farther a sample is from its set's others, the likelier it is."""
+    """Weights that grow with a sample's distance from the others of its set."""
     return [row["diversity"] for row in part.rows] if hasattr(part, "rows") else [1.0] * len(part)
 
 
 def _positive(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights, or equal ones where all are 0: samples that do not differ."""
+    """Weights, or equal ones if all are 0 because samples do not differ."""
     return weights if weights.sum() > 0 else np.ones_like(weights)

@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-STORE_KEY = b"flawcast.store"  # key of an answer's metadata: the store that it is from
+STORE_KEY = b"flawcast.store"  # metadata key of a query result: the store that it comes from
 SET_ID = re.compile(r"set-[0-9a-f]{16,64}")
 SAMPLE_ID = re.compile(rf"{SET_ID.pattern}-[0-9]{{3,}}")
-ATTEMPT = re.compile(r"set-[0-9a-f]{16,64}\.[0-9a-f]{32}")  # what one writer writes: set and nonce
+ATTEMPT = re.compile(r"set-[0-9a-f]{16,64}\.[0-9a-f]{32}")  # one writer's name: set and nonce
 
-_ABOUT = [  # of the set, repeated in each of its sample rows, so that one table answers
+_SHARED = [  # columns of a set that its sample rows repeat, so that queries need one table
     ("label", pa.string()),
     ("mode", pa.string()),
     ("clip_name", pa.string()),
     ("window_start", pa.int64()),
     ("apd", pa.float64()),
     ("hold_mae", pa.float64()),
-    ("coherence", pa.float64()),  # null where the reference stands still
+    ("coherence", pa.float64()),  # null if the reference stands still
     ("samples", pa.int64()),
     ("keep", pa.int64()),
     ("past", pa.int64()),
@@ -50,7 +50,7 @@ SETS = pa.schema(
         ("mae", pa.float64()),  # means over the kept samples
         ("best_mae", pa.float64()),
         ("ssim", pa.float64()),
-        *_ABOUT,
+        *_SHARED,
     ]
 )
 
@@ -58,13 +58,13 @@ SAMPLES = pa.schema(
     [
         ("sample_id", pa.string()),
         ("set_id", pa.string()),
-        ("index", pa.int64()),  # which of the N draws
-        ("rank", pa.int64()),  # place among the kept, 0 is the best
+        ("index", pa.int64()),  # among the N futures
+        ("rank", pa.int64()),  # among the kept futures, 0 is the best
         ("mae", pa.float64()),
         ("ssim", pa.float64()),
         ("diversity", pa.float64()),
         ("video_sha256", pa.string()),
-        *_ABOUT,
+        *_SHARED,
     ]
 )
 
@@ -84,12 +84,12 @@ RUNS = pa.schema(
         ("run_id", pa.string()),
         ("state", pa.string()),  # running, completed, failed, interrupted or lost
         ("started", pa.timestamp("us")),  # UTC
-        ("ended", pa.timestamp("us")),  # null while it runs and if it was lost
-        ("last_seen", pa.timestamp("us")),  # its last sign of life
+        ("ended", pa.timestamp("us")),  # null while the run lasts, and if it was lost
+        ("last_seen", pa.timestamp("us")),  # last sign of life
         ("seconds", pa.float64()),  # from start to end or last sign of life
         ("planned", pa.int64()),  # sets
         ("made", pa.int64()),
-        ("skipped", pa.int64()),  # were there already
+        ("skipped", pa.int64()),  # existed already
         ("failed", pa.int64()),
         ("rejected", pa.int64()),  # clips
         ("reason", pa.string()),  # why it failed
@@ -122,14 +122,16 @@ REVIEWS = pa.schema(
     ]
 )
 
-VERDICTS = pa.schema(  # the reviews that count
+VERDICTS = pa.schema(  # the newest reviews, which count
     [("sample_id", pa.string()), ("set_id", pa.string()), ("verdict", pa.string())]
 )
 
-_MASKS = pa.field("masks", pa.string())  # their kind, which a set's settings say; null without
+_MASKS = pa.field("masks", pa.string())  # their kind, from the set's settings; null without masks
 ANSWERS = {  # columns as queries see them
     "sets": pa.schema([*SETS, _MASKS, ("accepted", pa.int64()), ("rejected", pa.int64())]),
-    "samples": pa.schema([*SAMPLES, _MASKS, ("review", pa.string())]),  # "none" without, not null
+    "samples": pa.schema(
+        [*SAMPLES, _MASKS, ("review", pa.string())]
+    ),  # "none" without a review, never null
     "runs": RUNS,
     "rejects": REJECTS,
     "reviews": REVIEWS,
@@ -157,9 +159,9 @@ ARRAYS = {
 }
 
 _MAPS = ("keep", "future", "height", "width")
-MASK_ARRAYS = {  # of sets that were made with masks: both or none
+MASK_ARRAYS = {  # only in sets that were made with masks: both or neither
     "masks": StoredArray("uint8", _MAPS),
     "valid": StoredArray("bool", _MAPS),
 }
 STORED = {**ARRAYS, **MASK_ARRAYS}
-BY_VIDEO = ("videos", *MASK_ARRAYS)  # read one video at a time: each of them is a chunk
+BY_VIDEO = ("videos", *MASK_ARRAYS)  # arrays with one chunk per video, to read single videos

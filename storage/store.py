@@ -1,7 +1,7 @@
-"""The store: whole sample sets are added to a folder or bucket, and read from it.
+"""The store: adds whole sample sets to a folder or bucket, and reads them.
 
-A set is there if a row names it, and then all of it is durable. What no row names does not exist
-for readers: it was left by a writer that was killed, or is being written.
+A set exists if a row names it, and then all of it is durable. Files that no row names do not exist
+for readers: a killed writer left them, or a writer is still at work.
 """
 
 import uuid
@@ -37,16 +37,16 @@ from flawcast.storage.sample_set import (
 from flawcast.storage.schema import MASK_ARRAYS, STORE_KEY, STORED
 from flawcast.storage.verification import Checks, find_problems
 
-GRACE_HOURS = 1.0  # what is younger may be a running writer's
+GRACE_HOURS = 1.0  # younger files may belong to a running writer
 
 
 class SampleStore:
     """Sample sets in a folder or bucket; readers and writers need no locks.
 
     Args:
-        place: Where its files are.
+        place: The store's files.
         mode: "r" to read, "a" to read and commit.
-        only: The sets of a snapshot; None for all that are there when it is asked.
+        only: The sets of a snapshot; None for all sets in the store at the time of a call.
 
     Example:
         >>> import tempfile
@@ -68,13 +68,13 @@ class SampleStore:
     def open(
         cls, url: str | Path, mode: Literal["r", "a"] = "r", snapshot: bool = False
     ) -> "SampleStore":
-        """Open a store; mode "a" makes it if it is absent.
+        """Open a store; mode "a" creates it if it is absent.
 
         Args:
             url: Path, file:// URL of a local folder, or s3://BUCKET/PREFIX; endpoint, region and
                 credentials of a bucket are those of the AWS_* variables.
             mode: "r" to read, "a" to read and commit.
-            snapshot: See only the sets of this moment; for reading.
+            snapshot: Show only the sets of this moment; needs mode "r".
 
         Raises:
             StoreError: If there is no store, the folder holds something else, or a newer version.
@@ -99,9 +99,9 @@ class SampleStore:
         return self._place.root if isinstance(self._place, LocalPlace) else None
 
     def snapshot(self) -> "SampleStore":
-        """The store as it is now, for reading: its present sets and reviews, whatever comes later.
+        """A view for reading of the store's present sets and reviews.
 
-        Commits, compaction and `gc` do not disturb it. It may be pickled and sent to a worker.
+        Later commits, compaction and `gc` do not change it. It can be pickled and sent to a worker.
         """
         with self._as_store_errors():
             snapshot = SampleStore(self._place, "r", frozenset(self._catalogue.ids()))
@@ -111,14 +111,14 @@ class SampleStore:
     def commit(self, sample_set: SampleSet) -> bool:
         """Add a set; it becomes visible in one last step, whole and on disk.
 
-        Whoever commits the same set first wins; the other's files are removed again. A process
-        that is killed leaves files that no row names, and the set can be committed again.
+        If two writers commit the same set, the first wins, and the other removes its files. A
+        killed process leaves files that no row names, and the set can be committed again.
 
         Args:
-            sample_set: The set; nothing is written unless all of it is valid.
+            sample_set: The set; nothing is written if any part of it is invalid.
 
         Returns:
-            True if it was written, False if the store had it already.
+            True if the set was written, False if the store had it already.
 
         Raises:
             ShapeError: If the axes of the arrays do not agree.
@@ -154,7 +154,7 @@ class SampleStore:
             return self._catalogue.ids()
 
     def load(self, set_id: str) -> SampleSet:
-        """Read a whole set, every byte compared with its checksum.
+        """Read a whole set and compare every byte with its checksum.
 
         Raises:
             StoreError: If there is no such set or it is damaged.
@@ -229,12 +229,12 @@ class SampleStore:
         limit: int | None = None,
         rows: str = "sets",
     ) -> pa.Table:
-        """Ask for sets or samples in SQL; the answer comes from the Parquet files alone.
+        """Query sets or samples in SQL; reads only the Parquet files.
 
         Args:
             where: SQL condition over the columns, for instance "apd > 0.02 and label = 'jam'".
-            order_by: SQL ordering, ascending unless it says "desc"; by id if not given.
-            limit: At most so many rows.
+            order_by: SQL ordering, ascending unless it says "desc"; the default is by id.
+            limit: Largest number of rows.
             rows: "sets" for one row per set, "samples" for one per kept sample, "runs" for one per
                 run, "rejects" for one per clip that a run could not use, "reviews" per mark.
 
@@ -242,10 +242,10 @@ class SampleStore:
             A table with all columns, empty if nothing matches; notebooks show it with frames.
 
         Raises:
-            QueryError: If an expression is not valid SQL for these columns, or does more than ask.
-            StoreError: If a file that the answer needs is damaged.
+            QueryError: If a text is not valid SQL for these columns, or not a plain expression.
+            StoreError: If a file that the query needs is damaged.
         """
-        # Here, since DuckDB complains at the end of processes that write sets on Ray.
+        # Imported here: DuckDB complains at the end of processes that write sets on Ray.
         from flawcast.storage.query import Question, UnansweredError, answer
 
         question = Question(where, order_by, limit, rows)
@@ -264,7 +264,7 @@ class SampleStore:
                 with self._as_store_errors():
                     moved = self._catalogue.manifest().number != number
                     if moved and attempt + 1 < TRIES:
-                        continue  # rows went elsewhere while they were read
+                        continue  # rows moved while they were read
                     for name in self._catalogue.damaged():
                         raise StoreError(
                             f"{name}: missing or damaged; `flawcast verify` lists what is"
@@ -296,33 +296,34 @@ class SampleStore:
         """Read everything, recompute every checksum, and list what is damaged or missing.
 
         Args:
-            ids: Recompute each set's id from its provenance, too, as `flawcast verify` does; not
-                for sets that were committed under ids of another making.
+            ids: Also recompute each set's id from its provenance, as `flawcast verify` does. Do not
+                use it for sets that were committed under other ids.
         """
         return list(self.find_problems(ids))
 
     def find_problems(
         self, ids: bool = False, on_set: Callable[[], None] = lambda: None
     ) -> Iterator[StoreProblem]:
-        """As `verify`, one problem after the other, in little memory; `on_set` counts sets."""
+        """Like `verify`, but one problem at a time, in little memory; calls `on_set` per set."""
         with self._as_store_errors():
             yield from find_problems(self._catalogue, Checks(ids, on_set))
             yield from self.ledger.find_problems()
             yield from self._reviews.find_problems()
 
     def gc(self, dry_run: bool = False, older_than_hours: float = GRACE_HOURS) -> Iterator[Garbage]:
-        """Remove what no committed row names, and nothing else; yields each thing once it is gone.
+        """Remove files that no committed row names, and nothing else; yields each after removal.
 
-        Safe beside running writers with the default age, since a writer gives up what it began
-        half an hour ago; a smaller one only when nothing writes. Nothing happens until the answer
+        With the default age this is safe beside running writers, because a writer gives up after
+        half an hour. Use a smaller age only when nothing writes. Nothing happens until the result
         is iterated. Memory does not grow with the store.
 
         Args:
-            dry_run: Only list.
-            older_than_hours: Leave what was changed since.
+            dry_run: Only list the files.
+            older_than_hours: Keep everything that changed more recently.
 
         Raises:
-            StoreError: If the store was opened for reading, or what its rows name cannot be told.
+            StoreError: If the store was opened for reading, or it cannot be read which files its
+                rows name.
         """
         if not dry_run:
             self._writable()
@@ -337,10 +338,10 @@ class SampleStore:
     def compact(self, on_set: Callable[[int, int], None] = lambda done, total: None) -> Compaction:
         """Move the rows of single sets into a few sorted parts; readers are not disturbed.
 
-        `gc` removes the files that it leaves over, once they are old enough.
+        `gc` removes the old files once they are past the grace age.
 
         Args:
-            on_set: Called with the number of sets read and of all to read.
+            on_set: Called with the number of sets read so far and the number to read.
 
         Raises:
             StoreError: If the store was opened for reading, a part is damaged, or it cannot be
@@ -357,7 +358,7 @@ class SampleStore:
 
     @contextmanager
     def _as_store_errors(self) -> Iterator[None]:
-        """Raise what the file system or the server says as a one-line StoreError."""
+        """Raise OSErrors as a one-line StoreError."""
         try:
             yield
         except FileNotFoundError:
@@ -368,9 +369,9 @@ class SampleStore:
             ) from error
 
     def _open(self, row: dict[str, Any], name: str) -> "zarr.Array[Any]":
-        """One array of the set that a row is of."""
+        """One array of a row's set."""
         return open_array(self._place, layout.array_folder(row["arrays"]), name, row)
 
     def _damaged(self, set_id: str, error: StoreError) -> StoreError:
-        """An error about the content of a set, with what to do next."""
+        """An error about the content of a set, with the next step."""
         return StoreError(f"{set_id}: {error}; see `flawcast verify {self.url}`")

@@ -1,4 +1,4 @@
-"""Reading everything that is committed and naming what is damaged, one set after the other."""
+"""Verification: reads every committed set and names what is damaged."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,16 +20,16 @@ from flawcast.storage.problems import StoreProblem
 from flawcast.storage.rows import check_row, check_samples
 from flawcast.storage.schema import SET_ID, STORED
 
-PORTION = 1000  # sets whose names are in memory at once
+PORTION = 1000  # sets whose names are held in memory at once
 
 
 @dataclass(frozen=True)
 class Checks:
-    """How everything is read.
+    """Options of a verification.
 
     Args:
-        ids: Recompute ids from the rows' provenance, too.
-        on_set: Called when a set is done.
+        ids: Also recompute ids from the rows' provenance.
+        on_set: Called after each set.
     """
 
     ids: bool
@@ -43,7 +43,7 @@ def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem
 
     Args:
         catalogue: The committed sets.
-        checks: Which checks, and who is told of the progress.
+        checks: Which checks to make, and the callback for progress.
     """
     try:
         catalogue.manifest()
@@ -51,45 +51,45 @@ def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem
         name, _, problem = str(error).partition(": ")
         yield StoreProblem(name, problem)
         return
-    yield from _of_single_sets(catalogue, checks)
-    seen: set[str] = set()  # sets that move while this runs are in a part that comes up later
-    while parts := [part for part in catalogue.manifest().parts if part.name not in seen]:
-        seen.add(parts[0].name)
-        yield from _of_part(catalogue, parts[0], checks)
+    yield from _problems_of_single_sets(catalogue, checks)
+    checked: set[str] = set()  # sets that move meanwhile are in a part that is checked later
+    while parts := [part for part in catalogue.manifest().parts if part.name not in checked]:
+        checked.add(parts[0].name)
+        yield from _problems_of_part(catalogue, parts[0], checks)
 
 
-def _of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem]:
+def _problems_of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem]:
     """Problems of sets that have files of their own."""
     stems = (name.rpartition(".") for name in catalogue.place.names(SETS))
     names = (stem for stem, _, kind in stems if kind == "parquet" and SET_ID.fullmatch(stem))
     while portion := list(islice(names, PORTION)):
         try:
             portion = catalogue.loose_among(portion)
-        except StoreError:  # of a part that cannot be read, which is named later
+        except StoreError:  # a part cannot be read; it is reported later
             continue
         for set_id in portion:
             if catalogue.only is None or set_id in catalogue.only:
-                yield from _of_single_set(catalogue, set_id, checks.ids)
+                yield from _problems_of_single_set(catalogue, set_id, checks.ids)
                 checks.on_set()
 
 
-def _of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Iterator[StoreProblem]:
+def _problems_of_single_set(catalogue: Catalogue, set_id: str, ids: bool) -> Iterator[StoreProblem]:
     """Problems of one set that has files of its own."""
     try:
         row = catalogue.row(set_id)
     except (StoreError, OSError) as error:
         yield StoreProblem(set_id, str(error))
         return
-    yield from _of_id(row) if ids else ()
-    yield from _of_arrays(catalogue.place, row)
+    yield from _problems_of_id(row) if ids else ()
+    yield from _problems_of_arrays(catalogue.place, row)
     try:
         catalogue.samples(row)
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
 
 
-def _of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[StoreProblem]:
-    """Problems of a part's files and of the sets in it, whose rows and samples are in one order."""
+def _problems_of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[StoreProblem]:
+    """Problems of a part's files and sets; rows and samples come in the same order."""
     for name, wanted in ((part.sets, part.sets_sha256), (part.samples, part.samples_sha256)):
         try:
             sound = file_sha256(catalogue.place, name) == wanted
@@ -105,13 +105,13 @@ def _of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Iterator[Store
         for row in _rows(catalogue, part, "sets"):
             _, samples = next(groups, (None, iter(())))
             if catalogue.only is None or row["set_id"] in catalogue.only:
-                yield from _of_part_row(catalogue.place, row, list(samples), checks.ids)
+                yield from _problems_of_part_row(catalogue.place, row, list(samples), checks.ids)
                 checks.on_set()
     except StoreError as error:
         yield StoreProblem(part.sets, str(error))
 
 
-def _of_part_row(
+def _problems_of_part_row(
     place: Place, row: dict[str, Any], samples: list[dict[str, Any]], ids: bool
 ) -> Iterator[StoreProblem]:
     """Problems of one set whose rows are in a part."""
@@ -121,34 +121,34 @@ def _of_part_row(
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
         return
-    yield from _of_id(checked) if ids else ()
-    yield from _of_arrays(place, checked)
+    yield from _problems_of_id(checked) if ids else ()
+    yield from _problems_of_arrays(place, checked)
     try:
         check_samples(samples, checked["checksums"]["sample_rows"])
     except StoreError as error:
         yield StoreProblem(set_id, str(error))
 
 
-def _of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
-    """Whether a set's id is the hash of what its row says that decided it."""
+def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
+    """A problem if a set's id is not the hash of its row's provenance."""
     try:
-        about = json.loads(row["settings"])
-        found = sample_set_id(
+        settings = json.loads(row["settings"])
+        recomputed = sample_set_id(
             row["clip_id"],
             (row["window_start"], row["past"], row["future"]),
             (row["source_clip_id"], row["source_frame"]),
             row["mode"],
             row["weights_id"],
-            about["generate"],
-            about["masks"]["id"] if "masks" in about else None,
+            settings["generate"],
+            settings["masks"]["id"] if "masks" in settings else None,
         )
     except (ValueError, KeyError, TypeError):
-        found = "another, its settings are not those of `flawcast generate`"
-    if found != row["set_id"]:
-        yield StoreProblem(row["set_id"], f"id: by its provenance it would be {found}")
+        recomputed = "another, its settings are not those of `flawcast generate`"
+    if recomputed != row["set_id"]:
+        yield StoreProblem(row["set_id"], f"id: by its provenance it would be {recomputed}")
 
 
-def _of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
+def _problems_of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
     """Problems of a set's arrays."""
     for name in [name for name in STORED if name in row["checksums"]]:
         try:
@@ -159,7 +159,7 @@ def _of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
 
 
 def _rows(catalogue: Catalogue, part: Part, kind: str) -> Iterator[dict[str, Any]]:
-    """Rows of a part in its order; few are Python objects at once."""
+    """Rows of a part in its order; only a portion are Python objects at once."""
     for table in catalogue.parts.batches(part, kind):
         for batch in table.to_batches(max_chunksize=PORTION):
             yield from pa.Table.from_batches([batch]).to_pylist()

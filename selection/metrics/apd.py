@@ -18,8 +18,8 @@ def average_pairwise_displacement(videos: NDArray[np.uint8], *, self_pairs: bool
 
     Args:
         videos: Futures of one clip, RGB, (N, F, H, W, 3), at least two.
-        self_pairs: Average over all N² ordered pairs, each video with itself included, which
-            is (N-1)/N of the value otherwise: the scale of the paper's printed figures.
+        self_pairs: Average over all N² ordered pairs, including each video with itself. This is
+            the scale of the paper's printed figures, (N-1)/N times the default.
 
     Returns:
         APD on the [0, 1] pixel scale, averaged over the N(N-1)/2 pairs.
@@ -87,5 +87,5 @@ def pairwise_displacements(videos: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _diversity_of_each(
     videos: NDArray[np.uint8], reference: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Diversity as a per-sample metric; it does not look at the reference."""
+    """Diversity as a per-sample metric; it ignores the reference."""
     return sample_diversity(videos)

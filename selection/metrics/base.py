@@ -1,4 +1,4 @@
-"""What every per-sample metric does, and the checks that they share."""
+"""The interface of per-sample metrics, and the checks that they share."""
 
 from typing import Protocol
 
@@ -14,7 +14,7 @@ class Metric(Protocol):
     """One number for every sampled future; a set's number is the mean over its samples.
 
     Called with the futures, RGB uint8, (N, F, H, W, 3), and the real future, RGB uint8,
-    (F, H, W, 3). Only predicted frames are given, so observed ones count in no metric.
+    (F, H, W, 3). Only predicted frames are given: observed frames count in no metric.
     """
 
     def __call__(

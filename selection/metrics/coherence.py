@@ -9,7 +9,7 @@ from flawcast.selection.metrics.base import METRICS, expect_comparable
 
 
 def temporal_coherence(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
-    """Frame-to-frame displacement of the futures over that of the reference.
+    """Frame-to-frame displacement of the futures divided by that of the reference.
 
     One is right; above it the futures jitter, below it they are too still. APD alone rewards
     jitter, so the two belong together.
@@ -19,7 +19,7 @@ def temporal_coherence(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) 
         reference: The real future, RGB, (F, H, W, 3).
 
     Returns:
-        The ratio, 0 or more; nan where the reference stands still, since no ratio is right there.
+        The ratio, 0 or more; nan if the reference stands still, because no ratio is right then.
 
     Raises:
         ShapeError: If the axes differ or there are fewer than two frames.
@@ -36,14 +36,14 @@ def temporal_coherence(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) 
 def sample_coherence(
     videos: NDArray[np.uint8], reference: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Frame-to-frame displacement of each future over that of the reference.
+    """Frame-to-frame displacement of each future divided by that of the reference.
 
     Args:
         videos: Sampled futures, RGB, (N, F, H, W, 3), at least two frames.
         reference: The real future, RGB, (F, H, W, 3).
 
     Returns:
-        The ratio of each future, (N,); nan where the reference stands still.
+        The ratio of each future, (N,); nan if the reference stands still.
 
     Raises:
         ShapeError: If the axes differ or there are fewer than two frames.

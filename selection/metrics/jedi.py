@@ -14,14 +14,14 @@ SCALE = 100.0
 
 @dataclass(frozen=True)
 class FeatureDistance:
-    """A distance between two sets of videos, with what it takes to read it.
+    """A distance between two sets of videos, with its name and the sizes of the sets.
 
     Args:
-        name: "JEDi", or "MMD on" and the features where they are not JEDi's.
-        value: The distance; 0 for equal sets. It is biased upwards, the more the fewer videos:
-            two sets of 44 from one normal distribution give 4.6, of 1000 give 0.2.
-        count: n, videos of the first set.
-        other_count: Videos of the second set.
+        name: "JEDi", or "MMD on" and the features if they are not JEDi's.
+        value: The distance; 0 for equal sets. It is biased upwards, and more so for fewer videos:
+            two sets of 44 from one normal distribution give 4.6, two sets of 1000 give 0.2.
+        count: n, the number of videos in the first set.
+        other_count: Number of videos in the second set.
     """
 
     name: str
@@ -37,9 +37,9 @@ class FeatureDistance:
 def jedi(features: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
     """100 times the squared MMD of two sets of V-JEPA features, as published.
 
-    It is JEDi only on the features of the published encoder and probe: on others use
-    `feature_distance`, which says what it was computed on. It is biased upwards, the more the
-    fewer videos there are: report n with it.
+    It is JEDi only on the features of the published encoder and probe. For other features use
+    `feature_distance`, which names them. The estimate is biased upwards, and more so for fewer
+    videos: report n with it.
 
     Args:
         features: One row per generated video, (n, C).
@@ -68,7 +68,7 @@ def feature_distance(
     Args:
         features: One row per generated video, (n, C).
         reference: One row per real video, (m, C).
-        described_as: What the features are; `JEDI_FEATURES` for those that make the figure JEDi.
+        described_as: Name of the features; `JEDI_FEATURES` makes the figure JEDi.
 
     Raises:
         ShapeError: If a set is empty or the lengths of the features differ.
@@ -91,12 +91,12 @@ def polynomial_mmd(
 ) -> float:
     """Squared maximum mean discrepancy under the kernel (a.b / C + constant)^degree.
 
-    The estimate is the biased one: all pairs count, each sample with itself included.
+    The estimate is the biased one: all pairs count, including each sample with itself.
 
     Args:
         features: (n, C).
         reference: (m, C).
-        degree: Of the polynomial, at least 1.
+        degree: Degree of the polynomial, at least 1.
         constant: Added to the mean product.
 
     Raises:

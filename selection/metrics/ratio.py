@@ -21,15 +21,15 @@ class RatioBounds:
 
 @dataclass(frozen=True)
 class StandardisedRatio:
-    """APD-to-MAE ratios of videos, with what is needed to compute and to read them.
+    """APD-to-MAE ratios of videos, with the bounds that they were computed with.
 
     Args:
         ratios: One per video, in the order given; None where it is undefined.
         bounds: The population's bounds that were used.
         left_out: How many videos have no ratio.
-        mean: Over the defined ratios; None if there are none.
-        median: Over the defined ratios; the figure to quote, since ratios next to the video
-            with the smallest MAE explode.
+        mean: Mean of the defined ratios; None if there are none.
+        median: Median of the defined ratios. Quote this one: ratios of videos whose MAE is close
+            to the smallest explode.
     """
 
     ratios: tuple[float | None, ...]
@@ -45,21 +45,22 @@ def standardised_ratio(
     """Ratio of min-max standardised APD to min-max standardised MAE of each video.
 
     Large for diverse futures that stay close to the truth. The video with the smallest MAE of
-    the population standardises to 0, so it has no ratio: it is left out and counted. Neither
-    has a video whose APD or MAE is missing, nor any if the population does not vary.
+    the population standardises to 0, so it has no ratio: it is left out and counted. A
+    video whose APD or MAE is missing has no ratio either. No video has one if the population does
+    not vary.
 
     Args:
         apd: APD of each video's sample set, (V,); None or nan where it is not defined.
         mae: Mean MAE of each video's sample set, (V,).
-        bounds: Of the whole population, all videos of all compared models; these videos are the
-            population if not given.
+        bounds: Bounds of the whole population: all videos of all compared models. By default,
+            these videos are the population.
 
     Returns:
         The ratios, the bounds, the count left out, mean and median.
 
     Raises:
-        ShapeError: If the two do not have one value for each video.
-        SettingsError: If a video lies outside the bounds, so is not of that population.
+        ShapeError: If `apd` and `mae` do not both have one value per video.
+        SettingsError: If a video lies outside the bounds, so it is not part of that population.
 
     Example:
         >>> result = standardised_ratio(apd=[0, 0.25, 0.5], mae=[0.125, 0.375, 0.25])
@@ -85,13 +86,13 @@ def ratio_bounds(models: Sequence[tuple[ArrayLike, ArrayLike]]) -> RatioBounds:
     """Bounds over all videos of all compared models.
 
     Args:
-        models: For each model the APD and the MAE of its videos, (V,) each.
+        models: APD and MAE of the videos of each model, (V,) each.
 
     Returns:
-        The smallest and largest of each; videos with a missing value do not count.
+        The smallest and largest APD and MAE; videos with a missing value do not count.
 
     Raises:
-        ShapeError: If the two of a model differ in length, or no video has both values.
+        ShapeError: If APD and MAE of a model differ in length, or no video has both values.
     """
     pairs = np.concatenate([np.stack(_aligned(apd, mae)) for apd, mae in models], axis=1)  # (2, V)
     whole = pairs[:, np.isfinite(pairs).all(axis=0)]

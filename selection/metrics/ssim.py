@@ -12,7 +12,7 @@ from flawcast.configs.errors import ShapeError
 from flawcast.selection.metrics.base import METRICS, expect_comparable
 
 Pixels = NDArray[np.float64]
-BAND_VALUES = 2**15  # of rows that are compared at once: they stay in the processor's cache
+BAND_VALUES = 2**15  # values compared at once: few enough to stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class _Window:
 
     Args:
         size: Its side in pixels.
-        deviation: Of Gaussian weights; None for equal weights.
+        deviation: Standard deviation of the Gaussian weights; None for equal weights.
         correction: Turns the biased local variance into the one that is compared.
     """
 
@@ -52,9 +52,9 @@ def ssim(
     """Structural similarity of each future to the reference, averaged over its frames.
 
     One for a future equal to the reference, near zero for an unrelated one. Equals
-    scikit-image's `structural_similarity` of every frame with `channel_axis=-1`, many times faster:
-    what concerns the reference alone is computed once for all futures, and the local sums of the
-    uniform window are integers.
+    scikit-image's `structural_similarity` of every frame with `channel_axis=-1`, but is many times
+    faster: statistics of the reference are computed once for all futures, and the local sums of
+    the uniform window are integers.
 
     Args:
         videos: Sampled futures, RGB, (N, F, H, W, 3).
@@ -88,15 +88,15 @@ def ssim(
         )
     similarity = np.zeros((sizes["N"], sizes["F"]))
     kind = _UniformTarget if window == "uniform" else _Target
-    rows = sizes["H"] - local.size + 1  # that have a whole neighbourhood
+    rows = sizes["H"] - local.size + 1  # rows with a whole neighbourhood
     band = max(1, BAND_VALUES // (sizes["W"] * 3)) if window == "uniform" else rows
     for frame, top in product(range(sizes["F"]), range(0, rows, band)):
         bottom = min(top + band, rows)
-        seen = slice(top, bottom + local.size - 1)
-        target = kind(reference[frame, seen], local, data_range * 255)
+        pixels = slice(top, bottom + local.size - 1)
+        target = kind(reference[frame, pixels], local, data_range * 255)
         for sample in range(sizes["N"]):
-            found = target.similarity(videos[sample, frame, seen])
-            similarity[sample, frame] += found * (bottom - top) / rows
+            mean = target.similarity(videos[sample, frame, pixels])
+            similarity[sample, frame] += mean * (bottom - top) / rows
     scores: NDArray[np.float64] = similarity.mean(axis=1)
     return scores
 
@@ -136,8 +136,9 @@ class _UniformTarget:
     """A reference frame with its local sums over the uniform window: exact, in 32-bit integers.
 
     With n pixels in a window and sums instead of means, all terms of the formula are n^2 or
-    n (n - 1) times as large above and below the line, which cancels. Only then do they become
-    floats. All steps write to memory that is held, since asking for it takes longer than they do.
+    n (n - 1) times as large in numerator and denominator, so the factors cancel. Only the products
+    become floats. All steps write to preallocated memory, because allocating takes longer than
+    they do.
     """
 
     def __init__(self, frame: NDArray[np.uint8], window: _Window, white: float) -> None:
@@ -169,7 +170,7 @@ class _UniformTarget:
         sums += self.squared
         above, below, factor = self.floats
         above[...] = mixed
-        above += self.brightness / 2  # both factors above the line are halved
+        above += self.brightness / 2  # both factors of the numerator are halved
         factor[...] = crossed
         factor += self.contrast / 2
         above *= factor

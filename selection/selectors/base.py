@@ -1,4 +1,4 @@
-"""What every selector gets and gives: candidates in, the indices of those to keep out."""
+"""The interface of selectors: candidates in, the indices of those to keep out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Candidates:
 
 
 Selector = Callable[[Candidates, int], NDArray[np.intp]]
-"""Takes candidates and how many to keep; gives their distinct indices, (keep,), best first."""
+"""Takes candidates and a number; returns that many distinct indices, (keep,), best first."""
 
 SELECTORS: Registry[Selector] = Registry("selector", "flawcast.selection.selectors")
 

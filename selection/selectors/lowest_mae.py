@@ -12,7 +12,7 @@ def lowest_mae(candidates: Candidates, keep: int) -> NDArray[np.intp]:
 
     Args:
         candidates: All sampled futures of a clip with their MAE.
-        keep: How many to keep, in [1, N].
+        keep: Number of futures to keep, in [1, N].
 
     Returns:
         Indices, (keep,), best first; equal scores keep the order of the samples.
