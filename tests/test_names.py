@@ -104,7 +104,7 @@ def test_generate_on_ray_beside_them(more: tuple[str, ...], paths: str, folder: 
     paths = paths or str(ROOT)
     options = ["--model", "demo", "--store", "made", "--workers", "1", *SMALL, "--json"]
     printed = output(folder, COMMAND, "generate", "clips", *options, paths=paths)
-    assert json.loads(printed)["made"] == 1
+    assert json.loads(printed)["written"] == 1
 
 
 def test_a_job_names_no_folder_but_where_flawcast_is(tmp_path: Path) -> None:
