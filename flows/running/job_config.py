@@ -10,7 +10,7 @@ import flawcast
 HOME = Path(flawcast.__file__).resolve().parent
 
 
-class OwnCodeOnly(JobConfig):  # type: ignore[misc]  # Ray has no types
+class OwnCodeOnly(JobConfig):
     """Keeps the script's folder and the working folder off the workers' path.
 
     Ray puts both before all else, so that a user's `queue.py` or `tokenize.py` would be imported
