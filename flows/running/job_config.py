@@ -25,4 +25,4 @@ class OwnCodeOnly(JobConfig):
             for folder in self._py_driver_sys_path
             if Path(folder, "flawcast").resolve() == HOME
         ]
-        return super()._get_proto_job_config()
+        return super()._get_proto_job_config()  # type: ignore[no-untyped-call]
