@@ -1,10 +1,16 @@
-# Both commands install what they need into .venv first; nothing else is needed but Python 3.11.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# `make demo` and `make test` install what they need into .venv first; nothing else is needed but Python 3.11, 3.12 or 3.13.
+OURS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c '$(OURS)' 2>/dev/null && command -v $$name && break; done)
 BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # Two processes share the tests out, module by module; `pytest` alone runs them one after the other.
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope
 
-.PHONY: demo test test-all lint clean
+.PHONY: help demo test test-all lint clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 demo: .venv/flawcast.done ## the whole job on the built-in line
 	$(BIN)/flawcast demo --out demo
@@ -15,19 +21,21 @@ test: .venv/dev.done lint ## format, lint, types, fast tests
 test-all: .venv/dev.done lint ## the slow tests too
 	$(PYTEST) -m ""
 
-lint: .venv/dev.done
+lint: .venv/dev.done ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-clean:
+clean: ## remove what these targets made
 	rm -rf .venv demo
 
 .venv/flawcast.done: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: expected python3.11, python3.12 or python3.13, found none; \
+	install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(INSTALL) -e '.[all]'
 	touch $@
 
 .venv/dev.done: .venv/flawcast.done
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) -e '.[dev]'
 	touch $@

@@ -17,7 +17,7 @@ class ClipSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int = Field(64, ge=16, le=1024)
+    size: int = Field(default=64, ge=16, le=1024)
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    stride: int = Field(1, ge=1)
-    max_frames: int | None = Field(None, ge=1, le=20_000)
+    stride: int = Field(default=1, ge=1)
+    max_frames: int | None = Field(default=None, ge=1, le=20_000)

@@ -19,17 +19,40 @@ EXTRAS = {
     "fastapi": "generate",
     "uvicorn": "generate",
     "jinja2": "generate",
+    "markupsafe": "generate",
+    "packaging": "generate",
+    "starlette": "generate",
     "h5py": "all",
     "skimage": "all",
 }  # package as it is imported -> the smallest extra that brings it
+SIZES = ("torch", "generate", "all")  # each extra holds the one before
+COMMAND_EXTRAS = {
+    "animate": "torch",
+    "benchmark": "all",
+    "export": "torch",
+    "query": "torch",  # for --diverse
+    "regenerate": "torch",
+    "uplift-images": "all",
+}  # all others that lack a package need "generate"
+
+
+def extra_of_command(name: str) -> str:
+    """The extra with which a command does all that it can do, so that no second one is asked for.
+
+    Example:
+        >>> extra_of_command("export"), extra_of_command("train")
+        ('torch', 'generate')
+    """
+    return COMMAND_EXTRAS.get(name, "generate")
 
 
 @contextmanager
-def named_if_missing(what: str) -> Iterator[None]:
+def named_if_missing(what: str, at_least: str = "torch") -> Iterator[None]:
     """Turn the failed import of an optional package into one line that says what to install.
 
     Args:
-        what: What was asked for: a name of the public face, or a command.
+        what: The name of the public face, or the command, that needs the package.
+        at_least: The extra to name even if a smaller one brings the package.
 
     Raises:
         MissingExtraError: If an optional package is not installed.
@@ -40,7 +63,8 @@ def named_if_missing(what: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
+        extra = max(at_least, EXTRAS[package], key=SIZES.index)
         raise MissingExtraError(
             f"{what}: expected the package {package}, which is not installed; "
-            f"pip install 'flawcast[{EXTRAS[package]}]'"
+            f"pip install 'flawcast[{extra}]'"
         ) from error

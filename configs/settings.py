@@ -32,9 +32,9 @@ class Settings(BaseModel):
 class LineSettings(Settings):
     """The built-in line to train on when no clips are given."""
 
-    clips_per_state: int = Field(40, ge=1)
-    frames: int = Field(24, ge=2)
-    seed: int = Field(0, ge=0)
+    clips_per_state: int = Field(default=40, ge=1)
+    frames: int = Field(default=24, ge=2)
+    seed: int = Field(default=0, ge=0)
 
 
 class Choice(Settings):
@@ -52,42 +52,42 @@ class LossWeights(Settings):
     """
 
     perceptual: tuple[float, ...] = (10, 10, 10, 10, 10)
-    equivariance_value: float = Field(10, ge=0)
-    equivariance_jacobian: float = Field(10, ge=0)
-    warp_loss: float = Field(10, ge=0)
-    bg: float = Field(10, ge=0)
-    keypoint: float = Field(10, ge=0)
-    headpose: float = Field(20, ge=0)
-    expression: float = Field(5, ge=0)
-    generator_gan: float = Field(0, ge=0)  # 0: no adversarial training
-    discriminator_gan: float = Field(1, ge=0)
+    equivariance_value: float = Field(default=10, ge=0)
+    equivariance_jacobian: float = Field(default=10, ge=0)
+    warp_loss: float = Field(default=10, ge=0)
+    bg: float = Field(default=10, ge=0)
+    keypoint: float = Field(default=10, ge=0)
+    headpose: float = Field(default=20, ge=0)
+    expression: float = Field(default=5, ge=0)
+    generator_gan: float = Field(default=0, ge=0)  # 0: no adversarial training
+    discriminator_gan: float = Field(default=1, ge=0)
     feature_matching: tuple[float, ...] = (10, 10, 10, 10)
 
 
 class TransformParams(Settings):
     """The random warp of the equivariance losses: affine noise and a thin-plate spline."""
 
-    sigma_affine: float = Field(0.05, ge=0)
-    sigma_tps: float = Field(0.005, ge=0)
-    points_tps: int = Field(5, ge=2)
+    sigma_affine: float = Field(default=0.05, ge=0)
+    sigma_tps: float = Field(default=0.005, ge=0)
+    points_tps: int = Field(default=5, ge=2)
 
 
 class Jitter(Settings):
     """Largest change of colours between training pairs: relative, hue in turns of the circle."""
 
-    brightness: float = Field(0.1, ge=0, lt=1)
-    contrast: float = Field(0.1, ge=0, lt=1)
-    saturation: float = Field(0.1, ge=0, lt=1)
-    hue: float = Field(0, ge=0, le=0.5)
+    brightness: float = Field(default=0.1, ge=0, lt=1)
+    contrast: float = Field(default=0.1, ge=0, lt=1)
+    saturation: float = Field(default=0.1, ge=0, lt=1)
+    hue: float = Field(default=0, ge=0, le=0.5)
 
 
 class DiscriminatorParams(Settings):
     """Sizes of the discriminator, named as in the official configuration files."""
 
     scales: tuple[float, ...] = (1,)
-    block_expansion: int = Field(32, ge=1)
-    max_features: int = Field(512, ge=1)
-    num_blocks: int = Field(4, ge=1)
+    block_expansion: int = Field(default=32, ge=1)
+    max_features: int = Field(default=512, ge=1)
+    num_blocks: int = Field(default=4, ge=1)
     sn: bool = False  # spectral norm
     use_kp: bool = False  # the driving frame's keypoints are an input
 
@@ -95,27 +95,27 @@ class DiscriminatorParams(Settings):
 class MotionDropout(Settings):
     """TPS's dropout of whole transformations early in training; times are shares of the run."""
 
-    until: float = Field(0.35, ge=0, le=1)
-    ramp: float = Field(0.1, gt=0, le=1)  # duration of the rise of the probability
-    lowest: float = Field(0.1, ge=0, lt=1)
-    highest: float = Field(0.3, ge=0, lt=1)
+    until: float = Field(default=0.35, ge=0, le=1)
+    ramp: float = Field(default=0.1, gt=0, le=1)  # duration of the rise of the probability
+    lowest: float = Field(default=0.1, ge=0, lt=1)
+    highest: float = Field(default=0.3, ge=0, lt=1)
 
 
 class MotionTraining(Settings):
     """Training of a motion model: the originals' losses, schedules and augmentation."""
 
-    steps: int | None = Field(100_000, ge=1)  # None: epochs * repeats * clips / batch
-    epochs: int = Field(100, ge=1)
-    repeats: int = Field(1, ge=1)  # passes over each clip per epoch
-    batch: int = Field(16, ge=1)
-    accumulate: int = Field(1, ge=1)  # batches whose gradients make one step
-    learning_rate: float = Field(2e-4, gt=0)
+    steps: int | None = Field(default=100_000, ge=1)  # None: epochs * repeats * clips / batch
+    epochs: int = Field(default=100, ge=1)
+    repeats: int = Field(default=1, ge=1)  # passes over each clip per epoch
+    batch: int = Field(default=16, ge=1)
+    accumulate: int = Field(default=1, ge=1)  # batches whose gradients make one step
+    learning_rate: float = Field(default=2e-4, gt=0)
     rates: dict[str, float] = {}  # factors of the rate by sub-network; 0 freezes it
     schedule: Literal["steps", "cosine"] = "steps"
     milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run at which the rate falls tenfold
-    weight_decay: float = Field(0, ge=0)
+    weight_decay: float = Field(default=0, ge=0)
     clip_gradient_value: float | None = Field(  # of every gradient value; None clips none
-        None, gt=0, validation_alias=AliasChoices("clip_gradient_value", "largest_gradient")
+        default=None, gt=0, validation_alias=AliasChoices("clip_gradient_value", "largest_gradient")
     )  # older cards and presets have the second name
     scales: tuple[float, ...] = (1, 0.5, 0.25, 0.125)
     features: str = "random"  # name of the features that the perceptual loss compares
@@ -126,12 +126,14 @@ class MotionTraining(Settings):
     discriminator: DiscriminatorParams = DiscriminatorParams()
     gan_mode: Literal["ls", "hinge"] = "ls"
     dropout: MotionDropout = MotionDropout()
-    background_from: float = Field(0, ge=0, lt=1)  # share of the run where TPS's `bg` loss begins
+    background_from: float = Field(
+        default=0, ge=0, lt=1
+    )  # share of the run where TPS's `bg` loss begins
     horizontal_flip: bool = True
     resize: tuple[float, float] = (1, 1)  # smallest and largest random scale of a pair
     jitter: Jitter = Jitter()
     precision: Literal["fp32", "bf16"] = "fp32"  # of forward passes; bf16 needs no loss scaling
-    checkpoint_every: int = Field(100, ge=1)  # steps between checkpoints
+    checkpoint_every: int = Field(default=100, ge=1)  # steps between checkpoints
     compile: bool = False  # torch.compile of the sub-networks: takes minutes, pays on a GPU
 
     def total_steps(self, clips: int) -> int:
@@ -143,14 +145,14 @@ class MotionTraining(Settings):
 class AVDTraining(Settings):
     """Training of TPS's network for animation via disentanglement, named as in its files."""
 
-    steps: int | None = Field(None, ge=1)  # None: epochs * repeats * clips / batch
-    epochs: int = Field(100, ge=1)
-    repeats: int = Field(1, ge=1)  # passes over each clip per epoch
-    batch: int = Field(256, ge=2)  # at least two: the network has batch norms
-    learning_rate: float = Field(1e-3, gt=0)
+    steps: int | None = Field(default=None, ge=1)  # None: epochs * repeats * clips / batch
+    epochs: int = Field(default=100, ge=1)
+    repeats: int = Field(default=1, ge=1)  # passes over each clip per epoch
+    batch: int = Field(default=256, ge=2)  # at least two: the network has batch norms
+    learning_rate: float = Field(default=1e-3, gt=0)
     milestones: tuple[float, ...] = (0.7, 0.9)  # shares of the run at which the rate falls tenfold
-    lambda_shift: float = Field(1, gt=0)  # weight of its only loss
-    random_scale: float = Field(0.25, ge=0, lt=1)  # largest stretch of a pose, relative
+    lambda_shift: float = Field(default=1, gt=0)  # weight of its only loss
+    random_scale: float = Field(default=0.25, ge=0, lt=1)  # largest stretch of a pose, relative
 
     def total_steps(self, clips: int) -> int:
         """Number of training steps for this number of clips."""
@@ -160,10 +162,10 @@ class AVDTraining(Settings):
 class ForecastTraining(Settings):
     """Fitting of a forecaster to keypoint series."""
 
-    past: int = Field(12, ge=1)
-    future: int = Field(12, ge=2)
-    epochs: int = Field(60, ge=1)
-    seconds: float | None = Field(None, gt=0)  # start no new epoch after this time
+    past: int = Field(default=12, ge=1)
+    future: int = Field(default=12, ge=2)
+    epochs: int = Field(default=60, ge=1)
+    seconds: float | None = Field(default=None, gt=0)  # start no new epoch after this time
 
 
 class TrainSettings(Settings):
@@ -177,8 +179,10 @@ class TrainSettings(Settings):
     avd: AVDTraining | None = None  # None: TPS's AVD network stays untrained
     forecaster: Choice = Choice(name="gru_nf")
     forecast: ForecastTraining = ForecastTraining()
-    held_out: float = Field(0.1, ge=0, lt=1)  # share of the clips to hold out, without a split
-    seed: int = Field(0, ge=0)
+    held_out: float = Field(
+        default=0.1, ge=0, lt=1
+    )  # share of the clips to hold out, without a split
+    seed: int = Field(default=0, ge=0)
 
     def overridden(self, changes: dict[str, Any]) -> "TrainSettings":
         """These settings with single values changed.
@@ -210,15 +214,15 @@ class Transfer(Settings):
 class GenerateSettings(Settings):
     """All settings of `flawcast generate` that decide the content of a sample set."""
 
-    past: int = Field(12, ge=1)
-    future: int = Field(12, ge=2)
-    samples: int = Field(100, ge=2)
-    keep: int = Field(20, ge=2)
+    past: int = Field(default=12, ge=1)
+    future: int = Field(default=12, ge=2)
+    samples: int = Field(default=100, ge=2)
+    keep: int = Field(default=20, ge=2)
     mode: Mode = "reconstruction"
     transfer: Transfer = Transfer()
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
     selector: str = "lowest_mae"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     precision: Precision = "fp32"
 
     @model_serializer(mode="wrap")

@@ -88,8 +88,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'flawcast' has no attribute {name!r}")
     from flawcast.configs.extras import named_if_missing
 
-    with named_if_missing(f"flawcast.{name}"):
-        value = getattr(import_module(f"flawcast.{_HOME_OF[name]}"), name)
+    home = _HOME_OF[name]
+    at_least = "generate" if home.startswith("flows.") else "torch"
+    with named_if_missing(f"flawcast.{name}", at_least):
+        value = getattr(import_module(f"flawcast.{home}"), name)
     globals()[name] = value  # asked for once
     return value
 

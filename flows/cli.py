@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flawcast.configs.errors import FlawcastError
+from flawcast.configs.extras import extra_of_command, named_if_missing
 from flawcast.flows import commands
 from flawcast.flows.commands.base import app, fail
 from flawcast.flows.running.services import silence_telemetry
@@ -36,8 +37,10 @@ def common(
 def main() -> None:
     """Run the command line; an error is one line on standard error, a traceback if asked for."""
     silence_telemetry()
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
-        app()
+        with named_if_missing(command, extra_of_command(command)):
+            app()
     except FlawcastError as error:
         if os.environ.get(VERBOSE):
             traceback.print_exc()

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flawcast.configs.extras import named_if_missing
 from flawcast.storage.notebook import tell_ipython
 from flawcast.storage.problems import StoreProblem
 from flawcast.storage.sample_set import SampleSet, SetProvenance
@@ -35,5 +36,6 @@ tell_ipython()
 def __getattr__(name: str) -> Any:
     """Import classes that need torch only when they are used; the rest does without torch."""
     if name in WITH_TORCH:
-        return getattr(import_module(WITH_TORCH[name]), name)
+        with named_if_missing(f"flawcast.storage.{name}"):
+            return getattr(import_module(WITH_TORCH[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -46,16 +46,16 @@ class GenerateRequest(Settings):
     sources: Path | None = None
     modes: tuple[Mode, ...] = ("reconstruction",)
     settings: GenerateSettings = GenerateSettings()
-    size: int | None = Field(None, ge=16, le=1024)
-    windows: int | None = Field(None, ge=1)
+    size: int | None = Field(default=None, ge=16, le=1024)
+    windows: int | None = Field(default=None, ge=1)
     masks: bool = False
     workers: int = Field(default_factory=usable_cores, ge=1)
     ray_address: str | None = None
-    task_cpus: float = Field(1, ge=0)
-    task_gpus: float | None = Field(None, ge=0)
+    task_cpus: float = Field(default=1, ge=0)
+    task_gpus: float | None = Field(default=None, ge=0)
     device: str = "auto"
-    threads: int = Field(1, ge=1)
-    set_seconds: float | None = Field(3600, gt=0)
+    threads: int = Field(default=1, ge=1)
+    set_seconds: float | None = Field(default=3600, gt=0)
 
     def gpus_per_worker(self) -> float:
         """What Ray keeps for each worker; it hides GPUs from those that it keeps none for."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from flawcast.flows.running.progress import FuturesDone, SetDone
-from flawcast.generators.clips import Reject
+if TYPE_CHECKING:  # bars are shown where neither Ray nor torch is installed, too
+    from flawcast.generators.clips import Reject
 
 
 class ShardLike(Protocol):
@@ -89,6 +89,8 @@ class Display:
         self, shards: Sequence[ShardLike], samples: int
     ) -> Iterator[Callable[[object], None]]:
         """Show all sets and each shard, counted in rendered futures; yields the event's taker."""
+        from flawcast.flows.running.progress import FuturesDone, SetDone
+
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -190,7 +192,7 @@ class Display:
 
             yield on_done
 
-    def left_out(self, reject: Reject) -> None:
+    def left_out(self, reject: "Reject") -> None:
         """Say which clip is left out, and why."""
         line = f"left out: {reject.name}: {reject.reason}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -23,7 +23,7 @@ from flawcast.flows.running.empty_database import forget_database, keep_database
 
 START_SECONDS = 300.0  # it takes 5 on an idle machine
 STOP_SECONDS = 10.0
-SERVER = (sys.executable, "-m", "prefect", "server", "start")
+SERVER = (sys.executable, "-P", "-m", "prefect", "server", "start")  # -P: without this folder
 DATABASE, LOG, HOME = "prefect.db", "server.log", "prefect"
 # What looks after deployments, work pools, automations and pauses: nobody has any on a server that
 # ends with its only run, and on two cores their looking takes two hundredths of the machine.

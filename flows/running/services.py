@@ -148,10 +148,18 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
     """Start a local Ray, at the third try if need be."""
     import ray
 
+    from flawcast.flows.running.job_config import OwnCodeOnly
+
     for attempt in range(1, RAY_TRIES + 1):
         place = folder / f"ray{attempt}"
         try:
-            ray.init("local", log_to_driver=False, _temp_dir=str(place), **options)
+            ray.init(
+                "local",
+                job_config=OwnCodeOnly(),
+                log_to_driver=False,
+                _temp_dir=str(place),
+                **options,
+            )
             return
         except Exception as error:  # of many kinds
             ray.shutdown()

@@ -1,0 +1,28 @@
+"""Which folders a Ray job puts on its workers' path: none but where flawcast itself was found."""
+
+from pathlib import Path
+from typing import Any
+
+from ray.job_config import JobConfig
+
+import flawcast
+
+HOME = Path(flawcast.__file__).resolve().parent
+
+
+class OwnCodeOnly(JobConfig):
+    """Keeps the script's folder and the working folder off the workers' path.
+
+    Ray puts both before all else, so that a user's `queue.py` or `tokenize.py` would be imported
+    instead of Python's. Workers run nothing but flawcast, which is installed or on `PYTHONPATH`;
+    a folder stays if the driver found flawcast there, as in a clone.
+    """
+
+    def _get_proto_job_config(self) -> Any:
+        """The job as Ray's processes are told of it; called after Ray has added its folders."""
+        self._py_driver_sys_path = [
+            folder
+            for folder in self._py_driver_sys_path
+            if Path(folder, "flawcast").resolve() == HOME
+        ]
+        return super()._get_proto_job_config()  # type: ignore[no-untyped-call]
