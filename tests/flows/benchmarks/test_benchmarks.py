@@ -10,7 +10,7 @@ from flawcast.flows.benchmarks import BENCHMARKS, Report
 from flawcast.flows.benchmarks.containers import CONTAINERS
 from flawcast.flows.benchmarks.realtime import PUBLISHED, kilobits, saving, tera_operations
 from flawcast.flows.benchmarks.timing import Timing, alternately, compared
-from flawcast.flows.commands.measuring import SPEED
+from flawcast.flows.commands.benchmark import SPEED
 from tests.flows.commands.running import mistake, run
 
 
