@@ -133,8 +133,16 @@ def _failures(
     while waiting:
         _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
         on_look(len(futures) - len(waiting))
-    results: list[object] = [future.result(raise_on_failure=False) for future in futures]
+    results = map(_result, futures)
     return [result for result in results if isinstance(result, BaseException)]
+
+
+def _result(future: PrefectRayFuture[Any]) -> object:
+    """What a task gave or raised, or what Ray says of one that it lost."""
+    try:
+        return future.result(raise_on_failure=False)
+    except Exception as error:  # of many kinds
+        return error
 
 
 def _worth_another_try(task: object, run: object, state: State[None]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 from prefect.client.orchestration import get_client
 
@@ -145,6 +146,7 @@ def test_on_ray_failures_that_may_pass_are_tried_again(tmp_path: Path) -> None:
         Note(tmp_path, "lasts", "lasting"),
         Note(tmp_path, "works {braces}"),
     ]
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers see no tests
     told: list[object] = []
     stages = [Stage("shards", lambda: pieces, parts="sets", retries=1, task="make-sets")]
     job = Job(stages, "clips {a}, gru", "flawcast-generate", on_event=told.append)
