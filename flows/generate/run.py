@@ -12,7 +12,8 @@ from flawcast.flows.generate.sample_set import SetRequest
 from flawcast.flows.generate.shards import RETRIES, cut_shards
 from flawcast.flows.generate.summary import RunSummary, summarise, write_sheet
 from flawcast.flows.running.display import Display
-from flawcast.flows.running.executor import Here, Job, OnRay, Stage, place_of
+from flawcast.flows.running.executor import Here, OnRay, place_of
+from flawcast.flows.running.pieces import Job, Stage
 from flawcast.generators.model import find_model, load_model, read_card, worker_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.precision import check_precision

@@ -13,7 +13,7 @@ from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.flows.running.deadline import time_limit
-from flawcast.flows.running.executor import Failure, PartsError
+from flawcast.flows.running.pieces import Failure, PartsError
 from flawcast.flows.running.progress import (
     FuturesCount,
     OnEvent,
@@ -93,8 +93,10 @@ class Shard:
                 f"model: {self.model} changed since the run was planned; run the same command again"
             )
         failures: list[Failure] = []
+        errors: list[Exception] = []
 
         def fail(plan: SetPlan, error: Exception) -> None:
+            errors.append(error)
             failures.append(_failure(plan, error))
             tell(SetFailed(self.number, f"{failures[-1].title}: {failures[-1].reason}"))
 
@@ -112,7 +114,7 @@ class Shard:
                     committer.put(made)
             committer.settle()
         if failures:
-            raise PartsError(failures)
+            raise PartsError(failures) from errors[0]
 
     def _make(self, plan: SetPlan, model: Model, count: FuturesCount) -> Made:
         """Make one set within its time limit."""

@@ -1,107 +1,13 @@
-"""Does a job's pieces of work: in this process, or on Ray workers within a Prefect flow."""
+"""Where a job is done: in this process, or on Ray workers within a Prefect flow."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-
-from flawcast.configs.errors import FlawcastError, SettingsError
-from flawcast.flows.running.progress import OnEvent, receiving
+from flawcast.configs.errors import SettingsError
+from flawcast.flows.running.pieces import Job, OnDone, Stage, raise_failed, torch_threads
+from flawcast.flows.running.progress import receiving
 from flawcast.flows.running.services import silence_telemetry, stop_on_sigterm
-
-OnDone = Callable[[str, int, int], None]
-
-
-class Piece(Protocol):
-    """A share of the work that leaves its result where it belongs, and can travel to a worker."""
-
-    @property
-    def title(self) -> str:
-        """What it is, for people."""
-
-    def work(self) -> None:
-        """Do it; `progress.current_receiver` takes what there is to tell meanwhile.
-
-        Raises:
-            PartsError: If some of its parts failed; the others are done.
-        """
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A part of a piece that could not be done.
-
-    Args:
-        title: The part, for people.
-        reason: Why, in one line.
-        lasting: Whether trying again would end the same way.
-    """
-
-    title: str
-    reason: str
-    lasting: bool
-
-
-class PartsError(FlawcastError):
-    """Some parts of a piece could not be done; all others are."""
-
-    def __init__(self, failures: Sequence[Failure]) -> None:
-        super().__init__(f"{failures[0].title}: {failures[0].reason}")
-        self.failures = tuple(failures)
-
-    def __reduce__(self) -> tuple[type["PartsError"], tuple[tuple[Failure, ...]]]:
-        return PartsError, (self.failures,)
-
-    @property
-    def lasting(self) -> bool:
-        """Whether trying again would end the same way for all of them."""
-        return all(item.lasting for item in self.failures)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Pieces that need what the stages before them left.
-
-    Args:
-        name: What the pieces are, for people.
-        pieces: Called when the stages before are done; lists what is not done yet.
-        parts: What the parts of a piece are, for people; empty if pieces have none.
-        retries: How often Prefect tries a failed piece again, unless its failure is lasting.
-        task: What a piece's task is called in Prefect.
-        threads: Torch threads for each piece: small models slow down where several threads share
-            busy cores.
-    """
-
-    name: str
-    pieces: Callable[[], Sequence[Piece]]
-    parts: str = ""
-    retries: int = 0
-    task: str = "measure"
-    threads: int = 1
-
-
-@dataclass(frozen=True)
-class Job:
-    """Stages to be done in order, and what they are called in Prefect.
-
-    Args:
-        stages: The work.
-        name: This run of it.
-        flow: The kind of job.
-        request: What it is for; Prefect shows it as the flow's parameter.
-        on_done: Called with a stage's name, the number of its pieces done, and of all.
-        on_event: Called with what pieces tell; None if nobody listens.
-    """
-
-    stages: Sequence[Stage]
-    name: str
-    flow: str = "flawcast-measure"
-    request: object = None
-    on_done: OnDone = lambda stage, done, total: None
-    on_event: OnEvent | None = None
 
 
 class Place(Protocol):
@@ -160,7 +66,9 @@ class OnRay:
         from flawcast.flows.running.on_ray import run_flow
 
         with stop_on_sigterm():
-            run_flow(job, self)
+            # A Ray of our own has one core for each worker, however many the machine has.
+            cpus = 1 if self.address is None else self.cpus
+            run_flow(job, self.address, self.workers, cpus, self.gpus)
 
 
 def place_of(workers: int, address: str | None, fewest: int = 1) -> Here | OnRay:
@@ -197,30 +105,3 @@ def _do_here(stage: Stage, on_done: OnDone) -> None:
             failed.append(error)
         on_done(stage.name, done, len(pieces))
     raise_failed(stage, failed, len(pieces))
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Work with so many torch threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def raise_failed(stage: Stage, failed: Sequence[BaseException], total: int) -> None:
-    """Turn what failed in a stage into one error; without failures do nothing."""
-    if not failed:
-        return
-    parts = sum(len(error.failures) for error in failed if isinstance(error, PartsError))
-    whole = sum(not isinstance(error, PartsError) for error in failed)
-    what = [f"{parts} {stage.parts}"] * bool(parts)
-    what += [f"{whole} of {total} {stage.name}"] * bool(whole)
-    first = failed[0]
-    reason = str(first) if isinstance(first, FlawcastError) else f"{type(first).__name__}: {first}"
-    raise FlawcastError(
-        f"{' and '.join(what)} failed, the first with: {reason}; what is finished is kept, run "
-        "the same command again for the rest"
-    ) from first

@@ -17,16 +17,15 @@ from prefect.tasks import exponential_backoff
 from prefect_ray.context import remote_options
 from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
 
-from flawcast.flows.running.executor import (
+from flawcast.flows.running.inbox import Inbox, Outbox, open_inbox
+from flawcast.flows.running.pieces import (
     Job,
-    OnRay,
     PartsError,
     Piece,
     Stage,
     raise_failed,
     torch_threads,
 )
-from flawcast.flows.running.inbox import Inbox, Outbox, open_inbox
 from flawcast.flows.running.progress import SetFailed, receiving
 from flawcast.flows.running.services import run_services, stop_on_sigterm
 
@@ -38,7 +37,8 @@ class Current:
     """What the flow works on beside its parameters, which Prefect sends along with every task."""
 
     job: Job
-    place: OnRay
+    cpus: float
+    gpus: float
 
 
 CURRENT: ContextVar[Current] = ContextVar("CURRENT")
@@ -49,17 +49,24 @@ def current() -> Current:
     return CURRENT.get()
 
 
-def run_flow(job: Job, place: OnRay) -> None:
+def run_flow(job: Job, address: str | None, workers: int, cpus: float, gpus: float) -> None:
     """Do a job, with services of our own where none are configured.
+
+    Args:
+        job: What to do.
+        address: A running Ray cluster; None starts Ray on this machine.
+        workers: Worker processes, where Ray is started.
+        cpus: Cores that Ray keeps for each task.
+        gpus: GPUs that Ray keeps for each task.
 
     Raises:
         FlawcastError: If a piece failed, or a service does not start.
     """
-    with run_services(place.address, place.workers):
+    with run_services(address, workers):
         run = do_stages.with_options(
             name=job.flow, flow_run_name=_literal(job.name), task_runner=RayTaskRunner()
         )
-        token = CURRENT.set(Current(job, place))
+        token = CURRENT.set(Current(job, cpus, gpus))
         try:
             run(job.request)
         finally:
@@ -77,13 +84,11 @@ def do_stages(request: object) -> None:
         FlawcastError: If a piece failed; the others of its stage were finished first.
     """
     del request
-    job, place = current().job, current().place
-    # A Ray of our own has one core for each worker, however many the machine has.
-    cpus = 1 if place.address is None else place.cpus
+    job = current().job
     with (
         stop_on_sigterm(),  # a flow has Prefect's handler
         _inbox_of(job) as inbox,
-        remote_options(num_cpus=cpus, num_gpus=place.gpus),
+        remote_options(num_cpus=current().cpus, num_gpus=current().gpus),
     ):
         for stage in job.stages:
             _do_on_ray(stage, job, inbox)

@@ -13,7 +13,8 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.identity import content_id, derive_seed, hash_files
 from flawcast.configs.settings import Settings, TrainSettings
 from flawcast.flows.generate.request import usable_cores
-from flawcast.flows.running.executor import Job, OnDone, Stage, place_of
+from flawcast.flows.running.executor import place_of
+from flawcast.flows.running.pieces import Job, OnDone, Stage
 from flawcast.flows.uplift.arms import ARMS
 from flawcast.flows.uplift.data import (
     Material,

@@ -18,7 +18,8 @@ from flawcast.flows.evaluation.horizon import Horizon
 from flawcast.flows.evaluation.on_keypoints.report import write_keypoint_report
 from flawcast.flows.evaluation.tables import read_rows, write_rows
 from flawcast.flows.generate.request import usable_cores
-from flawcast.flows.running.executor import Job, OnDone, Stage, place_of
+from flawcast.flows.running.executor import place_of
+from flawcast.flows.running.pieces import Job, OnDone, Stage
 from flawcast.generators.clips.keypoint_files import KeypointClip, read_keypoint_folder
 from flawcast.generators.clips.listing import Reject
 from flawcast.generators.forecasters import KeypointPredictor

@@ -15,16 +15,8 @@ import torch
 from prefect.client.orchestration import get_client
 
 from flawcast.configs.errors import FlawcastError, SettingsError
-from flawcast.flows.running.executor import (
-    Failure,
-    Here,
-    Job,
-    OnRay,
-    PartsError,
-    Place,
-    Stage,
-    place_of,
-)
+from flawcast.flows.running.executor import Here, OnRay, Place, place_of
+from flawcast.flows.running.pieces import Failure, Job, PartsError, Stage
 from flawcast.flows.running.prefect_server import prefect_api
 from flawcast.flows.running.progress import SetDone, current_receiver
 from flawcast.flows.running.services import run_folder
