@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.generate.request import GenerateRequest
-from flawcast.flows.generate.run import generate
+from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.generators.model import worker_model
 from flawcast.storage import SampleStore
 
 SETTINGS = GenerateSettings(past=2, future=2, samples=8, keep=3)
@@ -19,9 +20,14 @@ MODES = ("reconstruction", "transfer")
 
 
 def work(clips: Path, model: Path, store: Path) -> None:
-    """A whole run in this process."""
-    request = {"clips": clips, "model": model, "store": str(store), "modes": MODES, "workers": 0}
-    generate(GenerateRequest.model_validate(request | {"settings": SETTINGS}))
+    """What a worker does with its shard: make and commit what is not there yet."""
+    loaded = worker_model(model)
+    read = loaded.clip_settings()
+    request = SetRequest(SETTINGS, read, "run", "0")
+    opened = SampleStore.open(store, "a")
+    for plan in plan_sets(clips, None, MODES, SETTINGS, read, loaded.weights_id).sets:
+        if not opened.has(plan.set_id):
+            opened.commit(make_set(plan, loaded, request))
 
 
 @pytest.fixture(scope="module")
