@@ -58,10 +58,11 @@ def test_a_clip_of_many_windows_is_decoded_once_for_all_of_them(
     tiny_model: Path, tmp_path: Path, decoded: Counter[tuple[str, bool]]
 ) -> None:
     """40 windows in two modes: whole to plan and to make them, one frame as others' source."""
-    states = ("normal", "jam", "slip")
-    clips = write_line(tmp_path / "clips", draw_line(1, seed=5, frames=160, states=states))
+    long = draw_line(1, seed=5, frames=160, states=("jam",))
+    short = draw_line(1, seed=5, frames=8, states=("normal", "slip"))
+    clips = write_line(tmp_path / "clips", [*long, *short])
     summary = generate(asked(clips, tiny_model, tmp_path / "store"))
-    assert summary.written == 3 * 40 * 2
+    assert summary.written == (40 + 2 + 2) * 2
     for entry in list_clips(clips):
         whole, parts = decoded[entry.name, True], decoded[entry.name, False]
         assert whole == 2, decoded
