@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import (
     AliasChoices,
@@ -13,10 +13,12 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.keep import expect_keep
 
 Mode = Literal["reconstruction", "transfer"]  # which video a source frame is from
 Motion = Literal["relative", "absolute", "avd"]  # how it is carried over to a foreign source
@@ -225,6 +227,12 @@ class GenerateSettings(Settings):
     seed: int = Field(default=0, ge=0)
     precision: Precision = "fp32"
 
+    @model_validator(mode="after")
+    def _keeps_what_it_draws(self) -> Self:
+        """Refuse to keep more than is drawn."""
+        expect_keep(self.keep, self.samples)
+        return self
+
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave fp32 out, so that sets rendered in fp32 keep their ids."""
@@ -247,6 +255,9 @@ def validated(model: type[Model], values: Any, origin: str) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
+        ours = problem.get("ctx", {}).get("error")
+        if isinstance(ours, SettingsError):  # of a rule between several values
+            raise SettingsError(str(ours)) from None
         place = ".".join(map(str, problem["loc"])) or "settings"
         raise SettingsError(
             f"{origin}: {place}: {problem['msg'].lower()}, got {problem['input']!r}; "

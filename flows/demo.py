@@ -25,7 +25,7 @@ class DemoRequest(Settings):
     samples: int = Field(100, ge=2)
     keep: int = Field(20, ge=2)
     seed: int = Field(0, ge=0)
-    workers: int | None = Field(None, ge=1)
+    workers: int | None = Field(None, ge=0)
 
 
 def run_demo(request: DemoRequest, display: Display | None = None) -> RunSummary:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.keep import expect_keep
 from flawcast.configs.shapes import expect_shape
 
 Floats = NDArray[np.floating]
@@ -56,8 +57,7 @@ def forecast_scores(samples: Floats, truth: Floats, single: Floats, keep: int) -
         SettingsError: If `keep` is not in 1..N.
     """
     errors = sample_errors(samples, truth)
-    if not 1 <= keep <= len(samples):
-        raise SettingsError(f"keep: expected 1 to samples = {len(samples)}, got {keep}; lower keep")
+    expect_keep(keep, len(samples))
     if len(truth) < 2:
         raise ShapeError("truth: movement compares neighbours and needs F >= 2, got F = 1")
     kept = np.argsort(errors, kind="stable")[:keep]

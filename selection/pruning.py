@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.errors import ShapeError
+from flawcast.configs.keep import expect_keep
 from flawcast.configs.shapes import expect_shape
 
 Draw = Callable[[Sequence[tuple[int, int]]], NDArray[np.uint8]]
@@ -73,10 +74,7 @@ def keep_closest(
         ([1, 3], 15)
     """
     expect_shape("reference", reference, "F H W 3")
-    if not 1 <= keep <= len(guess):
-        raise SettingsError(
-            f"keep: expected 1 to samples = {len(guess)}, got {keep}; lower keep or draw more"
-        )
+    expect_keep(keep, len(guess))
     race = _Race(reference, len(guess), keep)
     waiting = iter(np.argsort(guess, kind="stable").tolist())
     done = drawn = 0

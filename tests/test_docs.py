@@ -16,17 +16,15 @@ import torch
 import typer
 from PIL import Image
 
-from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.preset_files import load_preset
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.cli import app
-from flawcast.flows.generate.plan import plan_sets
-from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.flows.generate.request import GenerateRequest
+from flawcast.flows.generate.run import generate
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.clips.video_files import write_video
 from flawcast.generators.line.clips import draw_line, write_line
-from flawcast.generators.model import load_model, shipped_model
-from flawcast.storage import SampleStore
+from flawcast.generators.model import shipped_model
 from tests.flows.commands.running import run
 from tests.paths import ROOT
 
@@ -34,7 +32,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = {"CLIPS": "demo/clips", "STORE": "demo/store"}  # what a user puts a name of his own for
 SMALLER = {
     "fit": ["--epochs", "1"],
-    "generate": ["--samples", "4", "--keep", "2", "--windows", "1", "--workers", "1"],
+    "generate": ["--samples", "4", "--keep", "2", "--windows", "1", "--workers", "0"],
 }
 WAITS = {"schedule": "tests/flows/test_schedule.py"}  # runs until it is interrupted: tested there
 
@@ -110,11 +108,9 @@ def test_the_examples_of_extending_run(tmp_path: Path) -> None:
 def make_store(folder: Path) -> None:
     """What `flawcast demo` leaves in its folder, but for the numbers."""
     clips = write_line(folder / "clips", draw_line(1, seed=3, states=("normal", "jam")))
-    settings, read = GenerateSettings(samples=4, keep=2), ClipSettings(size=64)
-    model, store = load_model(shipped_model()), SampleStore.open(folder / "store", "a")
-    plan = plan_sets(clips, None, ("reconstruction",), settings, read, model.weights_id)
-    for item in plan.sets:
-        store.commit(make_set(item, model, SetRequest(settings, read, "run-0", "0")))
+    settings, store = GenerateSettings(samples=4, keep=2), str(folder / "store")
+    model = shipped_model()
+    generate(GenerateRequest(clips=clips, model=model, store=store, settings=settings, workers=0))
 
 
 def run_page(name: str) -> list[str]:

@@ -1,9 +1,7 @@
-"""What Prefect and Ray cost beside a bare loop, and what a second worker brings."""
+"""What Prefect and Ray cost beside this process alone, and what a second worker brings."""
 
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,25 +9,22 @@ import torch
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.benchmarks.timing import machine
-from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate
-from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import find_model, load_model
-from flawcast.storage import SampleStore
 
 PAST = FUTURE = 2
-FRAMES = 24  # six windows of each clip; long clips would be read anew for every set
-WAYS = ("bare loop", "Prefect and Ray, one worker", "Prefect and Ray, two workers")
+FRAMES = 24  # six windows of each clip
+WAYS = ("this process", "Prefect and Ray, one worker", "Prefect and Ray, two workers")
 
 
 @BENCHMARKS.register("scaling")
 def scaling(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Seconds on the clock for the same tiny sets; the start of services stands apart.
 
-    With `--clips-per-state 24` there are a thousand sets. The loop and the workers have one thread
-    each.
+    With `--clips-per-state 24` there are a thousand sets. Each way has one torch thread a
+    process.
     """
     torch.set_num_threads(1)
     folder_of = find_model(request.model)
@@ -50,16 +45,11 @@ def scaling(request: BenchmarkRequest, on_done: OnDone) -> Report:
                 windows=windows,
             )
 
-        runs: list[Callable[[int | None, str], int]] = [
-            lambda windows, name: _bare(asked(name, 1, windows)),
-            lambda windows, name: generate(asked(name, 1, windows)).written,
-            lambda windows, name: generate(asked(name, 2, windows)).written,
-        ]
         took: dict[str, tuple[int, float, float]] = {}
-        for number, (way, run) in enumerate(zip(WAYS, runs, strict=True)):
-            on_done(number, len(WAYS))
-            start = _clock(partial(run, 1, f"start {number}"))
-            whole = _clock(partial(run, None, f"whole {number}"))
+        for workers, way in enumerate(WAYS):
+            on_done(workers, len(WAYS))
+            start = _clock(asked(f"start {workers}", workers, 1))
+            whole = _clock(asked(f"whole {workers}", workers, None))
             took[way] = (whole[0], whole[1], start[1])
         on_done(len(WAYS), len(WAYS))
     first = took[WAYS[0]]
@@ -70,7 +60,7 @@ def scaling(request: BenchmarkRequest, on_done: OnDone) -> Report:
             "seconds": seconds,
             "of it starting": start,
             "sets/s": sets / seconds,
-            "seconds over the bare loop's": seconds / first[1],
+            "seconds over this process's": seconds / first[1],
             "without the start": max(seconds - start, 0) / max(first[1] - first[2], 1e-9),
         }
         for way, (sets, seconds, start) in took.items()
@@ -84,26 +74,8 @@ def scaling(request: BenchmarkRequest, on_done: OnDone) -> Report:
     )
 
 
-def _bare(request: GenerateRequest) -> int:
-    """The same sets in a loop of this process."""
-    model = load_model(request.model)
-    read = model.clip_settings()
-    plan = plan_sets(
-        request.clips,
-        None,
-        request.modes,
-        request.settings,
-        read,
-        model.weights_id,
-        request.windows,
-    )
-    store = SampleStore.open(request.store, "a")
-    asked = SetRequest(request.settings, read, "benchmark", "0")
-    return sum(store.commit(make_set(item, model, asked)) for item in plan.sets)
-
-
-def _clock(run: Callable[[], int]) -> tuple[int, float]:
-    """What a run made, and its seconds."""
+def _clock(request: GenerateRequest) -> tuple[int, float]:
+    """How many sets a run wrote, and its seconds."""
     began = time.perf_counter()
-    made = run()
-    return made, time.perf_counter() - began
+    written = generate(request).written
+    return written, time.perf_counter() - began

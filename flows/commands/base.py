@@ -37,7 +37,12 @@ PrecisionOption = Annotated[
     Precision, typer.Option(help="Of drawing: fp32, int8 on CPUs, bf16 or fp16 on GPUs.")
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Ray worker processes; one per core if not given.")
+    int | None,
+    typer.Option(
+        min=0,
+        help="Ray worker processes; one per core if not given. 0 works in this process, without "
+        "Prefect and Ray: for debugging, small runs and notebooks.",
+    ),
 ]
 
 

@@ -70,7 +70,7 @@ def uplift(
         validation=validation,
         ray_address=ray_address,
         **({"arms": tuple(arm)} if arm else {}),
-        **({"workers": workers} if workers else {}),
+        **({} if workers is None else {"workers": workers}),
     )
     with interruptible("finished cells are in the folder, the same command goes on"):
         show = display(quiet or as_json)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flawcast.configs.clip_settings import ClipSettings
-from flawcast.configs.errors import ClipError, SettingsError
+from flawcast.configs.errors import ClipError
 from flawcast.configs.identity import derive_seed, sample_set_id
 from flawcast.configs.settings import GenerateSettings
 from flawcast.configs.spread import spread
@@ -15,7 +15,6 @@ from flawcast.generators.clips import (
     Reject,
     Window,
     iter_clips,
-    list_clips,
     split_windows,
 )
 
@@ -28,11 +27,13 @@ class SourceFrame:
         entry: The clip that it is from, to be read again by a worker.
         clip_id: That clip's id.
         frame: Its index after the stride.
+        length: How many frames that clip has; read where its masks are.
     """
 
     entry: ClipEntry
     clip_id: str
     frame: int
+    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,7 @@ def plan_sets(
 
     Raises:
         ClipError: If no clip can be used, or transfer mode finds no other clip.
-        SettingsError: If more samples are to be kept than drawn.
     """
-    if settings.keep > settings.samples:
-        raise SettingsError(
-            f"keep: expected at most samples = {settings.samples}, got {settings.keep}; "
-            "lower keep or draw more samples"
-        )
     rejects: list[Reject] = []
     minimum = settings.past + settings.future
     seen = _read_all(clips, clip_settings, minimum, rejects, on_clip, masks)
@@ -141,10 +136,9 @@ def _read_all(
     masks: bool,
 ) -> list[_Seen]:
     """Read every clip once: it must decode, and its id is a hash of its bytes."""
-    entries = {entry.name: entry for entry in list_clips(folder)}
     seen = []
     for clip in iter_clips(folder, settings, minimum, rejects.append):
-        entry, length = entries[clip.name], len(clip.frames)
+        entry, length = clip.entry, len(clip.frames)
         try:
             drawn = plan_masks(entry, settings, length, range(length)) if masks else {}
         except ClipError as error:
@@ -171,10 +165,10 @@ def _plan_set(
     """Name one set by everything that decides its content."""
     if mode == "transfer":
         other = _draw_source(clip, window, others, settings.seed)
-        source = SourceFrame(other.entry, other.clip_id, 0)
+        source = SourceFrame(other.entry, other.clip_id, 0, other.length)
     else:
         other = clip
-        source = SourceFrame(clip.entry, clip.clip_id, window.start)
+        source = SourceFrame(clip.entry, clip.clip_id, window.start, clip.length)
     masks = other.masks.get(source.frame)
     set_id = sample_set_id(
         clip.clip_id,

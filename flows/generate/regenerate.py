@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from flawcast.configs.errors import ClipError, ModelError, StoreError
 from flawcast.configs.settings import GenerateSettings, validated
 from flawcast.flows.generate.plan import SetPlan, SourceFrame
 from flawcast.flows.generate.sample_set import SetRequest, sample_set_futures
-from flawcast.generators.clips import ClipEntry, Window, list_clips, read_entry
+from flawcast.generators.clips import ClipEntry, Window, clip_id, list_clips
 from flawcast.generators.clips.video_files import check_video_name, write_video
 from flawcast.generators.model import find_model, load_model
 from flawcast.generators.rendering.devices import pick_device
@@ -125,13 +126,11 @@ def _asked(store: SampleStore, run_id: str) -> Any:
     return value
 
 
-def _find(folder: Path, name: str, clip_id: str, read: ClipSettings, option: str) -> ClipEntry:
-    """The clip of that id; its name is only where to look first."""
+def _find(folder: Path, name: str, wanted: str, read: ClipSettings, option: str) -> ClipEntry:
+    """The clip of that id; its name is only where to look first. None is decoded."""
     entries = sorted(list_clips(folder), key=lambda entry: entry.name != name)
     for entry in entries:
-        try:
-            if read_entry(entry, read).id == clip_id:
+        with suppress(OSError):
+            if clip_id(entry, read) == wanted:
                 return entry
-        except ClipError:
-            continue
-    raise ClipError(f"{name}: {folder} has no clip of its bytes ({clip_id}); use {option}")
+    raise ClipError(f"{name}: {folder} has no clip of its bytes ({wanted}); use {option}")

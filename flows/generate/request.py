@@ -30,7 +30,8 @@ class GenerateRequest(Settings):
         size: Frame size; None for the size that the model was trained at.
         windows: At most so many windows of each clip, evenly spread; None for all.
         masks: Whether every kept video gets masks and their validity.
-        workers: Ray worker processes, where Ray is started by the run.
+        workers: Ray worker processes, where Ray is started by the run; 0 makes the sets in this
+            process, without Prefect and Ray: for debugging, small runs and notebooks.
         ray_address: A running Ray cluster; None starts one on this machine.
         task_cpus: Cores that a running cluster keeps for each worker; a fraction lets workers
             share one.
@@ -49,7 +50,7 @@ class GenerateRequest(Settings):
     size: int | None = Field(default=None, ge=16, le=1024)
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
-    workers: int = Field(default_factory=usable_cores, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
     task_cpus: float = Field(default=1, ge=0)
     task_gpus: float | None = Field(default=None, ge=0)
@@ -64,7 +65,7 @@ class GenerateRequest(Settings):
         found = torch.cuda.device_count()
         if self.device == "cpu" or (self.device == "auto" and not found):
             return 0
-        return min(1.0, found / self.workers) if found else 1.0
+        return min(1.0, found / max(1, self.workers)) if found else 1.0
 
 
 def as_trained(request: GenerateRequest) -> GenerateRequest:

@@ -15,8 +15,9 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.masks import make_masks, read_levels
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.generators.backbones import MotionBackbone
-from flawcast.generators.clips import Clip, read_entry
+from flawcast.generators.clips import Clip
 from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.clips.kept import planned_clip, planned_frame
 from flawcast.generators.model import Model
 from flawcast.generators.rendering.precision import in_precision
 from flawcast.generators.rendering.scene import Scene
@@ -68,7 +69,7 @@ def make_set(
     kept, indices = chosen.videos, chosen.indices.tolist()
     masks = None
     if plan.masks is not None:
-        levels = read_levels(plan.source.entry, request.clips, sampled.source_clip_length)
+        levels = read_levels(plan.source.entry, request.clips, plan.source.length)
         on_source = None if levels is None else levels[plan.source.frame]
         masks = make_masks(plan.masks.kind, scene, sampled.futures, indices, on_source)
     diversity = sample_diversity(kept)
@@ -103,7 +104,6 @@ class Observed:
         source: The frame that is animated, (H, W, 3).
         keypoints: Of past and truth, (P + F, D).
         scene: The source, ready to be rendered.
-        source_clip_length: Frames of the clip that the source is from.
     """
 
     clip: Clip
@@ -112,7 +112,6 @@ class Observed:
     source: NDArray[np.uint8]
     keypoints: Tensor
     scene: Scene
-    source_clip_length: int
 
 
 @dataclass(frozen=True)
@@ -129,19 +128,25 @@ class Sampled(Observed):
 def observe(
     plan: SetPlan, backbone: MotionBackbone, settings: GenerateSettings, clips: ClipSettings
 ) -> Observed:
-    """Read a set's clips, find its keypoints and encode its source."""
-    clip = read_entry(plan.entry, clips)
+    """Read a set's clips, find its keypoints and encode its source.
+
+    Raises:
+        ClipError: If a clip changed since the set was planned, or cannot be read.
+    """
+    clip = planned_clip(plan.entry, clips, plan.clip_id)
     start, split = plan.window.start, plan.window.start + settings.past
     past, truth = clip.frames[start:split], clip.frames[split : split + settings.future]
     transfer = plan.mode == "transfer"
-    source_clip = read_entry(plan.source.entry, clips) if transfer else clip
-    source = source_clip.frames[plan.source.frame]
+    frame = plan.source.frame
+    source = clip.frames[frame].copy()
+    if transfer:
+        source = planned_frame(plan.source.entry, clips, plan.source.clip_id, frame)
     with torch.no_grad():
         seen = to_tensor(np.concatenate([past, truth])).to(backbone.device)
         keypoints = backbone.keypoints(seen).cpu()
         foreign = keypoints[0].to(backbone.device) if transfer else None
         scene = Scene.encode(backbone, source, foreign, settings.transfer)
-    return Observed(clip, past, truth, source, keypoints, scene, len(source_clip.frames))
+    return Observed(clip, past, truth, source, keypoints, scene)
 
 
 def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Sampled:

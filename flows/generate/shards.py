@@ -1,22 +1,26 @@
 """A worker's share of a run: a few sets, each committed while the next one is made."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from prefect import get_run_logger, task
-from prefect.client.schemas.objects import State
-from prefect.tasks import exponential_backoff
-
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, ModelError
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.flows.running.deadline import time_limit
-from flawcast.flows.running.progress import Outbox, SetDone
+from flawcast.flows.running.pieces import Failure, PartsError
+from flawcast.flows.running.progress import (
+    FuturesCount,
+    OnEvent,
+    SetDone,
+    SetFailed,
+    current_receiver,
+)
 from flawcast.generators.model import Model, worker_model
 from flawcast.storage import SampleSet, SampleStore
 from flawcast.storage.address import whole_address
@@ -26,83 +30,197 @@ RETRIES = 2
 
 
 @dataclass(frozen=True)
+class Made:
+    """A set that is not yet committed.
+
+    Args:
+        plan: What it was made from.
+        set: What will be.
+        seconds: It took.
+        frames: That were rendered for it.
+    """
+
+    plan: SetPlan
+    set: SampleSet
+    seconds: float
+    frames: int
+
+
+@dataclass(frozen=True)
 class Shard:
-    """A task's share of a run: a few sets, made one after the other.
+    """A piece of a run: a few sets, made one after the other.
 
     Args:
         number: Counted from 1.
         plans: The sets.
         model: Model folder.
+        weights_id: The model that the sets were planned with.
         store: Store.
         request: Settings and provenance.
-        inbox: Where progress is reported to.
         title: Clips, modes and forecaster, for people who look at the task.
         set_seconds: How long one set may take; None for no limit.
         threads: Torch threads of the worker.
         device: Where to draw.
+        in_worker: Whether a worker process does it, which is ended if it is stuck.
     """
 
     number: int
     plans: tuple[SetPlan, ...]
     model: Path
+    weights_id: str
     store: str
     request: SetRequest
-    inbox: str
     title: str
     set_seconds: float | None
     threads: int
     device: str
+    in_worker: bool
+
+    def work(self) -> None:
+        """Make and commit the sets; one that the store has already is left as it is.
+
+        A set that fails does not keep the others from being made.
+
+        Raises:
+            ModelError: If the model was replaced since the sets were planned.
+            PartsError: If some sets could not be made.
+        """
+        tell = current_receiver()
+        store, writer = (SampleStore.open(self.store, "a") for _ in range(2))  # one a thread
+        model = worker_model(self.model, self.threads, self.device)
+        if model.weights_id != self.weights_id:
+            raise ModelError(
+                f"model: {self.model} changed since the run was planned; run the same command again"
+            )
+        failures: list[Failure] = []
+        errors: list[Exception] = []
+
+        def fail(plan: SetPlan, error: Exception) -> None:
+            errors.append(error)
+            failures.append(_failure(plan, error))
+            tell(SetFailed(self.number, f"{failures[-1].title}: {failures[-1].reason}"))
+
+        count = FuturesCount(tell, self.number, self.request.settings.samples)
+        with Committer(self, writer, tell, fail) as committer:
+            for plan in self.plans:
+                if store.has(plan.set_id):
+                    tell(SetDone(self.number, plan.set_id, f"{plan.set_id}  was there", False))
+                    continue
+                try:
+                    made = self._make(plan, model, count)
+                except Exception as error:
+                    fail(plan, error)
+                else:
+                    committer.put(made)
+            committer.settle()
+        if failures:
+            raise PartsError(failures) from errors[0]
+
+    def _make(self, plan: SetPlan, model: Model, count: FuturesCount) -> Made:
+        """Make one set within its time limit."""
+        began = time.perf_counter()
+        with time_limit(self.set_seconds, plan.title, self.in_worker) as deadline:
+
+            def on_futures(done: int) -> None:
+                deadline.check()
+                count.futures(plan.set_id, done)
+
+            frames: list[int] = []
+            made = make_set(plan, model, self.request, on_futures, frames.append)
+        return Made(plan, made, time.perf_counter() - began, sum(frames))
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A set that could not be made.
+class Committer:
+    """Commits sets in a thread of its own, each while the next one is made.
+
+    A commit waits for a disk or a bucket. The next one waits for it, so two sets at most are in
+    memory.
 
     Args:
-        title: Of the set.
-        reason: In one line.
-        lasting: Whether trying again would end the same way.
+        shard: Which shard the sets are in.
+        store: Where they go; no other thread uses it.
+        tell: Takes a `SetDone` for every set, in that thread.
+        fail: Takes a set that could not be committed, and the error.
     """
 
-    title: str
-    reason: str
-    lasting: bool
+    def __init__(
+        self,
+        shard: Shard,
+        store: SampleStore,
+        tell: OnEvent,
+        fail: Callable[[SetPlan, Exception], None],
+    ) -> None:
+        self._shard, self._store, self._tell, self._fail = shard, store, tell, fail
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
+        self._under_way: tuple[SetPlan, Future[None]] | None = None
 
+    def __enter__(self) -> Self:
+        return self
 
-class ShardError(FlawcastError):
-    """Some of a shard's sets could not be made; all others are in the store."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.shutdown()  # what is being committed becomes whole, even at Ctrl-C
 
-    def __init__(self, failures: Sequence[Failure]) -> None:
-        super().__init__(f"{failures[0].title}: {failures[0].reason}")
-        self.failures = tuple(failures)
+    def put(self, made: Made) -> None:
+        """Begin to commit a set, once the one before it is committed."""
+        self.settle()
+        self._under_way = made.plan, self._thread.submit(self._commit, made)
 
-    def __reduce__(self) -> tuple[type["ShardError"], tuple[tuple[Failure, ...]]]:
-        return ShardError, (self.failures,)
+    def settle(self) -> None:
+        """Wait until the last set that was put is committed or has failed."""
+        if self._under_way is None:
+            return
+        plan, commit = self._under_way
+        self._under_way = None
+        try:
+            commit.result()
+        except Exception as error:
+            self._fail(plan, error)
+
+    def _commit(self, made: Made) -> None:
+        """Commit one set, within a time limit of its own, and tell of it."""
+        shard, title, began = self._shard, made.plan.title, time.perf_counter()
+        with time_limit(shard.set_seconds, title, shard.in_worker):
+            fresh = self._store.commit(made.set)
+        seconds = made.seconds + time.perf_counter() - began
+        self._tell(SetDone.describe(shard.number, title, made.set, fresh, seconds, made.frames))
 
 
 def cut_shards(
-    plans: Sequence[SetPlan], request: GenerateRequest, set_request: SetRequest, forecaster: str
+    plans: Sequence[SetPlan],
+    request: GenerateRequest,
+    set_request: SetRequest,
+    forecaster: str,
+    weights_id: str,
 ) -> list[Shard]:
-    """Divide sets into shards of equal length, a few for each worker.
+    """Divide sets into shards of nearly equal length, a few for each worker.
 
-    However many sets there are, Ray and Prefect see only so many tasks at once; what a shard has
-    committed stays when its worker is lost.
+    Neighbours stay together: a worker decodes a clip once for all its windows. However many sets
+    there are, Ray and Prefect see only so many tasks at once; what a shard has committed stays
+    when its worker is lost.
     """
-    count = min(len(plans), request.workers * SHARDS_PER_WORKER)
+    count = max(1, min(len(plans), request.workers * SHARDS_PER_WORKER))
+    bounds = [len(plans) * number // count for number in range(count + 1)]
+    shares = [tuple(plans[bounds[number] : bounds[number + 1]]) for number in range(count)]
     return [
         Shard(
-            number=first + 1,
-            plans=tuple(plans[first::count]),
+            number=number,
+            plans=share,
             model=request.model,
+            weights_id=weights_id,
             store=whole_address(request.store),
             request=set_request,
-            inbox=f"inbox-{set_request.run_id}",
-            title=_title(first + 1, plans[first::count], forecaster),
+            title=_title(number, share, forecaster),
             set_seconds=request.set_seconds,
             threads=request.threads,
             device=request.device,
+            in_worker=request.workers > 0,
         )
-        for first in range(count)
+        for number, share in enumerate(shares, start=1)
     ]
 
 
@@ -112,120 +230,6 @@ def _title(number: int, plans: Sequence[SetPlan], forecaster: str) -> str:
     clips = first if first == last else f"{first} to {last}"
     modes = "+".join(sorted({plan.mode for plan in plans}))
     return f"{number}: {len(plans)} sets, {clips}, {modes}, {forecaster}"
-
-
-def _worth_another_try(task: object, run: object, state: State[int]) -> bool:
-    """Whether a failed shard may do better: not where a set's failure would come again."""
-    del task, run
-    error = state.result(raise_on_failure=False)
-    return not (isinstance(error, ShardError) and all(item.lasting for item in error.failures))
-
-
-@task(
-    name="make-sets",
-    task_run_name="{shard.title}",
-    persist_result=False,
-    retries=RETRIES,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_condition_fn=_worth_another_try,
-)
-def make_shard(shard: Shard) -> int:
-    """Make and commit a shard's sets; a set that the store has already is left as it is.
-
-    A commit waits for a disk or a bucket, so a thread does it while the next set is made; that one
-    waits for it, so two sets at most are in memory. A set that fails does not keep the others from
-    being made.
-
-    Returns:
-        How many sets were written.
-
-    Raises:
-        ShardError: If some could not be made.
-    """
-    logger = get_run_logger()
-    outbox = Outbox(shard.inbox, shard.number, shard.request.settings.samples)
-    store, writer = (SampleStore.open(shard.store, "a") for _ in range(2))  # one for each thread
-    model = worker_model(shard.model, shard.threads, shard.device)
-    written, failures = 0, []
-
-    def tell(event: SetDone) -> None:
-        logger.info(event.line)
-        outbox.set_done(event)
-
-    def fail(plan: SetPlan, error: Exception) -> None:
-        failures.append(_failure(plan, error))
-        logger.warning("%s: %s", failures[-1].title, failures[-1].reason)
-
-    def settle(plan: SetPlan, commit: Future[SetDone]) -> int:
-        try:
-            event = commit.result()
-        except Exception as error:
-            fail(plan, error)
-            return 0
-        return int(event.fresh)
-
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit") as thread:
-        commits: deque[tuple[SetPlan, Future[SetDone]]] = deque()
-        for plan in shard.plans:
-            if store.has(plan.set_id):
-                was_there = f"{plan.set_id}  was there"
-                outbox.set_done(SetDone(shard.number, plan.set_id, was_there, False))
-                continue
-            try:
-                made = _make(plan, shard, model, outbox)
-            except Exception as error:
-                fail(plan, error)
-                continue
-            while commits:
-                written += settle(*commits.popleft())
-            commits.append((plan, thread.submit(_commit, plan, made, shard, writer, tell)))
-        while commits:
-            written += settle(*commits.popleft())
-    if failures:
-        raise ShardError(failures)
-    return written
-
-
-@dataclass(frozen=True)
-class Made:
-    """A set that is not yet committed.
-
-    Args:
-        set: What will be.
-        seconds: It took.
-        frames: That were rendered for it.
-    """
-
-    set: SampleSet
-    seconds: float
-    frames: int
-
-
-def _make(plan: SetPlan, shard: Shard, model: Model, outbox: Outbox) -> Made:
-    """Make one set."""
-    began = time.perf_counter()
-    with time_limit(shard.set_seconds, plan.title) as deadline:
-
-        def on_futures(done: int) -> None:
-            deadline.check()
-            outbox.futures(plan.set_id, done)
-
-        frames: list[int] = []
-        made = make_set(plan, model, shard.request, on_futures, frames.append)
-    return Made(made, time.perf_counter() - began, sum(frames))
-
-
-def _commit(
-    plan: SetPlan, made: Made, shard: Shard, store: SampleStore, tell: Callable[[SetDone], None]
-) -> SetDone:
-    """Commit one set, within a time limit of its own, and tell of it."""
-    began = time.perf_counter()
-    with time_limit(shard.set_seconds, plan.title):
-        fresh = store.commit(made.set)
-    seconds = made.seconds + time.perf_counter() - began
-    done = SetDone.describe(shard.number, plan.title, made.set, fresh, seconds, made.frames)
-    tell(done)
-    return done
 
 
 def _failure(plan: SetPlan, error: Exception) -> Failure:

@@ -42,15 +42,20 @@ class Deadline:
 
 
 @contextmanager
-def time_limit(seconds: float | None, title: str) -> Iterator[Deadline]:
+def time_limit(seconds: float | None, title: str, ends_process: bool = True) -> Iterator[Deadline]:
     """Limit one set's time.
 
     Work that looks at the deadline ends with an error. Work that hangs, in a file system for
     instance, never looks: three limits later the worker process is ended, and Ray starts the shard
     again on another one.
+
+    Args:
+        seconds: How long the set may take; None for no limit.
+        title: The set, for the message.
+        ends_process: Whether this is a worker process, which may be ended.
     """
     watch = None
-    if seconds is not None:
+    if seconds is not None and ends_process:
         watch = threading.Timer(STUCK * seconds, os._exit, args=(EXIT_STUCK,))
         watch.daemon = True
         watch.start()

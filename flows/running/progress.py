@@ -1,19 +1,14 @@
-"""What workers tell the run while they work: messages through one small Ray actor."""
+"""What pieces of work tell while they work, and who takes it."""
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
-
-import ray
-from ray.exceptions import RayActorError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from flawcast.storage import SampleSet
 
-NAMESPACE = "flawcast"
 MESSAGES_PER_SET = 10
+OnEvent = Callable[[object], None]
 
 
 @dataclass(frozen=True)
@@ -55,91 +50,54 @@ class SetDone:
         return SetDone(shard, made.id, line, fresh)
 
 
-Event = FuturesDone | SetDone
+@dataclass(frozen=True)
+class SetFailed:
+    """A set could not be made; the line says which and why."""
+
+    shard: int
+    line: str
 
 
-class _Inbox:
-    """Runs as a Ray actor: keeps messages until they are fetched."""
+def _ignore(event: object) -> None:
+    """Take an event that nobody listens to."""
+    del event
 
-    def __init__(self) -> None:
-        self._events: list[Event] = []
 
-    def send(self, event: Event) -> None:
-        """Add a message."""
-        self._events.append(event)
+_RECEIVER: ContextVar[OnEvent] = ContextVar("RECEIVER", default=_ignore)
 
-    def drain(self) -> list[Event]:
-        """Fetch all messages and forget them."""
-        events, self._events = self._events, []
-        return events
+
+def current_receiver() -> OnEvent:
+    """Who takes what the piece at work tells; ask in its own thread, call from any."""
+    return _RECEIVER.get()
 
 
 @contextmanager
-def inbox(name: str) -> Iterator["Inbox"]:
-    """Open the inbox of a run, in the process that shows its progress.
-
-    Its actor lives on that process's own node: another one may be lost.
-    """
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    actor: Any = (
-        ray.remote(_Inbox)
-        .options(name=name, namespace=NAMESPACE, num_cpus=0, scheduling_strategy=here)
-        .remote()
-    )
+def receiving(on_event: OnEvent) -> Iterator[None]:
+    """Let somebody take what pieces tell in this context."""
+    token = _RECEIVER.set(on_event)
     try:
-        yield Inbox(actor)
+        yield
     finally:
-        with contextlib.suppress(Exception):  # Ray may be gone already
-            ray.kill(actor)
+        _RECEIVER.reset(token)
 
 
-class Inbox:
-    """The receiving side."""
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    def drain(self) -> list[Event]:
-        """Fetch what has arrived since the last call; nothing where the actor is lost.
-
-        Progress is a courtesy: the store knows what was made.
-        """
-        try:
-            return list(ray.get(self._actor.drain.remote()))
-        except RayActorError:
-            return []
-
-
-class Outbox:
-    """The sending side, in a worker, for one shard.
-
-    Progress is a courtesy: a message that cannot be delivered never stops the work.
+class FuturesCount:
+    """Tells of rendered futures, in every tenth part of a set alone.
 
     Args:
-        name: Of the run's inbox.
+        tell: Takes the events.
         shard: Number of the shard.
         samples: N, futures per set.
     """
 
-    def __init__(self, name: str, shard: int, samples: int) -> None:
-        self._shard = shard
+    def __init__(self, tell: OnEvent, shard: int, samples: int) -> None:
+        self._tell, self._shard = tell, shard
         self._every = max(1, samples // MESSAGES_PER_SET)
-        self._sent = ("", 0)
-        self._actor: Any = None
-        with contextlib.suppress(ValueError):  # the run is gone
-            self._actor = ray.get_actor(name, namespace=NAMESPACE)
+        self._told = ("", 0)
 
     def futures(self, set_id: str, done: int) -> None:
-        """Report that `done` futures of a set are behind us; sends every tenth part."""
-        last, sent = self._sent
-        if set_id != last or done - sent >= self._every:
-            self._send(FuturesDone(self._shard, set_id, done))
-            self._sent = set_id, done
-
-    def set_done(self, event: SetDone) -> None:
-        """Report a committed set."""
-        self._send(event)
-
-    def _send(self, event: Event) -> None:
-        if self._actor is not None:
-            self._actor.send.remote(event)
+        """Tell that `done` futures of a set are rendered or ruled out."""
+        last, told = self._told
+        if set_id != last or done - told >= self._every:
+            self._tell(FuturesDone(self._shard, set_id, done))
+            self._told = set_id, done

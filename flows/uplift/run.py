@@ -13,7 +13,8 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.identity import content_id, derive_seed, hash_files
 from flawcast.configs.settings import Settings, TrainSettings
 from flawcast.flows.generate.request import usable_cores
-from flawcast.flows.running.stages import OnDone, Stage, do_all
+from flawcast.flows.running.executor import place_of
+from flawcast.flows.running.pieces import Job, OnDone, Stage
 from flawcast.flows.uplift.arms import ARMS
 from flawcast.flows.uplift.data import (
     Material,
@@ -60,7 +61,7 @@ class UpliftRequest(Settings):
         normal: The label of good clips.
         validation: Score on held-out training clips instead of test clips, which are not read.
         making: How samples are made.
-        workers: Ray worker processes; 1 works in this process.
+        workers: Ray worker processes; 0 or 1 work in this process, without Prefect and Ray.
         ray_address: A running Ray cluster.
     """
 
@@ -77,7 +78,7 @@ class UpliftRequest(Settings):
     normal: str = "normal"
     validation: bool = False
     making: Making = Making()
-    workers: int = Field(default_factory=usable_cores, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
 
 
@@ -174,7 +175,8 @@ def uplift(
         Stage("cells", lambda: [cell for cell in cells if not cell.path.is_file()]),
     ]
     if stages[1].pieces():
-        do_all(stages, request.workers, request.ray_address, "uplift", on_done)
+        place = place_of(request.workers, request.ray_address, fewest=2)
+        place.run(Job(stages, "uplift", on_done=on_done))
     results = [read(cell.path) for cell in cells]
     return write_report(
         results, experiment.material, request.steps, request.out, request.validation

@@ -12,7 +12,7 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.clips.masks import levels_of
-from flawcast.generators.clips.reading import Clip, iter_clips, list_clips, read_masks
+from flawcast.generators.clips.reading import Clip, iter_clips, read_masks
 
 FIELDS = ("video", "label")
 
@@ -47,13 +47,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
         fields: Sequence[str] = FIELDS,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        entries = {entry.name: entry for entry in list_clips(folder)}
         self.fields, self.frames, self._transform = tuple(fields), frames, transform
         self.clips = list(iter_clips(folder, settings, frames, split=split))
         self._masks: list[Tensor] = []
         if "mask" in self.fields:
             for clip in self.clips:
-                grey = read_masks(entries[clip.name], settings, len(clip.frames))
+                grey = read_masks(clip.entry, settings, len(clip.frames))
                 if grey is None:
                     raise ClipError(
                         f"{clip.name}: expected masks, it has none; leave out the field"

@@ -12,7 +12,7 @@ from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import content_id, hash_files
 from flawcast.generators.clips.decoding import decode, frame_files
 from flawcast.generators.clips.frames import resize_square
-from flawcast.generators.clips.listing import UNLABELLED, ClipEntry, OnReject, Reject, list_clips
+from flawcast.generators.clips.listing import ClipEntry, OnReject, Reject, list_clips
 from flawcast.generators.clips.masks import read_masks
 
 __all__ = [
@@ -35,23 +35,37 @@ class Clip:
 
     Args:
         id: Hash of the file's bytes and of how it is read; the same under any name.
-        name: Path relative to its folder.
-        path: Where it was read from.
+        entry: What its folder says of it.
         frames: RGB uint8, (T, H, W, 3), square.
-        label: What it shows.
-        split: "train", "val", "test" or empty.
         onset: First frame (after the stride) that shows the defect; None if unknown.
         fps: Frames per second after the stride.
     """
 
     id: str
-    name: str
-    path: Path
+    entry: ClipEntry
     frames: NDArray[np.uint8] = field(repr=False)
-    label: str = UNLABELLED
-    split: str = ""
     onset: int | None = None
     fps: float = 25.0
+
+    @property
+    def name(self) -> str:
+        """Path relative to its folder."""
+        return self.entry.name
+
+    @property
+    def path(self) -> Path:
+        """Where it was read from."""
+        return self.entry.path
+
+    @property
+    def label(self) -> str:
+        """What it shows."""
+        return self.entry.label
+
+    @property
+    def split(self) -> str:
+        """Split: "train", "val", "test" or empty."""
+        return self.entry.split
 
 
 @dataclass(frozen=True)
@@ -75,28 +89,31 @@ def read_clip(path: Path | str, settings: ClipSettings | None = None) -> Clip:
     return read_entry(ClipEntry(path.name, path), settings or ClipSettings())
 
 
-def read_entry(entry: ClipEntry, settings: ClipSettings) -> Clip:
+def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None) -> Clip:
     """Read a listed clip.
 
+    Args:
+        entry: The clip.
+        settings: How it is read.
+        most: Decode no more frames than this; None for all. The id is the whole clip's.
+
     Raises:
-        ClipError: If it cannot be read whole; the message names it and the reason.
+        ClipError: If it cannot be read; the message names it and the reason.
     """
+    limits = [limit for limit in (most, settings.max_frames) if limit is not None]
     try:
         frames, fps = decode(
             entry.path,
             lambda frame: resize_square(frame, settings),
             settings.stride,
-            settings.max_frames,
+            min(limits, default=None),
         )
     except ClipError as error:
         raise ClipError(f"{entry.name}: {error}") from None
     return Clip(
         id=clip_id(entry, settings),
-        name=entry.name,
-        path=entry.path,
+        entry=entry,
         frames=np.stack(frames),
-        label=entry.label,
-        split=entry.split,
         onset=None if entry.onset is None else -(-entry.onset // settings.stride),
         fps=fps / settings.stride,
     )

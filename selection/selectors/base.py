@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.configs.errors import SettingsError, ShapeError
+from flawcast.configs.errors import ShapeError
+from flawcast.configs.keep import expect_keep
 from flawcast.configs.registry import Registry
 from flawcast.configs.shapes import expect_shape
 
@@ -42,11 +43,4 @@ def check_keep(candidates: Candidates, keep: int) -> None:
     Raises:
         SettingsError: If `keep` is not in [1, N].
     """
-    samples = len(candidates.mae)
-    if keep < 1:
-        raise SettingsError(f"keep: expected at least 1, got {keep}; raise keep")
-    if keep > samples:
-        raise SettingsError(
-            f"keep: expected at most samples = {samples}, got {keep}; "
-            "lower keep or draw more samples"
-        )
+    expect_keep(keep, len(candidates.mae))

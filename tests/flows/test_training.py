@@ -11,12 +11,12 @@ import pytest
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.generate.plan import plan_sets
-from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.flows.generate.request import GenerateRequest
+from flawcast.flows.generate.run import generate
 from flawcast.generators.clips.dataset import ClipDataset
 from flawcast.generators.line.clips import draw_line, write_line
-from flawcast.generators.model import load_model, shipped_model
-from flawcast.storage import SampleSetDataset, SampleStore
+from flawcast.generators.model import shipped_model
+from flawcast.storage import SampleSetDataset
 from flawcast.storage.dataset import PROVENANCE
 from tests.paths import ROOT
 
@@ -39,10 +39,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = folder / "demo" / "clips"
     write_line(clips, draw_line(2, seed=3, states=("normal", "jam")))
     settings = GenerateSettings(samples=4, keep=3)
-    model, store = load_model(shipped_model()), SampleStore.open(folder / "demo" / "store", "a")
-    asked = (clips, None, ("reconstruction",), settings, READ, model.weights_id)
-    for plan in plan_sets(*asked, masks=True).sets:
-        store.commit(make_set(plan, model, SetRequest(settings, READ, "run-0", "0")))
+    values = {"clips": clips, "model": shipped_model(), "store": str(folder / "demo" / "store")}
+    values |= {"settings": settings, "masks": True, "workers": 0}
+    generate(GenerateRequest.model_validate(values))
     return folder
 
 

@@ -115,7 +115,7 @@ def test_what_cannot_be_scored_is_refused(case: tuple[Futures, Futures]) -> None
         energy_score(samples, truth[:2])
     with pytest.raises(ShapeError, match="N >= 2, got N = 1"):
         keypoint_apd(samples[:1])
-    with pytest.raises(SettingsError, match="keep: expected 1 to samples = 6, got 7"):
+    with pytest.raises(SettingsError, match="keep: expected at most samples = 6, got 7"):
         forecast_scores(samples, truth, truth, keep=7)
     with pytest.raises(ShapeError, match="F >= 2, got F = 1"):
         forecast_scores(samples[:, :1], truth[:1], truth[:1], keep=2)

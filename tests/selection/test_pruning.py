@@ -75,7 +75,7 @@ def test_progress_counts_futures_that_are_complete_or_ruled_out() -> None:
 
 def test_wrong_requests_are_refused() -> None:
     videos = np.zeros((3, 2, 4, 4, 3), np.uint8)
-    with pytest.raises(SettingsError, match="keep: expected 1 to samples = 3, got 4"):
+    with pytest.raises(SettingsError, match="keep: expected at most samples = 3, got 4"):
         keep_closest(draw_from(videos), videos[0], np.zeros(3), 4)
     with pytest.raises(ShapeError, match="frames: expected uint8"):
         keep_closest(lambda pairs: videos[0], videos[0], np.zeros(3), 1)

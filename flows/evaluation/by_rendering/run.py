@@ -27,7 +27,8 @@ from flawcast.flows.evaluation.horizon import Horizon, horizons
 from flawcast.flows.evaluation.tables import read_rows
 from flawcast.flows.generate.plan import SetPlan, plan_sets
 from flawcast.flows.generate.request import usable_cores
-from flawcast.flows.running.stages import OnDone, Stage, do_all
+from flawcast.flows.running.executor import place_of
+from flawcast.flows.running.pieces import Job, OnDone, Stage
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.clips import ClipEntry, Reject, clip_id, list_clips
 from flawcast.generators.forecasters.cross_validation import Candidate, sharing_weights
@@ -59,7 +60,7 @@ class RenderRequest(Settings):
         seed: Of trainings, noise, sources, and that share.
         recipe: How long and how fast to train.
         features: What distances between sets of videos are computed on.
-        workers: Ray worker processes; 1 works in this process.
+        workers: Ray worker processes; 0 or 1 work in this process, without Prefect and Ray.
         ray_address: A running Ray cluster.
     """
 
@@ -80,7 +81,7 @@ class RenderRequest(Settings):
     seed: int = Field(0, ge=0)
     recipe: Recipe = Recipe()
     features: Features = Features()
-    workers: int = Field(default_factory=usable_cores, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
 
 
@@ -132,7 +133,8 @@ def evaluate_rendering(
         Stage("test windows", lambda: [one for one in planned.windows if not one.cell.is_file()]),
     ]
     if any(stage.pieces() for stage in stages):
-        do_all(stages, request.workers, request.ray_address, request.clips.name, on_done)
+        place = place_of(request.workers, request.ray_address, fewest=2)
+        place.run(Job(stages, request.clips.name, on_done=on_done))
     rows = [row for piece in planned.windows for row in read_rows(piece.cell)]
     return write_render_report(rows, planned.about, request.out, _shown(planned.windows))
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from flawcast.configs.errors import ModelError, SettingsError
 from flawcast.configs.identity import content_id, hash_files
+from flawcast.configs.keep import expect_keep
 from flawcast.configs.settings import Settings
 from flawcast.flows.evaluation.by_rendering.split import SPEAKER, group_of
 from flawcast.flows.evaluation.candidates import candidates
@@ -17,7 +18,8 @@ from flawcast.flows.evaluation.horizon import Horizon
 from flawcast.flows.evaluation.on_keypoints.report import write_keypoint_report
 from flawcast.flows.evaluation.tables import read_rows, write_rows
 from flawcast.flows.generate.request import usable_cores
-from flawcast.flows.running.stages import OnDone, Stage, do_all
+from flawcast.flows.running.executor import place_of
+from flawcast.flows.running.pieces import Job, OnDone, Stage
 from flawcast.generators.clips.keypoint_files import KeypointClip, read_keypoint_folder
 from flawcast.generators.clips.listing import Reject
 from flawcast.generators.forecasters import KeypointPredictor
@@ -52,7 +54,7 @@ class KeypointRequest(Settings):
         recipe: How long and how fast to train.
         group: What in a file's name must not be on both sides of a split: a regular expression,
             whose first group counts where it has one; names without it are groups of their own.
-        workers: Ray worker processes; 1 works in this process.
+        workers: Ray worker processes; 0 or 1 work in this process, without Prefect and Ray.
         ray_address: A running Ray cluster.
     """
 
@@ -67,7 +69,7 @@ class KeypointRequest(Settings):
     published: tuple[tuple[str, Path], ...] = ()
     recipe: Recipe = Recipe()
     group: str = SPEAKER
-    workers: int = Field(default_factory=usable_cores, ge=1)
+    workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
 
 
@@ -171,11 +173,7 @@ def evaluate_keypoints(
     Raises:
         FlawcastError: If the keypoints or settings cannot be used, or a training failed.
     """
-    if request.keep > request.samples:
-        raise SettingsError(
-            f"keep: expected at most samples = {request.samples}, got {request.keep}; lower keep "
-            "or draw more samples"
-        )
+    expect_keep(request.keep, request.samples)
     whole = {  # for workers
         "out": request.out.absolute(),
         "published": tuple((name, file.absolute()) for name, file in request.published),
@@ -184,7 +182,8 @@ def evaluate_keypoints(
     clips = read_keypoint_folder(request.keypoints, on_reject)
     pieces = plan_fits(request, clips)
     stages = [Stage("trainings", lambda: pieces)]
-    do_all(stages, request.workers, request.ray_address, "keypoints", on_done)
+    place = place_of(request.workers, request.ray_address, fewest=2)
+    place.run(Job(stages, "keypoints", on_done=on_done))
     rows = [row for piece in pieces for cell in piece.cells for row in read_rows(cell)]
     return write_keypoint_report(rows, request.out, request.samples, request.keep)
 

@@ -28,7 +28,7 @@ def generated(
     clips = folder / "clips"
     shutil.copytree(line_folder, clips)
     (clips / "broken.mp4").write_text("not a video")
-    options = ("--past", "4", "--future", "4", "--samples", "12", "--keep", "5", "--workers", "1")
+    options = ("--past", "4", "--future", "4", "--samples", "12", "--keep", "5", "--workers", "0")
     store = folder / "store"
     return run("generate", clips, "--model", tiny_model, "--store", store, *options), str(store)
 

@@ -10,9 +10,10 @@ import pytest
 
 from flawcast.configs.errors import FlawcastError
 from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.request import GenerateRequest
+from flawcast.flows.generate.run import generate
 from flawcast.generators.model import load_model
 from flawcast.storage import SampleStore
-from tests.flows.making import make_store
 
 SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
 ROUNDS = [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
@@ -77,7 +78,8 @@ def test_damaged_models_are_refused_or_sound(
 def store(line_folder: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with three sets."""
     folder = tmp_path_factory.mktemp("hostile") / "store"
-    make_store(line_folder, tiny_model, folder, SETTINGS)
+    request = {"clips": line_folder, "model": tiny_model, "store": str(folder), "workers": 0}
+    generate(GenerateRequest.model_validate(request | {"settings": SETTINGS}))
     return folder
 
 

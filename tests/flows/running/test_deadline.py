@@ -33,6 +33,13 @@ def test_a_worker_that_hangs_is_ended() -> None:
     assert done.returncode == EXIT_STUCK
 
 
+def test_a_process_that_is_no_worker_is_never_ended() -> None:
+    with time_limit(0.01, "jam @ 0", ends_process=False) as deadline:
+        time.sleep(0.1)
+        with pytest.raises(SetTimeoutError):
+            deadline.check()
+
+
 def test_work_that_was_done_in_time_is_left_alone() -> None:
     code = (
         "import time\n"

@@ -11,8 +11,8 @@ import torch
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.generate.plan import plan_sets
-from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.flows.generate.request import GenerateRequest
+from flawcast.flows.generate.run import generate
 from flawcast.flows.uplift import UpliftRequest, uplift
 from flawcast.flows.uplift.arms import ARMS, BOTH
 from flawcast.flows.uplift.data import (
@@ -38,7 +38,6 @@ from flawcast.selection.detection_scores import (
     f1,
     paired_difference,
 )
-from flawcast.storage import SampleStore
 
 READ = ClipSettings(size=32)
 QUICK = {"per_label": 3, "drawn": 4, "epochs": 1}
@@ -58,14 +57,13 @@ def model(tiny_model: Path) -> Model:
 
 
 @pytest.fixture(scope="module")
-def store(clips: Path, model: Model) -> str:
+def store(clips: Path, tiny_model: Path) -> str:
     """Samples of all clips, test clips too."""
     settings = GenerateSettings(past=4, future=4, samples=4, keep=2)
-    store = SampleStore.open(clips.parent / "store", "a")
-    modes = ("reconstruction", "transfer")
-    for plan in plan_sets(clips, None, modes, settings, READ, model.weights_id).sets:
-        store.commit(make_set(plan, model, SetRequest(settings, READ, "run-0", "0")))
-    return str(clips.parent / "store")
+    store, modes = str(clips.parent / "store"), ("reconstruction", "transfer")
+    request = {"clips": clips, "model": tiny_model, "store": store, "modes": modes, "workers": 0}
+    generate(GenerateRequest.model_validate(request | {"settings": settings}))
+    return store
 
 
 @pytest.fixture(scope="module")

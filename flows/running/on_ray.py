@@ -1,0 +1,183 @@
+"""A job as one Prefect flow run, whose tasks are done by Ray workers.
+
+The one module that imports Prefect and Ray for work: only `executor.OnRay` imports it.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from prefect import flow, get_run_logger, task
+from prefect.client.schemas.objects import State
+from prefect.tasks import exponential_backoff
+from prefect_ray.context import remote_options
+from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
+
+from flawcast.flows.running.inbox import Inbox, Outbox, open_inbox
+from flawcast.flows.running.pieces import (
+    Job,
+    PartsError,
+    Piece,
+    Stage,
+    raise_failed,
+    torch_threads,
+)
+from flawcast.flows.running.progress import SetFailed, receiving
+from flawcast.flows.running.services import run_services, stop_on_sigterm
+
+POLL_SECONDS = 0.5  # between looks at the workers; on few cores looking costs them time
+
+
+@dataclass(frozen=True)
+class Current:
+    """What the flow works on beside its parameters, which Prefect sends along with every task."""
+
+    job: Job
+    cpus: float
+    gpus: float
+
+
+CURRENT: ContextVar[Current] = ContextVar("CURRENT")
+
+
+def current() -> Current:
+    """The job of this run; a function, since Prefect pickles a flow with the globals it names."""
+    return CURRENT.get()
+
+
+def run_flow(job: Job, address: str | None, workers: int, cpus: float, gpus: float) -> None:
+    """Do a job, with services of our own where none are configured.
+
+    Args:
+        job: What to do.
+        address: A running Ray cluster; None starts Ray on this machine.
+        workers: Worker processes, where Ray is started.
+        cpus: Cores that Ray keeps for each task.
+        gpus: GPUs that Ray keeps for each task.
+
+    Raises:
+        FlawcastError: If a piece failed, or a service does not start.
+    """
+    with run_services(address, workers):
+        run = do_stages.with_options(
+            name=job.flow, flow_run_name=_literal(job.name), task_runner=RayTaskRunner()
+        )
+        token = CURRENT.set(Current(job, cpus, gpus))
+        try:
+            run(job.request)
+        finally:
+            CURRENT.reset(token)
+
+
+@flow(name="flawcast", validate_parameters=False, persist_result=False)
+def do_stages(request: object) -> None:
+    """Run the current job's pieces as tasks, stage by stage.
+
+    Args:
+        request: What the run is for, for people who look at it.
+
+    Raises:
+        FlawcastError: If a piece failed; the others of its stage were finished first.
+    """
+    del request
+    job = current().job
+    with (
+        stop_on_sigterm(),  # a flow has Prefect's handler
+        _inbox_of(job) as inbox,
+        remote_options(num_cpus=current().cpus, num_gpus=current().gpus),
+    ):
+        for stage in job.stages:
+            _do_on_ray(stage, job, inbox)
+
+
+@contextmanager
+def _inbox_of(job: Job) -> Iterator[Inbox | None]:
+    """An inbox for a job to whose events somebody listens."""
+    if job.on_event is None:
+        yield None
+    else:
+        with open_inbox() as inbox:
+            yield inbox
+
+
+def _do_on_ray(stage: Stage, job: Job, inbox: Inbox | None) -> None:
+    """Run one stage's pieces as tasks of the current flow."""
+    pieces = stage.pieces()
+    job.on_done(stage.name, 0, len(pieces))
+    named = do_piece.with_options(
+        name=stage.task,
+        retries=stage.retries,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    )
+    name = None if inbox is None else inbox.name
+    futures = [named.submit(piece, stage.threads, name) for piece in pieces]
+
+    def on_look(done: int) -> None:
+        for event in inbox.drain() if inbox is not None else ():
+            if job.on_event is not None:
+                job.on_event(event)
+        job.on_done(stage.name, done, len(pieces))
+
+    raise_failed(stage, _failures(futures, on_look), len(pieces))
+
+
+def _failures(
+    futures: Sequence[PrefectRayFuture[Any]], on_look: Callable[[int], None]
+) -> list[BaseException]:
+    """Wait until all tasks have ended; what the failed ones raised.
+
+    Args:
+        futures: Of submitted tasks.
+        on_look: Called at every look with the number of tasks that have ended.
+    """
+    waiting = [future.wrapped_future for future in futures]
+    while waiting:
+        _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
+        on_look(len(futures) - len(waiting))
+    results = map(_result, futures)
+    return [result for result in results if isinstance(result, BaseException)]
+
+
+def _result(future: PrefectRayFuture[Any]) -> object:
+    """What a task gave or raised, or what Ray says of one that it lost."""
+    try:
+        return future.result(raise_on_failure=False)
+    except Exception as error:  # of many kinds
+        return error
+
+
+def _worth_another_try(task: object, run: object, state: State[None]) -> bool:
+    """Whether a failed piece may do better: not where a part's failure would come again."""
+    del task, run
+    error = state.result(raise_on_failure=False)
+    return not (isinstance(error, PartsError) and error.lasting)
+
+
+@task(
+    name="piece",
+    task_run_name="{piece.title}",
+    persist_result=False,
+    retry_condition_fn=_worth_another_try,
+)
+def do_piece(piece: Piece, threads: int, inbox: str | None) -> None:
+    """Do one piece on a worker; what it tells goes to the log and to the run's inbox."""
+    logger, outbox = get_run_logger(), Outbox(inbox)
+
+    def tell(event: object) -> None:
+        line = getattr(event, "line", "")
+        if line:
+            level = logging.WARNING if isinstance(event, SetFailed) else logging.INFO
+            logger.log(level, "%s", line)
+        outbox.send(event)
+
+    with torch_threads(threads), receiving(tell):
+        piece.work()
+
+
+def _literal(name: str) -> str:
+    """A name as Prefect's templates of names have it; clips may have braces in theirs."""
+    return name.replace("{", "{{").replace("}", "}}")
