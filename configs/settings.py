@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -16,12 +15,7 @@ from pydantic import (
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import SettingsError
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from flawcast.configs.frozen import Settings as Settings
 
 
 class LineSettings(Settings):
@@ -36,7 +30,7 @@ class Choice(Settings):
     """A registered thing and its own settings."""
 
     name: str
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default_factory=dict)
 
 
 class LossWeights(Settings):
@@ -105,7 +99,8 @@ class MotionTraining(Settings):
     batch: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)  # batches whose gradients make one step
     learning_rate: float = Field(2e-4, gt=0)
-    rates: dict[str, float] = {}  # factors of the rate by sub-network; 0 freezes it
+    # Factors of the rate by sub-network; 0 freezes it.
+    rates: dict[str, float] = Field(default_factory=dict)
     schedule: Literal["steps", "cosine"] = "steps"
     milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run where the rate falls tenfold
     weight_decay: float = Field(0, ge=0)

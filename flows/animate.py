@@ -11,6 +11,7 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
+from flawcast.configs.model_card import read_card
 from flawcast.configs.settings import Transfer
 from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.blocks.geometry import object_size
@@ -19,7 +20,7 @@ from flawcast.generators.clips.decoding import STILL
 from flawcast.generators.clips.frames import resize_square, to_tensor
 from flawcast.generators.clips.pictures import read_picture
 from flawcast.generators.clips.video_files import check_video_name, write_video
-from flawcast.generators.model import find_model, read_card
+from flawcast.generators.model import find_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.fused import fused
 from flawcast.generators.rendering.precision import check_precision, in_precision
@@ -76,7 +77,7 @@ def animate(
     """
     check_video_name(out)
     folder = find_model(model)
-    settings = ClipSettings.model_validate(read_card(folder)["settings"]["clips"])
+    settings = read_card(folder).settings.clips
     backbone = fused(load_backbone(folder)).to(pick_device(device))
     check_precision(precision, backbone.device)
     backbone.check_transfer(how or Transfer())

@@ -13,6 +13,7 @@ from prefect_ray.context import remote_options
 from prefect_ray.task_runners import RayTaskRunner
 
 from flawcast.configs.errors import FlawcastError
+from flawcast.configs.model_card import read_card
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
@@ -22,7 +23,7 @@ from flawcast.flows.running.display import Display
 from flawcast.flows.running.progress import inbox
 from flawcast.flows.running.ray_tasks import failures, literal
 from flawcast.flows.running.services import run_services, stop_on_sigterm
-from flawcast.generators.model import find_model, load_model, read_card
+from flawcast.generators.model import find_model, load_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.precision import check_precision
 from flawcast.storage import SampleStore
@@ -62,8 +63,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     """
     display = display or Display.silent()
     began = time.perf_counter()
-    request = as_trained(request)
-    model = load_model(request.model)
+    model = load_model(find_model(request.model))
+    request = as_trained(request, model.card)
     model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)
     if request.ray_address is None:  # other machines may have other devices
@@ -115,7 +116,7 @@ def run_on_ray(
 
 def run_name(request: GenerateRequest) -> str:
     """What a run is called in Prefect: clips, modes and forecaster."""
-    forecaster = read_card(find_model(request.model))["settings"]["forecaster"]["name"]
+    forecaster = read_card(find_model(request.model)).settings.forecaster.name
     return f"{request.clips.name}, {'+'.join(request.modes)}, {forecaster}"
 
 

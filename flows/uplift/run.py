@@ -11,7 +11,8 @@ from pydantic import Field
 
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.identity import content_id, derive_seed, hash_files
-from flawcast.configs.settings import Settings, TrainSettings
+from flawcast.configs.model_card import read_card
+from flawcast.configs.settings import Settings
 from flawcast.flows.generate.request import usable_cores
 from flawcast.flows.running.stages import OnDone, Stage, do_all
 from flawcast.flows.uplift.arms import ARMS
@@ -32,7 +33,7 @@ from flawcast.flows.uplift.report import write_report
 from flawcast.flows.uplift.stored import read_samples, store_reading
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
-from flawcast.generators.model import find_model, read_card
+from flawcast.generators.model import find_model
 from flawcast.generators.rendering.fused import fused
 
 FREE = {"out", "clips", "model", "k", "seeds", "arms", "workers", "ray_address"}
@@ -249,7 +250,7 @@ def opened(request: UpliftRequest) -> Bench:
     validation = VALIDATION_EVERY if request.validation else None
     if request.store is None:
         model = find_model(request.model)
-        trained = TrainSettings.model_validate(read_card(model)["settings"])
+        trained = read_card(model).settings
         read, past, future = trained.clips, trained.forecast.past, trained.forecast.future
     else:
         read, past, future = store_reading(request.store)

@@ -4,20 +4,17 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from flawcast.configs.errors import ModelError, SettingsError
 from flawcast.configs.registry import Registry
-from flawcast.configs.settings import validated
+from flawcast.configs.settings import Settings, validated
 
 PREDICT_SAMPLES = 100
 
 
-class ForecasterConfig(BaseModel):
-    """Base of the forecasters' settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ForecasterConfig(Settings):
+    """Base of the forecasters' settings."""
 
 
 class Forecaster(nn.Module, ABC):

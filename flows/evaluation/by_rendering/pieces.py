@@ -28,7 +28,6 @@ from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.forecasters.cross_validation import Candidate, Track, fold_without, used_as
 from flawcast.generators.forecasters.predictor import FILE
 from flawcast.generators.forecasters.training import Recipe
-from flawcast.generators.model import Model
 from flawcast.generators.rendering.fused import fused
 from flawcast.generators.weights import read_weights, write_weights
 from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
@@ -201,8 +200,7 @@ class WindowPiece:
         for one in self.fitted:
             if not one.diverse:
                 continue
-            model = Model(seen.scene.backbone, one.predictor(), {}, "")
-            futures = sample_futures(self.plan, model, past, self.settings)
+            futures = sample_futures(self.plan, one.predictor(), past, self.settings)
             chosen = choose(Drawn(**vars(seen), futures=futures), reference, self.settings)
             kept, errors = chosen.videos, chosen.mae[chosen.indices]
             yield self._row(one.candidate.label, "diverse") | {
