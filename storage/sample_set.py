@@ -1,6 +1,5 @@
 """The record of a sample set, and the check that it passes before it is written."""
 
-import json
 import math
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import StoreError
+from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.shapes import expect_shape
 from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, SET_ID, STORED
 
@@ -121,7 +121,7 @@ class SampleSet:
     @property
     def mask_kind(self) -> str | None:
         """What the masks are: "drawn", "motion", or None without."""
-        return mask_kind(self.provenance.settings)
+        return SetSettings.parse(self.provenance.settings).mask_kind
 
     def sample_id(self, index: int) -> str:
         """Id of one of the N futures."""
@@ -131,13 +131,6 @@ class SampleSet:
         """What goes into the array folder, by name."""
         found = {name: getattr(self, name) for name in STORED}
         return {name: array for name, array in found.items() if array is not None}
-
-
-def mask_kind(settings: str) -> str | None:
-    """What a row's settings say of its masks: "drawn", "motion", or None without."""
-    about = json.loads(settings)
-    masks = about.get("masks") if isinstance(about, dict) else None
-    return masks["kind"] if masks else None
 
 
 def check_set_id(set_id: str) -> None:
@@ -255,7 +248,4 @@ def _check_provenance(provenance: SetProvenance, sizes: dict[str, int]) -> None:
             )
     if provenance.mode not in MODES:
         raise StoreError(f"provenance.mode: expected one of {MODES}, got {provenance.mode!r}")
-    try:
-        json.loads(provenance.settings)
-    except (TypeError, ValueError) as error:
-        raise StoreError(f"provenance.settings: expected JSON, got {error}") from None
+    SetSettings.parse(provenance.settings)

@@ -1,6 +1,5 @@
 """Reading everything that is committed and naming what is damaged, one set after the other."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from flawcast.configs.errors import StoreError
 from flawcast.configs.identity import sample_set_id
+from flawcast.configs.set_settings import SetSettings
 from flawcast.storage.arrays import open_array, read_array
 from flawcast.storage.catalogue import Catalogue
 from flawcast.storage.layout import SETS, array_folder
@@ -132,18 +132,22 @@ def _of_part_row(
 def _of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
     """Whether a set's id is the hash of what its row says that decided it."""
     try:
-        about = json.loads(row["settings"])
+        about = SetSettings.parse(row["settings"])
+    except StoreError as error:
+        yield StoreProblem(row["set_id"], str(error))
+        return
+    if about.generate is None:
+        found = "another, its settings are not those of `flawcast generate`"
+    else:
         found = sample_set_id(
             row["clip_id"],
             (row["window_start"], row["past"], row["future"]),
             (row["source_clip_id"], row["source_frame"]),
             row["mode"],
             row["weights_id"],
-            about["generate"],
-            about["masks"]["id"] if "masks" in about else None,
+            about.generate.model_dump(mode="json", exclude_unset=True),  # as the row says them
+            about.masks.id if about.masks else None,
         )
-    except (ValueError, KeyError, TypeError):
-        found = "another, its settings are not those of `flawcast generate`"
     if found != row["set_id"]:
         yield StoreProblem(row["set_id"], f"id: by its provenance it would be {found}")
 

@@ -8,8 +8,9 @@ from typing import TypeVar
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import derive_seed, sample_set_id
+from flawcast.configs.set_settings import SetMasks
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.generate.masks import MaskPlan, plan_masks
+from flawcast.flows.generate.masks import plan_masks
 from flawcast.generators.clips import (
     ClipEntry,
     Reject,
@@ -57,7 +58,7 @@ class SetPlan:
     window: Window
     source: SourceFrame
     mode: str
-    masks: MaskPlan | None = None
+    masks: SetMasks | None = None
 
     @property
     def title(self) -> str:
@@ -80,7 +81,7 @@ class _Seen:
     entry: ClipEntry
     clip_id: str
     length: int
-    masks: dict[int, MaskPlan] = field(default_factory=dict)  # by frame that may be animated
+    masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame that may be animated
 
 
 def plan_sets(
