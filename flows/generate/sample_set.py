@@ -15,8 +15,8 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.masks import make_masks, read_levels
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.generators.backbones import MotionBackbone
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.clips import Clip, read_entry
-from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.model import Model
 from flawcast.generators.rendering.precision import in_precision
@@ -137,9 +137,9 @@ def observe(
     transfer = plan.mode == "transfer"
     source_clip = read_entry(plan.source.entry, clips) if transfer else clip
     source = source_clip.frames[plan.source.frame]
+    window = np.concatenate([past, truth])
+    keypoints = keypoints_of(backbone, window, len(window))  # at once: stored bytes stay equal
     with torch.no_grad():
-        seen = to_tensor(np.concatenate([past, truth])).to(backbone.device)
-        keypoints = backbone.keypoints(seen).cpu()
         foreign = keypoints[0].to(backbone.device) if transfer else None
         scene = Scene.of(backbone, source, foreign, settings.transfer)
     return Observed(clip, past, truth, source, keypoints, scene, len(source_clip.frames))

@@ -21,8 +21,8 @@ from flawcast.flows.evaluation.tables import write_rows
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.sample_set import Drawn, Observed, choose, observe, sample_futures
 from flawcast.generators.backbones import MotionBackbone, load_backbone
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.clips import ClipEntry, read_entry
-from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.clips.listing import TRAIN
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.forecasters.cross_validation import Candidate, Track, fold_without, used_as
@@ -32,7 +32,6 @@ from flawcast.generators.rendering.fused import fused
 from flawcast.generators.weights import read_weights, write_weights
 from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
 
-FRAMES_PER_BATCH = 32
 UNFORECAST = "no forecasting"  # rendered with the true keypoints: what the motion model can do
 TRUTH = "truth"
 
@@ -64,12 +63,10 @@ class TrackPiece:
         """Which clip."""
         return f"keypoints of {self.entry.name}"
 
-    @torch.no_grad()
     def work(self) -> None:
         """Find and keep them."""
-        frames = to_tensor(read_entry(self.entry, self.clips).frames)
-        backbone = worker_backbone(self.model)
-        found = torch.cat([backbone.keypoints(part) for part in frames.split(FRAMES_PER_BATCH)])
+        frames = read_entry(self.entry, self.clips).frames
+        found = keypoints_of(worker_backbone(self.model), frames)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".part")
         write_weights(draft, {"series": found}, {"clip": self.entry.name})

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from flawcast.generators.rendering import packed as module
 from flawcast.generators.forecasters import FORECASTERS, build_forecaster
+from flawcast.generators.rendering import packed as module
 from flawcast.generators.rendering.packed import PackedLinear, packed
 
 TRAINED = [name for name in FORECASTERS.names() if FORECASTERS[name].trains]
