@@ -253,7 +253,6 @@ class FOMM(MotionBackbone):
     """
 
     Config = FOMMConfig
-    name = "fomm"
     batch_pixels = (
         2**19
     )  # weights of the dense motion network are read once for 8 frames at 256x256

@@ -26,10 +26,15 @@ class Forecaster(nn.Module, ABC):
     """
 
     Config: ClassVar[type[ForecasterConfig]]
-    name: ClassVar[str]
+    name: ClassVar[str]  # as it is registered
     trains = True  # by gradient descent; others are ready after `prepare`
     stochastic = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
+    small: ClassVar[dict[str, Any]] = {}  # settings that a test trains in seconds
+    baseline: ClassVar[bool] = False  # evaluations show it whether it is named or not
+    table_place: ClassVar[int] = 100  # tables show low ones first, equal ones by name
+    weights_of: ClassVar[str | None] = None  # the forecaster whose weights it uses as they are
+    compared_with_mean_feedback: ClassVar[bool] = False  # as in the authors' code, beside its own
 
     def __init__(self, features: int, config: ForecasterConfig) -> None:
         super().__init__()
