@@ -18,7 +18,9 @@ import torch
 from flawcast.flows.evaluation.candidates import candidates
 from flawcast.generators.backbones import build_backbone, keypoints_of
 from flawcast.generators.forecasters import FORECASTERS
-from flawcast.generators.forecasters.cross_validation import Fold, Track, fit_fold, forecast_windows
+from flawcast.generators.forecasters.cross_validation import (
+    Fold, Track, fit_candidate, forecast_windows
+)
 from flawcast.selection.metrics import METRICS
 from flawcast.selection.selectors import SELECTORS
 import numpy as np
@@ -27,7 +29,7 @@ import numpy as np
 assert FORECASTERS["walk"].name == "walk"
 tracks = tuple(Track(f"clip-{i}", str(i), torch.randn(30, 6).cumsum(dim=0)) for i in range(4))
 fold = Fold("one", tracks[:2], tracks[2:3], tracks[3:])
-predictor = fit_fold(walk, fold, 5, 4)
+predictor = fit_candidate(walk, fold, 5, 4)
 assert len(next(forecast_windows(predictor, walk, fold, 5, 4, samples=7)).samples) == 7
 
 shift = build_backbone("shift", {}, 0)
@@ -77,5 +79,5 @@ def test_a_class_learns_its_name_and_a_second_one_is_refused() -> None:
 
     assert Circle.name == "circle"
     shapes.register("circle")(Circle)  # the same again
-    with pytest.raises(SettingsError, match="shape circle: expected a new name for .*int"):
+    with pytest.raises(SettingsError, match=r"shape circle: expected a new name for .*int"):
         shapes.register("circle")(int)
