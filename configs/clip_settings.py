@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from flawcast.configs.frozen import Settings
 
 
-class ClipSettings(BaseModel):
+class ClipSettings(Settings):
     """How a clip is read: size, shape and rate of its frames.
 
     Args:
@@ -14,8 +16,6 @@ class ClipSettings(BaseModel):
         stride: Keep every n-th frame.
         max_frames: Read no more frames than this, after the stride; None for all.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = Field(default=64, ge=16, le=1024)
     fit: Literal["crop", "pad", "stretch"] = "crop"

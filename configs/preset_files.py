@@ -10,7 +10,7 @@ from flawcast.configs.official import from_official, is_official
 from flawcast.configs.settings import TrainSettings, validated
 
 PRESETS = Path(__file__).parent / "presets"
-BACKBONES = ("fomm", "tps", "vid2vid")  # folders of presets, in the order of their search
+FIRST = "fomm"  # whose presets are meant where no backbone is named
 
 
 def load_preset(name: str, backbone: str | None = None) -> TrainSettings:
@@ -20,8 +20,8 @@ def load_preset(name: str, backbone: str | None = None) -> TrainSettings:
 
     Args:
         name: A name from `preset_names()`, or the path of a file ending in .yaml or .yml.
-        backbone: Backbone of the preset, if several have one of this name; the default is the first
-            of `BACKBONES` that has one.
+        backbone: Whose preset, where several backbones have one of this name; if not
+            given, FOMM's, or else that of the first backbone by name that has it.
 
     Raises:
         SettingsError: If there is no such preset or it does not hold valid settings.
@@ -53,7 +53,8 @@ def preset_names() -> list[str]:
 def _preset_path(name: str, backbone: str | None) -> Path | None:
     """File of a shipped preset, by its full name, or by its last part and perhaps a backbone."""
     names = preset_names()
-    folders = [backbone] if backbone else ["", *BACKBONES]
+    others = sorted({name.split("/")[0] for name in names if "/" in name} - {FIRST})
+    folders = [backbone] if backbone else ["", FIRST, *others]
     for folder in folders:
         whole = f"{folder}/{name}" if folder else name
         if whole in names:

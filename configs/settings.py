@@ -8,7 +8,6 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import (
     AliasChoices,
     BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -18,17 +17,12 @@ from pydantic import (
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.frozen import Settings as Settings
 from flawcast.configs.keep import expect_keep
 
 Mode = Literal["reconstruction", "transfer"]  # which video a source frame is from
 Motion = Literal["relative", "absolute", "avd"]  # how it is carried over to a foreign source
 Precision = Literal["fp32", "int8", "bf16", "fp16"]  # of drawing; int8 is for CPUs
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LineSettings(Settings):
@@ -43,7 +37,7 @@ class Choice(Settings):
     """A registered entry, by name, and its own settings."""
 
     name: str
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default_factory=dict)
 
 
 class LossWeights(Settings):
@@ -112,7 +106,8 @@ class MotionTraining(Settings):
     batch: int = Field(default=16, ge=1)
     accumulate: int = Field(default=1, ge=1)  # batches whose gradients make one step
     learning_rate: float = Field(default=2e-4, gt=0)
-    rates: dict[str, float] = {}  # factors of the rate by sub-network; 0 freezes it
+    # Factors of the rate by sub-network; 0 freezes it.
+    rates: dict[str, float] = Field(default_factory=dict)
     schedule: Literal["steps", "cosine"] = "steps"
     milestones: tuple[float, ...] = (0.6, 0.9)  # shares of the run at which the rate falls tenfold
     weight_decay: float = Field(default=0, ge=0)

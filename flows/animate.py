@@ -11,21 +11,21 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
+from flawcast.configs.model_card import read_card
 from flawcast.configs.settings import Transfer
 from flawcast.generators.backbones import MotionBackbone, load_backbone
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.blocks.geometry import object_size
 from flawcast.generators.clips import read_clip
 from flawcast.generators.clips.decoding import STILL
-from flawcast.generators.clips.frames import resize_square, to_tensor
+from flawcast.generators.clips.frames import resize_square
 from flawcast.generators.clips.pictures import read_picture
 from flawcast.generators.clips.video_files import check_video_name, write_video
-from flawcast.generators.model import find_model, read_card
+from flawcast.generators.model import find_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.precision import check_precision, in_precision
 from flawcast.generators.rendering.scene import Scene
-
-KEYPOINT_BATCH = 32  # frames at once in the keypoint detector
 
 OnFrames = Callable[[int, int], None]
 
@@ -76,14 +76,14 @@ def animate(
     """
     check_video_name(out)
     folder = find_model(model)
-    settings = ClipSettings.model_validate(read_card(folder)["settings"]["clips"])
+    settings = read_card(folder).settings.clips
     backbone = for_inference(load_backbone(folder)).to(pick_device(device))
     check_precision(precision, backbone.device)
     backbone.check_transfer(how or Transfer())
     picture = read_source(source, settings)
     clip = read_clip(driving, settings)
-    keypoints = find_keypoints(backbone, clip.frames)
-    own = find_keypoints(backbone, picture[None])[0]
+    keypoints = keypoints_of(backbone, clip.frames).to(backbone.device)
+    own = keypoints_of(backbone, picture[None])[0].to(backbone.device)
     start = nearest_pose(backbone, own, keypoints) if best_frame else 0
     scene = in_precision(
         Scene.encode(backbone, picture, keypoints[start], how), precision, keypoints
@@ -107,15 +107,6 @@ def read_source(path: Path, settings: ClipSettings) -> NDArray[np.uint8]:
     if path.is_file() and path.suffix.lower() in STILL:
         return resize_square(read_picture(path), settings)
     return read_clip(path, settings.model_copy(update={"max_frames": 1})).frames[0]
-
-
-@torch.no_grad()
-def find_keypoints(backbone: MotionBackbone, frames: NDArray[np.uint8]) -> Tensor:
-    """Keypoints of a clip's frames (T, H, W, 3): (T, D)."""
-    batches = (
-        frames[first : first + KEYPOINT_BATCH] for first in range(0, len(frames), KEYPOINT_BATCH)
-    )
-    return torch.cat([backbone.keypoints(to_tensor(part).to(backbone.device)) for part in batches])
 
 
 def nearest_pose(backbone: MotionBackbone, source: Tensor, keypoints: Tensor) -> int:

@@ -7,20 +7,18 @@
 Nothing in it is executed on loading.
 """
 
-import json
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from flawcast.configs.clip_settings import ClipSettings
-from flawcast.configs.errors import ModelError, SettingsError
+from flawcast.configs.errors import ModelError
 from flawcast.configs.files import whole_folder
 from flawcast.configs.identity import hash_files
-from flawcast.configs.settings import TrainSettings, validated
+from flawcast.configs.model_card import CARD, Card, read_card
 from flawcast.generators.backbones import MotionBackbone, load_backbone, save_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE as BACKBONE
 from flawcast.generators.forecasters import KeypointPredictor
@@ -29,9 +27,6 @@ from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.packed import with_packed_linears
 
-CARD_FORMAT = "flawcast-model"
-CARD_VERSION = 1
-CARD = "card.json"
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -42,18 +37,18 @@ class Model:
     Args:
         backbone: In eval mode.
         predictor: Fitted to this backbone's keypoints.
-        card: How it was made; plain JSON values.
+        card: How it was made.
         weights_id: Hash of both weight files: what samples owe to the model.
     """
 
     backbone: MotionBackbone
     predictor: KeypointPredictor
-    card: dict[str, Any]
+    card: Card
     weights_id: str
 
     def clip_settings(self, size: int | None = None) -> ClipSettings:
         """How clips are read for this model; `size` overrides the size it was trained at."""
-        trained = ClipSettings.model_validate(self.card["settings"]["clips"])
+        trained = self.card.settings.clips
         return trained if size is None else trained.model_copy(update={"size": size})
 
 
@@ -61,7 +56,7 @@ def save_model(
     folder: Path,
     backbone: MotionBackbone,
     predictor: KeypointPredictor | None,
-    card: dict[str, Any],
+    card: Card,
 ) -> None:
     """Write a model folder in one step: it is there whole or not at all.
 
@@ -69,7 +64,7 @@ def save_model(
         folder: Must not exist yet, or be empty.
         backbone: Trained.
         predictor: Fitted; None for a motion model whose forecaster is fitted later.
-        card: Settings, data hashes, metrics, versions; plain JSON values.
+        card: How it was made.
 
     Raises:
         ModelError: If the folder exists and is not empty.
@@ -79,10 +74,10 @@ def save_model(
         save_backbone(backbone, draft / BACKBONE)
         if predictor is not None:
             predictor.save(draft)
-        _write_card(draft, card)
+        card.write(draft)
 
 
-def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, Any]) -> None:
+def add_forecaster(folder: Path, predictor: KeypointPredictor, card: Card) -> None:
     """Give a model folder without a forecaster one, which comes last: it is there whole or not.
 
     Args:
@@ -93,7 +88,7 @@ def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, A
     with tempfile.TemporaryDirectory(prefix=".", dir=folder) as name:
         draft = Path(name)
         predictor.save(draft)
-        _write_card(draft, card)
+        card.write(draft)
         (draft / CARD).replace(folder / CARD)
         (draft / FORECASTER).replace(folder / FORECASTER)
 
@@ -101,12 +96,6 @@ def add_forecaster(folder: Path, predictor: KeypointPredictor, card: dict[str, A
 def has_forecaster(folder: Path) -> bool:
     """Whether a model folder holds a forecaster."""
     return (folder / FORECASTER).is_file()
-
-
-def _write_card(folder: Path, card: dict[str, Any]) -> None:
-    """Write a model's card."""
-    whole = {"format": CARD_FORMAT, "version": CARD_VERSION, **card}
-    (folder / CARD).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
 
 
 def check_free(folder: Path) -> None:
@@ -124,7 +113,7 @@ def check_free(folder: Path) -> None:
 
 
 def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
-    """Read a model folder written by `flawcast train`, for inference (`fused`, `packed`).
+    """Read a model folder written by `flawcast train`, in the form for inference.
 
     Args:
         folder: The model's.
@@ -197,31 +186,3 @@ def is_model(folder: Path) -> bool:
 def shipped_models() -> list[str]:
     """Names of the models that come with flawcast."""
     return sorted(folder.name for folder in SHIPPED.iterdir() if folder.is_dir())
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """Read a model's card without its weights.
-
-    Raises:
-        ModelError: If the folder has none, or one that this code does not read.
-    """
-    wanted = f"model: expected a folder written by flawcast train, with {CARD}"
-    path = folder / CARD
-    if not path.is_file():
-        raise ModelError(f"{wanted}, found none in {folder}; train a model or name its folder")
-    try:
-        card = json.loads(path.read_text())
-    except ValueError as error:
-        raise ModelError(f"{wanted}, cannot read {path}: {error}; train it again") from None
-    if not isinstance(card, dict) or card.get("format") != CARD_FORMAT:
-        raise ModelError(f"{wanted}, {path} is something else")
-    if card.get("version") != CARD_VERSION:
-        raise ModelError(
-            f"model: expected card version {CARD_VERSION}, found {card.get('version')} in {path}; "
-            "use the flawcast that wrote it or train it again"
-        )
-    try:
-        validated(TrainSettings, card.get("settings"), f"model: {path}: settings")
-    except SettingsError as error:
-        raise ModelError(str(error)) from None
-    return card

@@ -4,11 +4,11 @@ A sample comes from two clips: the one whose future was sampled (it gave the mot
 whose frame was animated (it gave the looks). Both count.
 """
 
-import json
 from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from flawcast.configs.errors import LeakError
+from flawcast.configs.set_settings import SetSettings
 
 TEST = "test"
 NAMED = 3  # samples that an error message names
@@ -42,7 +42,7 @@ def guarded(
     for row in all_sets:
         if row["split"] == TEST:
             held_out.add(row["clip_id"])
-        if _source_split(row) == TEST:
+        if SetSettings.parse(row["settings"]).source_split == TEST:
             held_out.add(row["source_clip_id"])
     leaks = [row for row in rows if _is_held_out(row, held_out)]
     if leaks and on_test == "refuse":
@@ -53,12 +53,6 @@ def guarded(
             f" {names}{more}; leave them out with on_test='leave_out'"
         )
     return [row for row in rows if not _is_held_out(row, held_out)]
-
-
-def _source_split(row: dict[str, Any]) -> str:
-    """The split of the clip whose frame was animated; empty if the row does not say."""
-    settings = json.loads(row["settings"])
-    return str(settings.get("source_split", "")) if isinstance(settings, dict) else ""
 
 
 def _is_held_out(row: dict[str, Any], held_out: set[str]) -> bool:

@@ -30,6 +30,8 @@ IDS = {
     "rejects": "run_id, clip",
     "reviews": "reviewed_at, sample_id",
 }
+# The kind of masks is read by DuckDB here, not by `SetSettings`, so that `where` can ask for it
+# without a Python call for every row.
 STATEMENTS = {
     "sets": """SELECT *, json_extract_string(settings, '$.masks.kind') AS masks,
         0::BIGINT AS accepted, 0::BIGINT AS rejected FROM sets""",

@@ -1,6 +1,5 @@
 """The record of a sample set, and the check that it passes before it is written."""
 
-import json
 import math
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import StoreError
+from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.shapes import expect_shape
 from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, SET_ID, STORED
 
@@ -120,8 +120,8 @@ class SampleSet:
 
     @property
     def mask_kind(self) -> str | None:
-        """Kind of the masks: "drawn", "motion", or None without masks."""
-        return mask_kind(self.provenance.settings)
+        """What the masks are: "drawn", "motion", or None without."""
+        return SetSettings.parse(self.provenance.settings).mask_kind
 
     def sample_id(self, index: int) -> str:
         """Id of one of the N futures."""
@@ -131,13 +131,6 @@ class SampleSet:
         """The arrays of the array folder, by name."""
         arrays = {name: getattr(self, name) for name in STORED}
         return {name: array for name, array in arrays.items() if array is not None}
-
-
-def mask_kind(settings: str) -> str | None:
-    """Kind of masks in a row's settings: "drawn", "motion", or None without masks."""
-    values = json.loads(settings)
-    masks = values.get("masks") if isinstance(values, dict) else None
-    return masks["kind"] if masks else None
 
 
 def check_set_id(set_id: str) -> None:
@@ -255,7 +248,4 @@ def _check_provenance(provenance: SetProvenance, sizes: dict[str, int]) -> None:
             )
     if provenance.mode not in MODES:
         raise StoreError(f"provenance.mode: expected one of {MODES}, got {provenance.mode!r}")
-    try:
-        json.loads(provenance.settings)
-    except (TypeError, ValueError) as error:
-        raise StoreError(f"provenance.settings: expected JSON, got {error}") from None
+    SetSettings.parse(provenance.settings)

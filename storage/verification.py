@@ -1,6 +1,5 @@
 """Verification: reads every committed set and names what is damaged."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from flawcast.configs.errors import StoreError
 from flawcast.configs.identity import sample_set_id
+from flawcast.configs.set_settings import SetSettings
 from flawcast.storage.arrays import open_array, read_array
 from flawcast.storage.catalogue import Catalogue
 from flawcast.storage.layout import SETS, array_folder
@@ -132,18 +132,22 @@ def _problems_of_part_row(
 def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
     """A problem if a set's id is not the hash of its row's provenance."""
     try:
-        settings = json.loads(row["settings"])
+        about = SetSettings.parse(row["settings"])
+    except StoreError as error:
+        yield StoreProblem(row["set_id"], str(error))
+        return
+    if about.generate is None:
+        recomputed = "another, its settings are not those of `flawcast generate`"
+    else:
         recomputed = sample_set_id(
             row["clip_id"],
             (row["window_start"], row["past"], row["future"]),
             (row["source_clip_id"], row["source_frame"]),
             row["mode"],
             row["weights_id"],
-            settings["generate"],
-            settings["masks"]["id"] if "masks" in settings else None,
+            about.generate.model_dump(mode="json", exclude_unset=True),  # as the row says them
+            about.masks.id if about.masks else None,
         )
-    except (ValueError, KeyError, TypeError):
-        recomputed = "another, its settings are not those of `flawcast generate`"
     if recomputed != row["set_id"]:
         yield StoreProblem(row["set_id"], f"id: by its provenance it would be {recomputed}")
 

@@ -29,8 +29,9 @@ def test_it_is_small_and_says_how_it_was_made(name: str) -> None:
     folder = shipped_model(name)
     assert sum(path.stat().st_size for path in folder.iterdir()) < 25 * 2**20
     card = load_model(folder).card
-    assert card["settings"]["line"]["seed"] != SEED
-    assert card["metrics"]["reconstruction_mae"] > 0
+    assert card.settings.line is not None
+    assert card.settings.line.seed != SEED
+    assert card.metrics["reconstruction_mae"] > 0
 
 
 def test_reconstruction_halves_the_error_of_copying(model: Model, videos: list[np.ndarray]) -> None:

@@ -29,10 +29,10 @@ def budget(request: BenchmarkRequest, on_done: OnDone) -> Report:
     APD stands the MAE that it costs.
     """
     model = load_model(find_model(request.model))
-    size, horizon = model.clip_settings().size, model.card["settings"]["forecast"]
+    size, horizon = model.clip_settings().size, model.card.settings.forecast
     settings = GenerateSettings(
-        past=horizon["past"],
-        future=horizon["future"],
+        past=horizon.past,
+        future=horizon.future,
         samples=request.samples,
         keep=request.samples,
     )

@@ -29,10 +29,10 @@ def kept_masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
     leaving the source's mask where it was.
     """
     model = load_model(find_model(request.model))
-    size, horizon = model.clip_settings(None).size, model.card["settings"]["forecast"]
+    size, horizon = model.clip_settings(None).size, model.card.settings.forecast
     settings = GenerateSettings(
-        past=horizon["past"],
-        future=horizon["future"],
+        past=horizon.past,
+        future=horizon.future,
         samples=request.samples,
         keep=request.samples // 5,
     )

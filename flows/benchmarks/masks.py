@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
+from flawcast.configs.model_card import read_card
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import STATES, LineClip, draw_line
-from flawcast.generators.model import find_model, read_card
+from flawcast.generators.model import find_model
 from flawcast.generators.rendering.carried_masks import carry_mask, mean_iou
 
 FRAMES = 24
@@ -22,7 +23,7 @@ def masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """
     folder = find_model(request.model)
     backbone = load_backbone(folder)
-    size = int(read_card(folder)["settings"]["clips"]["size"])
+    size = read_card(folder).settings.clips.size
     figures: dict[str, list[dict[str, float]]] = {state: [] for state in STATES}
     total = request.clips_per_state * len(STATES)
     clips = draw_line(request.clips_per_state, request.seed, FRAMES, size)

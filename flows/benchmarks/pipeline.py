@@ -40,10 +40,10 @@ def pipeline(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Time per set, the share of frames that were rendered, and the memory that a worker takes."""
     torch.set_num_threads(1)
     model, plain = load_model(find_model(request.model)), load_backbone(find_model(request.model))
-    size, horizon = model.clip_settings().size, model.card["settings"]["forecast"]
+    size, horizon = model.clip_settings().size, model.card.settings.forecast
     settings = GenerateSettings(
-        past=horizon["past"],
-        future=horizon["future"],
+        past=horizon.past,
+        future=horizon.future,
         samples=request.samples,
         keep=max(2, request.samples // 5),
     )
@@ -99,7 +99,7 @@ def _ways(
     return {
         REFERENCE: lambda: _as_reference(plan, model, plain, asked),
         OURS: lambda: commit(make()),
-        "of it: sampling": lambda: sample_futures(plan, model, past, asked.settings),
+        "of it: sampling": lambda: sample_futures(plan, model.predictor, past, asked.settings),
         "of it: committing": lambda: commit(made),
     }
 

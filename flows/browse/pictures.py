@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 from flawcast.configs.errors import StoreError
 from flawcast.configs.files import whole_file
 from flawcast.configs.mask_levels import DEFECT
+from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.storage import SampleStore
 from flawcast.storage.arrays import array_sha256
@@ -85,8 +86,8 @@ class Pictures:
             frames = np.asarray(array[rank] if per_video else array[:], np.uint8)
             if name == "masks":
                 valid = np.asarray(self.store.open_array(set_id, "valid")[rank], np.bool_)
-                drawn = '"drawn"' in self.store.row(set_id)["settings"]
-                frames = _coloured(frames, valid, drawn)
+                about = SetSettings.parse(self.store.row(set_id)["settings"])
+                frames = _coloured(frames, valid, about.mask_kind == "drawn")
             return _encoded([Image.fromarray(_side_by_side(frames))], lossless=True, quality=20)
 
 

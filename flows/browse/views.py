@@ -161,6 +161,7 @@ def set_page(held: CachedSamples, set_id: str) -> dict[str, Any]:
         "samples": samples,
         "scores": {name: row[name] for name in SCORES},
         "provenance": {name: value for name, value in row.items() if name not in HIDDEN},
+        # The row's own text, with what this flawcast does not know.
         "settings": json.dumps(json.loads(row["settings"]), indent=2, ensure_ascii=False),
         "lines": lines_for_set(held.store.url, set_id),
         "data": _for_script(row, samples),

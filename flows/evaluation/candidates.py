@@ -5,8 +5,6 @@ from flawcast.generators.forecasters.base import FORECASTERS, with_preset
 from flawcast.generators.forecasters.cross_validation import Candidate
 
 BASELINE = "hold"
-ALL = ("linear", "gru", "vae", "nf", "vrnn", "gru_nf", "gru_snf")
-FED_BY_MEANS = ("vrnn", "gru_nf")  # compared with the feedback of the authors' code, too
 MEAN = ", mean feedback"
 
 
@@ -27,19 +25,26 @@ def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
         >>> [one.label for one in candidates("gru_nf,vrnn:paper", mean_feedback=False)]
         ['hold', 'gru_nf', 'vrnn (paper)']
     """
-    names = ALL if text.strip() == "all" else tuple(part.strip() for part in text.split(","))
+    everything = in_table_order()
+    names = everything if text.strip() == "all" else [part.strip() for part in text.split(",")]
     found = [Candidate(BASELINE, BASELINE, {})]
     for name in dict.fromkeys(name for name in names if name != BASELINE):
         kind, _, preset = name.partition(":")
         if not kind:
             raise SettingsError(
                 f"forecasters: expected all, or names with commas between them, got {text!r}; "
-                f"known are {', '.join((BASELINE, *ALL))}"
+                f"known are {', '.join((BASELINE, *everything))}"
             )
         config = {"preset": preset} if preset else {}
         with_preset(FORECASTERS[kind], config)
         label = f"{kind} ({preset})" if preset else kind
         found.append(Candidate(label, kind, config))
-        if mean_feedback and kind in FED_BY_MEANS:
+        if mean_feedback and FORECASTERS[kind].compared_with_mean_feedback:
             found.append(Candidate(label + MEAN, kind, {**config, "feedback": "mean"}))
     return found
+
+
+def in_table_order() -> list[str]:
+    """Names of all forecasters but the baseline, the simplest first."""
+    others = [name for name in FORECASTERS.names() if not FORECASTERS[name].baseline]
+    return sorted(others, key=lambda name: (FORECASTERS[name].table_place, name))

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,27 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.set_settings import SetMasks
 from flawcast.generators.clips import ClipEntry, read_masks
 from flawcast.generators.clips.masks import levels_of
 from flawcast.generators.rendering.carried_masks import FrameMaps, carry_levels, motion_difference
 from flawcast.generators.rendering.scene import Scene
 
-
-@dataclass(frozen=True)
-class MaskPlan:
-    """Which masks a set gets; it belongs to what the set's id is a hash of.
-
-    Args:
-        kind: "drawn" for those of the source frame carried along, "motion" for maps of motion
-            difference.
-        id: The kind, and for drawn ones the hash of what is drawn on the source frame.
-    """
-
-    kind: str
-    id: str
-
-
-MOTION = MaskPlan("motion", "motion")
+MOTION = SetMasks("motion", "motion")
 
 
 def read_levels(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray[np.uint8] | None:
@@ -46,7 +31,7 @@ def read_levels(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArra
 
 def plan_masks(
     entry: ClipEntry, settings: ClipSettings, length: int, frames: Sequence[int]
-) -> dict[int, MaskPlan]:
+) -> dict[int, SetMasks]:
     """Which masks the sets get that animate a frame of a clip.
 
     A frame without anything drawn on it says "nothing wrong" only in a clip whose masks are all
@@ -70,7 +55,7 @@ def plan_masks(
     for frame in frames:
         digest = hashlib.sha256(levels[frame].tobytes()).hexdigest()[:16]
         drawn = empty or levels[frame].any()
-        plans[frame] = MaskPlan("drawn", f"drawn-{digest}") if drawn else MOTION
+        plans[frame] = SetMasks("drawn", f"drawn-{digest}") if drawn else MOTION
     return plans
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.configs.identity import derive_seed, sample_set_id
+from flawcast.configs.set_settings import SetMasks
 from flawcast.configs.settings import GenerateSettings
 from flawcast.configs.spread import spread
-from flawcast.flows.generate.masks import MaskPlan, plan_masks
+from flawcast.flows.generate.masks import plan_masks
 from flawcast.generators.clips import (
     ClipEntry,
     Reject,
@@ -56,7 +57,7 @@ class SetPlan:
     window: Window
     source: SourceFrame
     mode: str
-    masks: MaskPlan | None = None
+    masks: SetMasks | None = None
 
     @property
     def title(self) -> str:
@@ -79,7 +80,7 @@ class _Seen:
     entry: ClipEntry
     clip_id: str
     length: int
-    masks: dict[int, MaskPlan] = field(default_factory=dict)  # by frame that may be animated
+    masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame that may be animated
 
 
 def plan_sets(

@@ -11,7 +11,7 @@ import numpy as np
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, StoreError
-from flawcast.configs.settings import GenerateSettings, validated
+from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.generate.plan import SetPlan, SourceFrame
 from flawcast.flows.generate.sample_set import SetRequest, sample_set_futures
 from flawcast.generators.clips import ClipEntry, Window, clip_id, list_clips
@@ -67,9 +67,13 @@ def regenerate(
     opened = SampleStore.open(store)
     row = _row(opened, sample_id)
     asked = _asked(opened, row["run_id"])
-    about = json.loads(row["settings"])
-    settings = validated(GenerateSettings, about["generate"], f"row of {sample_id}")
-    read = validated(ClipSettings, about["clips"], f"row of {sample_id}")
+    about = SetSettings.parse(row["settings"])
+    settings, read = about.generate, about.clips
+    if settings is None or read is None:
+        raise StoreError(
+            f"{sample_id}: expected settings of `flawcast generate` in its row, found others; "
+            f"use flawcast {row['version']}, which wrote it"
+        )
     loaded = load_model(find_model(model or asked("model", "--model")), pick_device(device))
     if loaded.weights_id != row["weights_id"]:
         raise ModelError(

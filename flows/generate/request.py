@@ -8,8 +8,9 @@ import torch
 from pydantic import Field
 
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.model_card import Card, read_card
 from flawcast.configs.settings import GenerateSettings, Mode, Settings, validated
-from flawcast.generators.model import find_model, read_card
+from flawcast.generators.model import find_model
 
 
 def usable_cores() -> int:
@@ -68,16 +69,22 @@ class GenerateRequest(Settings):
         return min(1.0, found / max(1, self.workers)) if found else 1.0
 
 
-def as_trained(request: GenerateRequest) -> GenerateRequest:
+def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRequest:
     """The same request with whole paths, and the horizon that it leaves to the model.
+
+    Args:
+        request: What a user asks.
+        card: The model's; None reads it.
 
     Raises:
         ModelError: If the model cannot be read.
     """
     model = find_model(request.model)
-    trained = read_card(model)["settings"]["forecast"]
+    trained = (card or read_card(model)).settings.forecast
     open_still = {"past", "future"} - request.settings.model_fields_set
-    settings = request.settings.model_copy(update={name: trained[name] for name in open_still})
+    settings = request.settings.model_copy(
+        update={name: getattr(trained, name) for name in open_still}
+    )
     where = {
         "clips": request.clips.absolute(),
         "sources": request.sources and request.sources.absolute(),
@@ -120,7 +127,7 @@ def request_from_options(
     Raises:
         FlawcastError: If the model cannot be read, has another forecaster, or a value does not fit.
     """
-    held = read_card(model)["settings"]["forecaster"]["name"]
+    held = read_card(model).settings.forecaster.name
     if forecaster not in (None, held):
         raise SettingsError(
             f"forecaster: expected {forecaster}, {model} holds {held}; "

@@ -14,7 +14,7 @@ from flawcast.flows.generate.summary import RunSummary, summarise, write_sheet
 from flawcast.flows.running.display import Display
 from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Job, Stage
-from flawcast.generators.model import find_model, load_model, read_card, worker_model
+from flawcast.generators.model import find_model, load_model, worker_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.precision import check_precision
 from flawcast.storage import SampleStore
@@ -40,8 +40,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     display = display or Display.silent()
     began = time.perf_counter()
     place = _place(request)
-    request = as_trained(request)
-    model = load_model(request.model)
+    model = load_model(find_model(request.model))
+    request = as_trained(request, model.card)
     model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)
     if request.ray_address is None:  # other machines may have other devices
@@ -79,7 +79,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
                 )
                 worker_model.cache_clear()  # of a run before this one in the same process
                 with display.making(shards, request.settings.samples) as show:
-                    name, flow = run_name(request), "flawcast-generate"
+                    name, flow = run_name(request, forecaster), "flawcast-generate"
                     place.run(Job([stage], name, flow, request, on_event=show))
         finally:
             made = sum(store.has(item.set_id) for item in missing)
@@ -100,9 +100,8 @@ def _place(request: GenerateRequest) -> Here | OnRay:
     return replace(place, cpus=request.task_cpus, gpus=request.gpus_per_worker())
 
 
-def run_name(request: GenerateRequest) -> str:
+def run_name(request: GenerateRequest, forecaster: str) -> str:
     """What a run is called in Prefect: clips, modes and forecaster."""
-    forecaster = read_card(find_model(request.model))["settings"]["forecaster"]["name"]
     return f"{request.clips.name}, {'+'.join(request.modes)}, {forecaster}"
 
 

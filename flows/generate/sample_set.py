@@ -1,8 +1,7 @@
 """One sample set from end to end: clip, keypoints, futures, videos, scores, kept."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,13 +10,15 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.identity import content_id, derive_seed
+from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.masks import make_masks, read_levels
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.generators.backbones import MotionBackbone
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.clips import Clip
-from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.clips.kept import planned_clip, planned_frame
+from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.model import Model
 from flawcast.generators.rendering.precision import in_precision
 from flawcast.generators.rendering.scene import Scene
@@ -141,9 +142,9 @@ def observe(
     source = clip.frames[frame].copy()
     if transfer:
         source = planned_frame(plan.source.entry, clips, plan.source.clip_id, frame)
+    window = np.concatenate([past, truth])
+    keypoints = keypoints_of(backbone, window, len(window))  # at once: stored bytes stay equal
     with torch.no_grad():
-        seen = to_tensor(np.concatenate([past, truth])).to(backbone.device)
-        keypoints = backbone.keypoints(seen).cpu()
         foreign = keypoints[0].to(backbone.device) if transfer else None
         scene = Scene.encode(backbone, source, foreign, settings.transfer)
     return Observed(clip, past, truth, source, keypoints, scene)
@@ -153,7 +154,7 @@ def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Samp
     """Read a set's clips, find its keypoints, sample its futures and encode its source."""
     settings = request.settings
     seen = observe(plan, model.backbone, settings, request.clips)
-    futures = sample_futures(plan, model, seen.keypoints[: settings.past], settings)
+    futures = sample_futures(plan, model.predictor, seen.keypoints[: settings.past], settings)
     scene = in_precision(seen.scene, settings.precision, futures.flatten(0, 1))
     return Sampled(**{**vars(seen), "scene": scene}, futures=futures)
 
@@ -193,13 +194,15 @@ def _distances(backbone: MotionBackbone, futures: Tensor, truth: Tensor) -> NDAr
     return apart.cpu().numpy()
 
 
-def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: GenerateSettings) -> Tensor:
+def sample_futures(
+    plan: SetPlan, predictor: KeypointPredictor, past: Tensor, settings: GenerateSettings
+) -> Tensor:
     """Draw futures of a window's keypoints, the same wherever and whenever it is done.
 
     Both modes of a window see the same futures.
     """
     seed = derive_seed(settings.seed, plan.clip_id, plan.window.start, "futures")
-    return model.predictor.sample(
+    return predictor.sample(
         past,
         settings.future,
         settings.samples,
@@ -210,13 +213,7 @@ def sample_futures(plan: SetPlan, model: Model, past: Tensor, settings: Generate
 
 def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) -> SetProvenance:
     """All that traces a set back to real clips and forward to being made again."""
-    about = {
-        "generate": request.settings.model_dump(mode="json"),
-        "clips": request.clips.model_dump(mode="json"),
-        "source_split": plan.source.entry.split,
-    }
-    if plan.masks is not None:
-        about["masks"] = asdict(plan.masks)
+    about = SetSettings(request.settings, request.clips, plan.source.entry.split, plan.masks)
     return SetProvenance(
         clip_id=plan.clip_id,
         clip_name=clip.name,
@@ -235,7 +232,7 @@ def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) ->
         forecaster=model.predictor.name,
         weights_id=model.weights_id,
         settings_id=content_id("settings", **request.settings.model_dump(mode="json")),
-        settings=json.dumps(about, sort_keys=True),
+        settings=about.to_json(),
         seed=request.settings.seed,
         samples=request.settings.samples,
         keep=request.settings.keep,

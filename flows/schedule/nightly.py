@@ -12,6 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
+from flawcast.configs.model_card import read_card
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate, run_name
 from flawcast.flows.generate.summary import RunSummary
@@ -23,6 +24,7 @@ from flawcast.flows.schedule.alarms import (
     lateness,
     unlike_the_last,
 )
+from flawcast.generators.model import find_model
 from flawcast.storage import SampleStore
 
 SHEET_WIDTH, SHEET_QUALITY = 900, 70  # of the picture in the artifact
@@ -33,7 +35,8 @@ def nightly_name() -> str:
     request = flow_run.parameters["request"]
     if not isinstance(request, GenerateRequest):
         request = GenerateRequest.model_validate(request)
-    return run_name(request)
+    forecaster = read_card(find_model(request.model)).settings.forecaster.name
+    return run_name(request, forecaster)
 
 
 @flow(name="flawcast", flow_run_name=nightly_name, persist_result=False)

@@ -10,7 +10,7 @@ from flawcast.configs.settings import TrainSettings
 from flawcast.flows.running.display import Display
 from flawcast.flows.train.clips import TrainClip
 from flawcast.generators.backbones import MotionBackbone
-from flawcast.generators.clips.frames import to_tensor
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.forecasters import KeypointPredictor
 
 CHECKPOINT = "forecaster-checkpoint.safetensors"
@@ -89,7 +89,6 @@ def forecast_metrics(
     return metrics
 
 
-@torch.no_grad()
 def keypoint_series(backbone: MotionBackbone, clips: Sequence[TrainClip]) -> list[torch.Tensor]:
     """Keypoints (T, D) of every clip."""
-    return [backbone.keypoints(to_tensor(clip.frames)) for clip in clips]
+    return [keypoints_of(backbone, clip.frames) for clip in clips]

@@ -1,12 +1,9 @@
 """Published weights become a model folder: `flawcast import`."""
 
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from flawcast.configs.identity import hash_files
+from flawcast.configs.model_card import Card, Imported, Versions
 from flawcast.configs.preset_files import load_preset
 from flawcast.generators.backbones import MotionBackbone, import_official
 from flawcast.generators.model import check_free, save_model
@@ -31,21 +28,14 @@ def import_model(checkpoint: Path, backbone: str, config: str, out: Path) -> Mot
     settings = load_preset(config, backbone)
     model = import_official(checkpoint, backbone, settings.backbone.config)
     chosen = settings.backbone.model_copy(update={"config": model.config.model_dump(mode="json")})
-    card = {
-        "settings": settings.model_copy(update={"backbone": chosen}).model_dump(mode="json"),
-        "imported": {
-            "file": checkpoint.name,
-            "sha256": hash_files([checkpoint]),
-            "configuration": config if "/" not in config else Path(config).name,
-        },
-        "clips": {},
-        "held_out": {},
-        "metrics": {},
-        "versions": {
-            "flawcast": version("flawcast"),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
+    card = Card(
+        settings=settings.model_copy(update={"backbone": chosen}),
+        versions=Versions.installed(),
+        imported=Imported(
+            file=checkpoint.name,
+            sha256=hash_files([checkpoint]),
+            configuration=config if "/" not in config else Path(config).name,
+        ),
+    )
     save_model(out, model, None, card)
     return model

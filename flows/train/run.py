@@ -1,17 +1,14 @@
 """From clips to a model folder: motion model, then keypoints, then forecaster."""
 
-import platform
 import shutil
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from flawcast.configs.errors import ModelError
-from flawcast.configs.settings import TrainSettings, validated
+from flawcast.configs.model_card import Card, Versions, read_card
+from flawcast.configs.settings import TrainSettings
 from flawcast.flows.pictures.reconstruction_sheet import SHEET, reconstruction_sheet
 from flawcast.flows.running.display import Display
 from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
@@ -27,7 +24,6 @@ from flawcast.generators.model import (
     check_free,
     find_model,
     has_forecaster,
-    read_card,
     save_model,
 )
 from flawcast.generators.rendering.devices import pick_device
@@ -115,7 +111,7 @@ def fit(
         check_free(out)
     elif has_forecaster(model):
         raise ModelError(f"model: {model} has a forecaster already; name a new folder with --out")
-    settings = validated(TrainSettings, before["settings"], f"card of {model}").overridden(changes)
+    settings = before.settings.overridden(changes)
     rejects: list[Reject] = []
     everything = read_clips(clips, settings, rejects, display)
     seen, watched, unseen = split_clips(everything, settings)
@@ -124,9 +120,9 @@ def fit(
     predictor, metrics = measure_and_fit(
         backbone, (seen, watched, unseen), settings, display, workshop
     )
-    card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
-    card["motion_clips"] = before.get("motion_clips", before.get("clips", {}))
-    card = {**{key: before[key] for key in ("imported",) if key in before}, **card}
+    card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began).model_copy(
+        update={"motion_clips": before.learnt_by_motion_model, "imported": before.imported}
+    )
     if out is None:
         add_forecaster(model, predictor, card)
     else:
@@ -171,17 +167,13 @@ def model_card(
     unseen: Sequence[TrainClip],
     metrics: dict[str, float],
     seconds: float,
-) -> dict[str, Any]:
+) -> Card:
     """What the model's card says."""
-    return {
-        "settings": settings.model_dump(mode="json"),
-        "clips": {clip.name: clip.id for clip in seen},
-        "held_out": {clip.name: clip.id for clip in unseen},
-        "metrics": {name: round(value, 6) for name, value in metrics.items()},
-        "seconds": round(seconds, 1),
-        "versions": {
-            "flawcast": version("flawcast"),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
+    return Card(
+        settings=settings,
+        clips={clip.name: clip.id for clip in seen},
+        held_out={clip.name: clip.id for clip in unseen},
+        metrics={name: round(value, 6) for name, value in metrics.items()},
+        seconds=round(seconds, 1),
+        versions=Versions.installed(),
+    )

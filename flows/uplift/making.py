@@ -23,7 +23,8 @@ from flawcast.configs.settings import Settings
 from flawcast.flows.uplift.arms import BOTH, OWN, VRNN
 from flawcast.flows.uplift.data import Material, Videos, joined, seen_frames, shrink
 from flawcast.generators.backbones import MotionBackbone
-from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.backbones.keypoints import keypoints_of
+from flawcast.generators.clips.frames import to_video
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.rendering.scene import Scene
 
@@ -183,8 +184,7 @@ class Maker:
     def _points(self, index: int) -> Tensor:
         """Keypoints of a clip, (T, D), found once."""
         if index not in self._keypoints:
-            frames = to_tensor(self.material.clips[index].frames)
-            self._keypoints[index] = self.backbone.keypoints(frames)
+            self._keypoints[index] = keypoints_of(self.backbone, self.material.clips[index].frames)
         return self._keypoints[index]
 
 

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.identity import content_id, derive_seed, hash_files
-from flawcast.configs.settings import Settings, TrainSettings
+from flawcast.configs.model_card import read_card
+from flawcast.configs.settings import Settings
 from flawcast.flows.generate.request import usable_cores
 from flawcast.flows.running.executor import place_of
 from flawcast.flows.running.pieces import Job, OnDone, Stage
@@ -33,7 +34,7 @@ from flawcast.flows.uplift.report import write_report
 from flawcast.flows.uplift.stored import read_samples, store_reading
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
-from flawcast.generators.model import find_model, read_card
+from flawcast.generators.model import find_model
 from flawcast.generators.rendering.fused import for_inference
 
 FREE = {"out", "clips", "model", "k", "seeds", "arms", "workers", "ray_address"}
@@ -253,7 +254,7 @@ def load_experiment(request: UpliftRequest) -> Experiment:
     validation = VALIDATION_EVERY if request.validation else None
     if request.store is None:
         model = find_model(request.model)
-        trained = TrainSettings.model_validate(read_card(model)["settings"])
+        trained = read_card(model).settings
         read, past, future = trained.clips, trained.forecast.past, trained.forecast.future
     else:
         read, past, future = store_reading(request.store)

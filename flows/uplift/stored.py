@@ -1,13 +1,11 @@
 """Samples from a store in place of freshly made ones."""
 
-import json
-
 import numpy as np
 import torch
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import StoreError
-from flawcast.configs.settings import validated
+from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.uplift.data import Material, Videos, shown
 from flawcast.storage import SampleSetDataset, SampleStore
 
@@ -22,7 +20,7 @@ def store_reading(store: str) -> tuple[ClipSettings, int, int]:
     if not rows:
         raise StoreError(f"store {store}: expected samples, found none; generate some")
     found = {
-        (json.dumps(json.loads(row["settings"])["clips"]), row["past"], row["future"])
+        (SetSettings.parse(row["settings"]).clips, int(row["past"]), int(row["future"]))
         for row in rows
     }
     if len(found) > 1:
@@ -32,8 +30,12 @@ def store_reading(store: str) -> tuple[ClipSettings, int, int]:
             f"{len(found)} (horizons {', '.join(horizons)}); name a store with one"
         )
     read, past, future = found.pop()
-    settings = validated(ClipSettings, json.loads(read), "row of the store")
-    return settings, int(past), int(future)
+    if read is None:
+        raise StoreError(
+            f"store {store}: expected rows that say how clips were read, found others; "
+            "name a store of `flawcast generate`"
+        )
+    return read, past, future
 
 
 def read_samples(store: str, material: Material, future: int) -> Videos:

@@ -10,6 +10,7 @@ from flawcast.generators.backbones.base import (
     load_backbone,
     save_backbone,
 )
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.backbones.official import import_official
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Rendering",
     "build_backbone",
     "import_official",
+    "keypoints_of",
     "load_backbone",
     "save_backbone",
 ]

@@ -5,10 +5,11 @@ from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from flawcast.configs.keypoint_layouts import KeypointLayout, keypoint_layout
+from flawcast.configs.settings import Settings
 from flawcast.generators.backbones.base import (
     BACKBONES,
     Appearance,
@@ -38,13 +39,7 @@ KEYPOINT_VARIANCE = 0.01  # of the bumps that tell the dense motion network wher
 PIXELS_AT_ONCE = 2**16  # painted on a CPU: a frame at 256x256
 
 
-class _Settings(BaseModel):
-    """Base of the settings below: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CommonParams(_Settings):
+class CommonParams(Settings):
     """What all parts share."""
 
     num_kp: int = Field(10, ge=1)
@@ -52,7 +47,7 @@ class CommonParams(_Settings):
     estimate_jacobian: Literal[True] = True  # all published models have Jacobians
 
 
-class HourglassParams(_Settings):
+class HourglassParams(Settings):
     """Size of an hourglass and the resolution it works at."""
 
     block_expansion: int = Field(32, ge=1)
@@ -74,7 +69,7 @@ class DenseMotionParams(HourglassParams):
     block_expansion: int = Field(64, ge=1)
 
 
-class GeneratorParams(_Settings):
+class GeneratorParams(Settings):
     """Occlusion-aware generator."""
 
     block_expansion: int = Field(64, ge=1)
@@ -85,7 +80,7 @@ class GeneratorParams(_Settings):
     dense_motion_params: DenseMotionParams = DenseMotionParams()
 
 
-class FOMMConfig(_Settings):
+class FOMMConfig(Settings):
     """Sizes of the model, named as in the official configuration files; defaults are vox-256."""
 
     common_params: CommonParams = CommonParams()
@@ -258,7 +253,6 @@ class FOMM(MotionBackbone):
     """
 
     Config = FOMMConfig
-    name = "fomm"
     batch_pixels = (
         2**19
     )  # weights of the dense motion network are read once for 8 frames at 256x256

@@ -4,20 +4,17 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from flawcast.configs.errors import ModelError, SettingsError
 from flawcast.configs.registry import Registry
-from flawcast.configs.settings import validated
+from flawcast.configs.settings import Settings, validated
 
 PREDICT_SAMPLES = 100
 
 
-class ForecasterConfig(BaseModel):
-    """Base of the forecasters' settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ForecasterConfig(Settings):
+    """Base of the forecasters' settings."""
 
 
 class Forecaster(nn.Module, ABC):
@@ -29,10 +26,15 @@ class Forecaster(nn.Module, ABC):
     """
 
     Config: ClassVar[type[ForecasterConfig]]
-    name: ClassVar[str]
+    name: ClassVar[str]  # as it is registered
     trains = True  # by gradient descent; others are ready after `prepare`
     stochastic = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
+    small: ClassVar[dict[str, Any]] = {}  # settings that a test trains in seconds
+    baseline: ClassVar[bool] = False  # evaluations show it whether it is named or not
+    table_place: ClassVar[int] = 100  # tables show low ones first, equal ones by name
+    weights_of: ClassVar[str | None] = None  # the forecaster whose weights it uses as they are
+    compared_with_mean_feedback: ClassVar[bool] = False  # as in the authors' code, beside its own
 
     def __init__(self, features: int, config: ForecasterConfig) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from flawcast.configs.errors import ClipError
 from flawcast.configs.identity import derive_seed
+from flawcast.generators.forecasters.base import FORECASTERS
 from flawcast.generators.forecasters.predictor import KeypointPredictor
 from flawcast.generators.forecasters.training import Progress, Recipe
 
@@ -158,7 +159,7 @@ def fit_candidate(
     """
     features = fold.train[0].series.shape[1]
     config = dict(candidate.config)
-    if candidate.name == "linear":
+    if "horizon" in FORECASTERS[candidate.name].Config.model_fields:
         config.setdefault("horizon", future)
     predictor = KeypointPredictor(candidate.name, features, config)
     predictor.fit(
@@ -235,6 +236,6 @@ def forecast_windows(
 
 def _what_is_trained(candidate: Candidate) -> str:
     """Equal for candidates whose weights are the same."""
-    name = "gru_nf" if candidate.name == "gru_snf" else candidate.name
+    name = FORECASTERS[candidate.name].weights_of or candidate.name
     config = {key: value for key, value in candidate.config.items() if key not in INFERENCE}
     return json.dumps([name, config], sort_keys=True)

@@ -48,12 +48,13 @@ def test_from_published_weights_to_sample_sets(
     done = run("fit", line_folder, "--model", model, *options)
     assert done.returncode == 0, done.stderr
     card = load_model(model).card
-    assert card["imported"]["file"] == "tiny.pth.tar"
-    assert card["metrics"]["forecast_mae"] > 0
+    assert card.imported is not None
+    assert card.imported.file == "tiny.pth.tar"
+    assert card.metrics["forecast_mae"] > 0
     assert "name a new folder with --out" in mistake("fit", line_folder, "--model", model)
     done = run("fit", line_folder, "--model", model, *options, "--out", tmp_path / "other")
     assert done.returncode == 0, done.stderr
-    assert load_model(tmp_path / "other").card["imported"] == card["imported"]
+    assert load_model(tmp_path / "other").card.imported == card.imported
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".gif"])

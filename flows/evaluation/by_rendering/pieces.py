@@ -28,19 +28,17 @@ from flawcast.flows.generate.sample_set import (
     sample_futures,
 )
 from flawcast.generators.backbones import MotionBackbone, load_backbone
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.clips import ClipEntry, read_entry
-from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.clips.listing import TRAIN
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.forecasters.cross_validation import Candidate, Track, fold_without, used_as
 from flawcast.generators.forecasters.predictor import FILE
 from flawcast.generators.forecasters.training import Recipe
-from flawcast.generators.model import Model
 from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.weights import read_weights, write_weights
 from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
 
-FRAMES_PER_BATCH = 32
 UNFORECAST = "no forecasting"  # rendered with the true keypoints: what the motion model can do
 TRUTH = "truth"
 
@@ -72,12 +70,10 @@ class TrackPiece:
         """Which clip."""
         return f"keypoints of {self.entry.name}"
 
-    @torch.no_grad()
     def work(self) -> None:
         """Find and keep them."""
-        frames = to_tensor(read_entry(self.entry, self.clips).frames)
-        backbone = worker_backbone(self.model)
-        found = torch.cat([backbone.keypoints(part) for part in frames.split(FRAMES_PER_BATCH)])
+        frames = read_entry(self.entry, self.clips).frames
+        found = keypoints_of(worker_backbone(self.model), frames)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self.path) as draft:
             write_weights(draft, {"series": found}, {"clip": self.entry.name})
@@ -207,8 +203,7 @@ class WindowPiece:
         for one in self.fitted:
             if not one.diverse:
                 continue
-            model = Model(seen.scene.backbone, one.predictor(), {}, "")
-            futures = sample_futures(self.plan, model, past, self.settings)
+            futures = sample_futures(self.plan, one.predictor(), past, self.settings)
             chosen = render_and_keep(
                 Sampled(**vars(seen), futures=futures), reference, self.settings
             )

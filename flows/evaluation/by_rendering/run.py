@@ -11,7 +11,8 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.datasets import load_dataset
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import content_id, hash_files
-from flawcast.configs.settings import GenerateSettings, Settings, TrainSettings, validated
+from flawcast.configs.model_card import Card, read_card
+from flawcast.configs.settings import GenerateSettings, Settings, validated
 from flawcast.flows.evaluation.by_rendering.features import Features
 from flawcast.flows.evaluation.by_rendering.pieces import (
     Fitted,
@@ -33,7 +34,6 @@ from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.clips import ClipEntry, Reject, clip_id, list_clips
 from flawcast.generators.forecasters.cross_validation import Candidate, sharing_weights
 from flawcast.generators.forecasters.training import Recipe
-from flawcast.generators.model import read_card
 
 DIVERSE = ("vrnn", "gru_nf")  # whose samples the paper's table of diversity compares
 DEFAULT_HORIZONS = (Horizon(past=12, future=12), Horizon(past=6, future=24))
@@ -148,8 +148,7 @@ def plan_rendering(
         FlawcastError: If clips, model or settings cannot be used.
     """
     card = read_card(request.model)
-    trained = validated(TrainSettings, card["settings"], f"card of {request.model}").clips
-    clips = trained.model_copy(update={"size": request.size} if request.size else {})
+    clips = card.settings.clips.model_copy(update={"size": request.size} if request.size else {})
     motion_id = f"motion-{hash_files([request.model / BACKBONE_FILE])[:16]}"
     dataset = load_dataset(request.dataset) if request.dataset else None
     wanted = request.horizons or (horizons(dataset.horizons) if dataset else DEFAULT_HORIZONS)
@@ -202,7 +201,7 @@ def plan_rendering(
         split=split.how,
         train=len(tracks),
         test=len(shown),
-        known=_known([one for one in split.test if one.name in shown], card, trained),
+        known=_known([one for one in split.test if one.name in shown], card),
         size=clips.size,
         samples=request.samples,
         keep=request.keep,
@@ -304,7 +303,7 @@ def _shown(windows: Sequence[WindowPiece]) -> list[Path]:
     return [pieces[number % len(pieces)].strips for number, pieces in enumerate(groups.values())]
 
 
-def _known(tested: Sequence[ClipEntry], card: Mapping[str, Any], read: ClipSettings) -> int:
+def _known(tested: Sequence[ClipEntry], card: Card) -> int:
     """How many test clips the motion model was trained on, as it read them."""
-    ids = set(card.get("motion_clips", card.get("clips", {})).values())
-    return sum(clip_id(entry, read) in ids for entry in tested)
+    ids = set(card.learnt_by_motion_model.values())
+    return sum(clip_id(entry, card.settings.clips) in ids for entry in tested)

@@ -23,6 +23,7 @@ from flawcast.flows.running.pieces import Job, OnDone, Stage
 from flawcast.generators.clips.keypoint_files import KeypointClip, read_keypoint_folder
 from flawcast.generators.clips.listing import Reject
 from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.forecasters.base import FORECASTERS
 from flawcast.generators.forecasters.cross_validation import (
     Candidate,
     Fold,
@@ -224,7 +225,8 @@ def _wanted(found: Sequence[Fold], names: Sequence[str]) -> list[Fold]:
 
 def _draws_or_trains(candidate: Candidate) -> bool:
     """Whether another seed gives anything else."""
-    return candidate.name not in ("hold", "linear")
+    kind = FORECASTERS[candidate.name]
+    return kind.trains or kind.stochastic
 
 
 def _check_length(fold: Fold, horizon: Horizon) -> None:

@@ -12,8 +12,9 @@ from flawcast.configs.errors import ClipError
 from flawcast.configs.identity import derive_seed
 from flawcast.flows.uplift.images.stills import Still
 from flawcast.generators.backbones import MotionBackbone
+from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.clips import iter_clips
-from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.clips.frames import to_video
 from flawcast.generators.rendering.carried_masks import carry_mask
 from flawcast.generators.rendering.scene import Scene
 
@@ -46,7 +47,6 @@ def as_frame(still: Still) -> Frame:
     return Frame(still.picture, still.mask, np.ones_like(still.mask))
 
 
-@torch.no_grad()
 def read_motions(folder: Path, backbone: MotionBackbone, size: int) -> list[torch.Tensor]:
     """Keypoints (T, D) of the driving clips.
 
@@ -54,15 +54,7 @@ def read_motions(folder: Path, backbone: MotionBackbone, size: int) -> list[torc
         ClipError: If there are none.
     """
     read = ClipSettings(size=size, max_frames=FRAMES)
-    motions = [
-        torch.cat(
-            [
-                backbone.keypoints(to_tensor(clip.frames[i : i + 8]))
-                for i in range(0, len(clip.frames), 8)
-            ]
-        )
-        for clip in iter_clips(folder, read, 2)
-    ]
+    motions = [keypoints_of(backbone, clip.frames) for clip in iter_clips(folder, read, 2)]
     if not motions:
         raise ClipError(f"driving: expected clips in {folder}, found none; name another folder")
     return motions

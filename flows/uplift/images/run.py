@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flawcast.configs.identity import content_id, derive_seed, hash_files
+from flawcast.configs.model_card import read_card
 from flawcast.flows.uplift.folder import check_experiment, read_or_compute
 from flawcast.flows.uplift.images.arms import ARMS, ImageArm
 from flawcast.flows.uplift.images.frames import read_motions
@@ -21,7 +22,7 @@ from flawcast.flows.uplift.images.stills import Still, read_stills
 from flawcast.flows.uplift.images.tables import Table, Tables
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
-from flawcast.generators.model import find_model, read_card
+from flawcast.generators.model import find_model
 from flawcast.selection.folds import deal_folds
 
 OnCell = Callable[[int, int], None]
@@ -44,7 +45,7 @@ def uplift_images(
             experiment.
     """
     model = find_model(request.model)
-    size = int(read_card(model)["settings"]["clips"]["size"])
+    size = read_card(model).settings.clips.size
     stills = read_stills(request.images, size, request.number, request.gap)
     backbone = load_backbone(model / BACKBONE_FILE)
     motions = read_motions(request.driving, backbone, size)

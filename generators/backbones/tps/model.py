@@ -67,7 +67,6 @@ class TPS(MotionBackbone):
     """
 
     Config = TPSConfig
-    name = "tps"
     training_only = frozenset({"bg_predictor", "avd_network"})
 
     def __init__(self, config: TPSConfig) -> None:

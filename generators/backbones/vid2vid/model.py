@@ -57,7 +57,6 @@ class Vid2Vid(MotionBackbone):
     """
 
     Config = Vid2VidConfig
-    name = "vid2vid"
     average_face: Tensor
 
     def __init__(self, config: Vid2VidConfig) -> None:

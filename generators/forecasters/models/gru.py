@@ -30,7 +30,8 @@ class GRUForecaster(SteppedForecaster):
     """Autoregressive GRU: one future, each frame fed back as if it had been observed."""
 
     Config = GRUConfig
-    name = "gru"
+    table_place = 2
+    small: ClassVar[dict[str, Any]] = {"hidden": 16}
     stochastic = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"hidden": 256, "gru_layers": 1}}
 

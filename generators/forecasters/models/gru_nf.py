@@ -56,7 +56,15 @@ class GRUNFForecaster(SteppedForecaster):
     """
 
     Config = GRUNFConfig
-    name = "gru_nf"
+    table_place = 6
+    small: ClassVar[dict[str, Any]] = {
+        "hidden": 16,
+        "condition": 8,
+        "blocks": 2,
+        "flow_hidden": 16,
+        "flow_layers": 2,
+    }
+    compared_with_mean_feedback = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
             "hidden": 1024,

@@ -37,7 +37,9 @@ class GRUSNFForecaster(GRUNFForecaster):
     """
 
     Config = GRUSNFConfig
-    name = "gru_snf"
+    table_place = 7
+    weights_of = "gru_nf"
+    compared_with_mean_feedback = False
 
     def __init__(self, features: int, config: GRUSNFConfig) -> None:
         super().__init__(features, config)

@@ -10,7 +10,8 @@ class HoldForecaster(Forecaster):
     """Every future is the last observed frame."""
 
     Config = ForecasterConfig
-    name = "hold"
+    table_place = 0
+    baseline = True
     trains = False
     stochastic = False
 

@@ -1,5 +1,7 @@
 """Linear: a ridge regression of the coming ways on the last steps."""
 
+from typing import Any, ClassVar
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -34,7 +36,8 @@ class LinearForecaster(Forecaster):
     """
 
     Config = LinearConfig
-    name = "linear"
+    table_place = 1
+    small: ClassVar[dict[str, Any]] = {"lags": 3, "horizon": 4}
     trains = False
     stochastic = False
     weight: Tensor

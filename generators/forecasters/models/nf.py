@@ -41,7 +41,8 @@ class NFForecaster(FrameMapForecaster):
     """
 
     Config = NFConfig
-    name = "nf"
+    table_place = 4
+    small: ClassVar[dict[str, Any]] = {"blocks": 2, "flow_hidden": 16, "flow_layers": 2}
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"blocks": 12, "flow_hidden": 2048, "flow_layers": 5},
         "authors": {"blocks": 5, "flow_hidden": 512, "flow_layers": 5},

@@ -44,7 +44,8 @@ class VAEForecaster(FrameMapForecaster):
     """
 
     Config = VAEConfig
-    name = "vae"
+    table_place = 3
+    small: ClassVar[dict[str, Any]] = {"hidden": 16, "depth": 1, "latent": 5}
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"hidden": 256, "depth": 4, "latent": 20},
         "authors": {

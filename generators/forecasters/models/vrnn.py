@@ -52,7 +52,9 @@ class VRNNForecaster(SteppedForecaster):
     """
 
     Config = VRNNConfig
-    name = "vrnn"
+    table_place = 5
+    small: ClassVar[dict[str, Any]] = {"hidden": 16, "latent": 5, "mlp": 16}
+    compared_with_mean_feedback = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"hidden": 256, "latent": 15, "mlp": 512},
         "authors": {

@@ -26,7 +26,6 @@ from flawcast.generators.backbones import load_backbone
 from flawcast.generators.clips import ClipEntry
 from flawcast.generators.forecasters.training import Recipe
 from flawcast.generators.line.clips import draw_line, write_line
-from flawcast.generators.model import Model
 from flawcast.selection.metrics import mae, standardised_ratio
 from tests.flows.commands.running import mistake, run
 
@@ -92,8 +91,7 @@ def test_kept_samples_are_the_closest_of_all(
     piece = plan_rendering(asked(line_folder, tiny_model, out)).windows[1]
     seen = observe(piece.plan, load_backbone(tiny_model), piece.settings, piece.clips)
     (one,) = (one for one in piece.fitted if one.candidate.label == "vrnn")
-    model = Model(seen.scene.backbone, one.predictor(), {}, "")
-    futures = sample_futures(piece.plan, model, seen.keypoints[:4], piece.settings)
+    futures = sample_futures(piece.plan, one.predictor(), seen.keypoints[:4], piece.settings)
     reference = seen.scene.render(seen.keypoints[4:])  # the second piece is a transfer
     errors = np.sort(mae(seen.scene.render_all(futures), reference))
     (found,) = (

@@ -114,7 +114,7 @@ def test_every_backbone_makes_sets(backbone: str, clips: Path, tmp_path: Path) -
     """Trained for a moment, loaded again, and used as `generate` does in both modes."""
     train(clips, tiny(backbone, steps=3), tmp_path / "model")
     model = load_model(tmp_path / "model")
-    assert model.card["settings"]["motion"]["features"] == "random"
+    assert model.card.settings.motion.features == "random"
     settings = GenerateSettings(
         past=4,
         future=4,

@@ -15,17 +15,7 @@ from flawcast.generators.forecasters.models.stepped import whitening
 from flawcast.generators.forecasters.models.vrnn import VRNNForecaster
 
 D, PAST, FUTURE, SAMPLES = 6, 5, 4, 7
-FLOW = {"blocks": 2, "flow_hidden": 16, "flow_layers": 2}
-SMALL: dict[str, dict[str, Any]] = {
-    "gru": {"hidden": 16},
-    "gru_nf": {"hidden": 16, "condition": 8, **FLOW},
-    "gru_snf": {"hidden": 16, "condition": 8, **FLOW},
-    "hold": {},
-    "linear": {"lags": 3, "horizon": 4},
-    "nf": FLOW,
-    "vae": {"hidden": 16, "depth": 1, "latent": 5},
-    "vrnn": {"hidden": 16, "latent": 5, "mlp": 16},
-}
+SMALL = {name: FORECASTERS[name].small for name in FORECASTERS.names()}
 FED_BACK = [
     name for name in FORECASTERS.names() if "feedback" in FORECASTERS[name].Config.model_fields
 ]
