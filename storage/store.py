@@ -83,7 +83,7 @@ class SampleStore:
         if snapshot and mode != "r":
             raise StoreError("snapshot: expected mode 'r', got 'a'; a snapshot never changes")
         store = cls(open_place(url), mode)
-        with store._told():
+        with store._as_store_errors():
             layout.make(store._place) if mode == "a" else layout.check(store._place)
         return store.snapshot() if snapshot else store
 
