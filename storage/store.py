@@ -19,6 +19,7 @@ from flawcast.storage import layout
 from flawcast.storage.address import open_place
 from flawcast.storage.arrays import open_array, read_array
 from flawcast.storage.catalogue import TRIES, Catalogue
+from flawcast.storage.commit import commit_set
 from flawcast.storage.compaction import Compaction, compact
 from flawcast.storage.garbage import Garbage, find_garbage
 from flawcast.storage.ledger import Ledger
@@ -129,7 +130,7 @@ class SampleStore:
         if self.has(sample_set.id):
             return False
         try:
-            return self._commit(sample_set, f"{sample_set.id}.{uuid.uuid4().hex}")
+            return commit_set(self._place, sample_set, f"{sample_set.id}.{uuid.uuid4().hex}")
         except OSError as error:
             reason = error.strerror or error
             raise StoreError(
