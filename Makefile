@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Two processes share the tests out, module by module; `pytest` alone runs them one after the other.
-PYTEST := $(BIN)/pytest -n 2 --dist loadscope
+PYTEST := $(BIN)/pytest -n 2 --dist loadscope --durations=15
 
 .PHONY: demo test test-all lint clean
 

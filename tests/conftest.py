@@ -84,6 +84,13 @@ TINY_VID2VID = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests half an hour where they do not say how long they may take."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of real clips, and of what is not ours to give away, beside the project."""

@@ -1,5 +1,6 @@
 """A store to browse, and clients of its pages."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,16 +11,24 @@ from flawcast.storage import SampleStore
 from tests.flows.browse.browsing import visible_store, visit
 
 
+@pytest.fixture(scope="session")
+def unchanged_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every test gets a copy of."""
+    return Path(visible_store(tmp_path_factory.mktemp("visible") / "store").url)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> SampleStore:
-    return visible_store(tmp_path / "store")
+def store(unchanged_store: Path, tmp_path: Path) -> SampleStore:
+    """A store of its own, so that a test may write to it."""
+    return SampleStore.open(shutil.copytree(unchanged_store, tmp_path / "store"), "a")
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def reader(
+    unchanged_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     """Somebody who only looks."""
-    folder = tmp_path_factory.mktemp("looked-at")
-    with visit(visible_store(folder / "store"), folder / "cache") as client:
+    with visit(SampleStore.open(unchanged_store), tmp_path_factory.mktemp("cache")) as client:
         yield client
 
 

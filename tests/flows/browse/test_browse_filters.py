@@ -3,7 +3,7 @@
 from urllib.parse import parse_qs
 
 import httpx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flawcast.flows.browse.filters import SORTS, Filter
@@ -27,6 +27,7 @@ TEXTS = st.text(max_size=5) | st.sampled_from(["jam", "o'ring", "run-0", "accept
 BOUNDS = st.none() | st.floats(0, 1)
 
 
+@settings(max_examples=30)
 @given(
     lists=st.tuples(*[st.lists(TEXTS, max_size=2)] * 5),
     bounds=st.tuples(*[BOUNDS] * 4),
