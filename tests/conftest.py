@@ -1,4 +1,4 @@
-"""What several test modules need: the shared data beside the project, and tiny models."""
+"""What several test modules need: the real clips beside the project, and tiny models."""
 
 import os
 from pathlib import Path
@@ -84,11 +84,18 @@ TINY_VID2VID = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests half an hour where they do not say how long they may take."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture
 def shared() -> Path:
-    """The folder of reference numbers and real clips beside the project."""
+    """The folder of real clips, and of what is not ours to give away, beside the project."""
     if not SHARED.is_dir():
-        pytest.skip("needs ../shared, the reference data beside the project")
+        pytest.skip("needs ../shared: real clips, published weights and photographs")
     return SHARED.resolve()
 
 

@@ -1,6 +1,5 @@
-"""Reference numbers of the published models: their weights, made again, and their inputs."""
+"""Reference numbers of the published backbones: their weights, made again, and their inputs."""
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,45 +10,41 @@ import torch
 from numpy.typing import NDArray
 
 from flawcast.generators.backbones import MotionBackbone, build_backbone
+from tests.filling import backbone_value
+from tests.paths import FIXTURES
 
 
 @dataclass(frozen=True)
 class Parity:
     """One model's reference: its sizes, its state dicts' keys, its inputs and outputs."""
 
-    folder: Path
     facts: dict[str, Any]
     truth: dict[str, NDArray[Any]]
 
     @staticmethod
-    def load(shared: Path, name: str) -> "Parity":
-        """Read a model's reference from the shared folder."""
-        folder = shared / "parity"
+    def load(name: str, folder: Path = FIXTURES / "parity") -> "Parity":
+        """Read a model's reference from a folder."""
         facts = json.loads((folder / f"{name}.json").read_text())
         with np.load(folder / f"{name}.npz") as truth:
-            return Parity(folder, facts, dict(truth))
+            return Parity(facts, dict(truth))
 
     def state(self, part: str) -> dict[str, torch.Tensor]:
-        """The state dict of a sub-network, as the reference was given it.
-
-        Of the exceptions to the rule, those that are more than a factor are left to the caller.
-        """
-        spec = importlib.util.spec_from_file_location("parity_fill", self.folder / "fill.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        """The state dict of a sub-network, as the reference was given it."""
         seed = int(self.truth["seed"])
-        factors = {
-            place: float(factor.removeprefix("times "))
-            for place, factor in self.facts.get("fill_exceptions", {}).items()
-            if factor.startswith("times ")
-        }
-        return {
-            key: torch.as_tensor(np.asarray(module.fill_value(key, tuple(shape), seed)))
-            * factors.get(f"{part}/{key}", 1)
+        state = {
+            key: torch.as_tensor(np.asarray(backbone_value(key, shape, seed)))
             for key, (shape, _) in self.facts["state_dicts"][part].items()
         }
+        for place, rule in self.facts.get("fill_exceptions", {}).items():
+            network, _, key = place.partition("/")
+            if network != part:
+                continue
+            if rule.startswith("times "):
+                state[key] *= float(rule.removeprefix("times "))
+            else:  # "[...] + 0.1 * fill"
+                base, _, _ = rule.partition(" + 0.1 * fill")
+                state[key] = torch.tensor(json.loads(base)) + 0.1 * state[key]
+        return state
 
     def model(self, backbone: str) -> MotionBackbone:
         """A backbone of the official sizes with these weights, loaded strictly."""

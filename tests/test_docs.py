@@ -1,7 +1,8 @@
 """What documents say can be typed: commands exist with their options, code runs, links lead on.
 
 The README has its own module, `tests/test_readme.py`; commands of docs/training.md are run by
-`tests/flows/test_training.py`, those of docs/browsing.md by `tests/flows/test_browse_server.py`.
+`tests/flows/test_training.py`, those of docs/browsing.md by
+`tests/flows/browse/test_browse_commands.py`.
 """
 
 import re

@@ -2,7 +2,6 @@
 
 import json
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from flawcast.configs.errors import SettingsError, ShapeError
 from flawcast.configs.feature_names import JEDI_FEATURES
 from flawcast.selection.metrics import feature_distance, jedi, polynomial_mmd
+from tests.paths import FIXTURES
 
 
 def slow_mmd(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
@@ -30,8 +30,8 @@ def test_it_is_the_definition(rng: np.random.Generator) -> None:
     assert jedi(one, other) == pytest.approx(100 * slow_mmd(one, other), rel=1e-12)
 
 
-def test_published_numbers(shared: Path) -> None:
-    folder = shared / "forecast" / "jedi"
+def test_published_numbers() -> None:
+    folder = FIXTURES / "jedi"
     with np.load(folder / "mmd.npz") as stored:
         arrays = dict(stored)
     for case in json.loads((folder / "mmd.json").read_text())["cases"]:

@@ -1,4 +1,4 @@
-"""Metrics and selection reproduce the shared reference figures, where those are present."""
+"""Metrics and selection reproduce the reference figures."""
 
 import json
 from typing import Any
@@ -15,25 +15,20 @@ from flawcast.selection.metrics import (
     standardised_ratio,
 )
 from flawcast.selection.selectors import SELECTORS, Candidates
-from tests.paths import SHARED
+from tests.paths import FIXTURES
 
-FIXTURES = SHARED / "forecast" / "metrics"
 CASES = ["0", "1", "2"]
-
-pytestmark = pytest.mark.skipif(
-    not FIXTURES.is_dir(), reason="../shared/forecast/metrics is absent: no reference figures"
-)
 
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((FIXTURES / "metrics.json").read_text())
+    loaded: dict[str, Any] = json.loads((FIXTURES / "metrics" / "metrics.json").read_text())
     return loaded
 
 
 def videos_of(case: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Futures and reference of a case."""
-    with np.load(FIXTURES / "videos.npz") as stored:
+    with np.load(FIXTURES / "metrics" / "videos.npz") as stored:
         return stored[f"vid{case}"], stored[f"gt{case}"]
 
 

@@ -1,14 +1,17 @@
-"""A small store to browse, and its pages served in a thread of this process."""
+"""A small store to browse, its pages served in a thread of this process, and who asks for them."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 
+from flawcast.flows.browse.guard import FORM_HEADER
 from flawcast.flows.browse.serve import Address, Server
 from flawcast.storage import SampleStore
 from tests.storage.examples import sample_set
@@ -72,6 +75,26 @@ def served(store: str, cache: Path, host: str = "127.0.0.1") -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+
+
+@contextmanager
+def visit(store: SampleStore, cache: Path, host: str = "127.0.0.1") -> Iterator[httpx.Client]:
+    """Somebody who asks for pages while they are served; knows the address, token included."""
+    with served(store.url, cache, host) as url, httpx.Client(timeout=60) as client:
+        client.base_url = httpx.URL(url).copy_with(host="127.0.0.1", query=None)
+        yield client
+
+
+def form(client: httpx.Client) -> dict[str, str]:
+    """What our own pages send with a post: it stands in them."""
+    found = re.search(r'<meta name="form" content="([^"]+)">', client.get("/").text)
+    assert found
+    return {FORM_HEADER: found[1]}
+
+
+def first_sample(store: SampleStore) -> str:
+    """The id of the first sample of a store."""
+    return str(store.query(rows="samples")["sample_id"][0])
 
 
 def files(root: Path) -> dict[str, bytes]:

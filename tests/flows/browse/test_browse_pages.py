@@ -10,15 +10,10 @@ from selenium.webdriver import Keys
 
 from flawcast.storage import SampleStore
 from tests.browser import Page
-from tests.flows.browse.browsing import HOSTILE, served, visible_set, visible_store
+from tests.flows.browse.browsing import HOSTILE, served, visible_set
 from tests.storage.examples import set_id
 
 VIEWS = [(1280, False), (1280, True), (390, False), (390, True)]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> SampleStore:
-    return visible_store(tmp_path / "store")
 
 
 @pytest.fixture

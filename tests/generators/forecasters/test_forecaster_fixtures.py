@@ -1,9 +1,6 @@
-"""Flow, GRU-NF and VRNN equal their reference numbers, where those are present."""
+"""Flow, GRU-NF and VRNN equal their reference numbers."""
 
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,6 +10,8 @@ import torch
 from flawcast.generators.forecasters.models.gru_nf import GRUNFConfig, GRUNFForecaster
 from flawcast.generators.forecasters.models.realnvp import ConditionalRealNVP
 from flawcast.generators.forecasters.models.vrnn import VRNNConfig, VRNNForecaster
+from tests.filling import forecaster_value
+from tests.paths import FIXTURES
 
 FLOWS = (
     "d7_h16_l5_bn",
@@ -24,30 +23,21 @@ FLOWS = (
 )
 
 
-def _fill(folder: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("forecast_fill", folder / "fill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", FLOWS)
-def test_flow_reproduces_the_reference(shared: Path, name: str) -> None:
-    folder = shared / "forecast"
-    facts = json.loads((folder / "flow" / f"{name}.json").read_text())
+def test_flow_reproduces_the_reference(name: str) -> None:
+    facts = json.loads((FIXTURES / "flow" / f"{name}.json").read_text())
     truth = {
         key: torch.as_tensor(value)
-        for key, value in np.load(folder / "flow" / f"{name}.npz").items()
+        for key, value in np.load(FIXTURES / "flow" / f"{name}.npz").items()
     }
     layers = facts["n_hidden"] + 2
     flow = ConditionalRealNVP(
         facts["dim"], facts["cond"], facts["hidden"], layers, facts["n_blocks"], facts["bn"]
     ).double()
-    fill = _fill(folder).fill_value
     state = {
-        key: torch.as_tensor(fill(key, value["shape"], facts["seed"], facts["last_layer"]))
+        key: torch.as_tensor(
+            forecaster_value(key, value["shape"], facts["seed"], facts["last_layer"])
+        )
         for key, value in facts["keys"].items()
     }
     flow.load_state_dict(state, strict=True)
@@ -73,12 +63,11 @@ def test_flow_reproduces_the_reference(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rollout_a", "rollout_b"])
-def test_gru_nf_reproduces_the_reference(shared: Path, name: str) -> None:
-    folder = shared / "forecast"
-    facts = json.loads((folder / "grunf" / f"{name}.json").read_text())
+def test_gru_nf_reproduces_the_reference(name: str) -> None:
+    facts = json.loads((FIXTURES / "gru_nf" / f"{name}.json").read_text())
     truth = {
         key: torch.as_tensor(value)
-        for key, value in np.load(folder / "grunf" / f"{name}.npz").items()
+        for key, value in np.load(FIXTURES / "gru_nf" / f"{name}.npz").items()
     }
     sizes = facts["flow"]
     config = GRUNFConfig(
@@ -93,13 +82,14 @@ def test_gru_nf_reproduces_the_reference(shared: Path, name: str) -> None:
         target="positions",
     )
     model = GRUNFForecaster(facts["dim"], config).double()
-    fill = _fill(folder).fill_value
     state = {
-        f"flow.{key}": torch.as_tensor(fill(key, shape, facts["seed"], facts["last_layer"]))
+        f"flow.{key}": torch.as_tensor(
+            forecaster_value(key, shape, facts["seed"], facts["last_layer"])
+        )
         for key, shape in facts["flow_keys"].items()
     }
     for key, shape in (facts["gru_keys"] | facts["condition_keys"]).items():
-        state[key] = torch.as_tensor(fill(key, shape, facts["seed"]))
+        state[key] = torch.as_tensor(forecaster_value(key, shape, facts["seed"]))
     model.load_state_dict(state | {"step_scale": torch.ones(facts["dim"])}, strict=True)
     model.eval()
     drawn = model.roll_out(truth["context"], truth["noise"])
@@ -109,11 +99,11 @@ def test_gru_nf_reproduces_the_reference(shared: Path, name: str) -> None:
     torch.testing.assert_close(density, wanted, rtol=1e-9, atol=1e-9)
 
 
-def test_vrnn_reproduces_the_reference(shared: Path) -> None:
-    folder = shared / "forecast"
-    facts: dict[str, Any] = json.loads((folder / "vrnn" / "rollout.json").read_text())
+def test_vrnn_reproduces_the_reference() -> None:
+    facts: dict[str, Any] = json.loads((FIXTURES / "vrnn" / "rollout.json").read_text())
     truth = {
-        key: torch.as_tensor(value) for key, value in np.load(folder / "vrnn/rollout.npz").items()
+        key: torch.as_tensor(value)
+        for key, value in np.load(FIXTURES / "vrnn" / "rollout.npz").items()
     }
     config = VRNNConfig(
         hidden=facts["hidden"],
@@ -123,9 +113,8 @@ def test_vrnn_reproduces_the_reference(shared: Path) -> None:
         output_noise=False,
     )
     model = VRNNForecaster(facts["dim"], config).double()
-    fill = _fill(folder).fill_value
     state = {
-        key: torch.as_tensor(fill(key, shape, facts["seed"]))
+        key: torch.as_tensor(forecaster_value(key, shape, facts["seed"]))
         for key, shape in facts["keys"].items()
     }
     model.load_state_dict(state | {"step_scale": torch.ones(facts["dim"])}, strict=True)

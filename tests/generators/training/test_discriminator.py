@@ -1,7 +1,6 @@
 """The adversarial option: official layout, and losses that pull both ways."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,12 +9,13 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import DiscriminatorParams, LossWeights, MotionTraining
 from flawcast.generators.losses.objective import Outcome
 from flawcast.generators.training.discriminator import Adversary, MultiScaleDiscriminator
+from tests.paths import FIXTURES
 
 SMALL = DiscriminatorParams(block_expansion=4, max_features=8, num_blocks=2)
 
 
-def test_the_official_layout(shared: Path) -> None:
-    facts = json.loads((shared / "parity" / "vox-256.json").read_text())
+def test_the_official_layout() -> None:
+    facts = json.loads((FIXTURES / "parity" / "vox-256.json").read_text())
     params = DiscriminatorParams(**facts["model_params"]["discriminator_params"])
     own = {
         key: list(value.shape)

@@ -1,6 +1,5 @@
 """V-JEPA equals its reference on tiny models, takes published files, and refuses others."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -20,20 +19,16 @@ from flawcast.generators.video_features import (
     filtered_features,
 )
 from flawcast.generators.video_features.vjepa import PUBLISHED
+from tests.filling import forecaster_value
+from tests.paths import FIXTURES
 
 TINY = VJEPASizes(width=16, depth=1, heads=2, patch=8, frames=4, side=16, classes=3)
 
 
-def fixture(shared: Path, name: str) -> tuple[VJEPASizes, dict[str, Tensor], dict[str, Tensor]]:
+def reference(name: str) -> tuple[VJEPASizes, dict[str, Tensor], dict[str, Tensor]]:
     """Sizes, weights and reference arrays of a tiny configuration."""
-    folder = shared / "forecast"
-    spec = importlib.util.spec_from_file_location("forecast_fill", folder / "fill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    fill = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fill)
-    facts: dict[str, Any] = json.loads((folder / "vjepa" / "tiny.json").read_text())[name]
-    with np.load(folder / "vjepa" / "tiny.npz") as stored:
+    facts: dict[str, Any] = json.loads((FIXTURES / "v_jepa" / "tiny.json").read_text())[name]
+    with np.load(FIXTURES / "v_jepa" / "tiny.npz") as stored:
         arrays = {
             key.removeprefix(f"{name}_"): torch.as_tensor(value)
             for key, value in stored.items()
@@ -56,7 +51,7 @@ def fixture(shared: Path, name: str) -> tuple[VJEPASizes, dict[str, Tensor], dic
             weights[full] = (
                 arrays["pos_embed"]
                 if key == "pos_embed"
-                else torch.as_tensor(fill.fill_value(full, shape, facts["seed"]))
+                else torch.as_tensor(forecaster_value(full, shape, facts["seed"]))
             )
     return sizes, weights, arrays
 
@@ -72,8 +67,8 @@ def part_of(weights: dict[str, Tensor], part: str) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("case", ["native", "longer", "larger"])
 @pytest.mark.parametrize("name", ["t1", "t2"])
-def test_tokens_and_features_equal_the_reference(shared: Path, name: str, case: str) -> None:
-    sizes, weights, arrays = fixture(shared, name)
+def test_tokens_and_features_equal_the_reference(name: str, case: str) -> None:
+    sizes, weights, arrays = reference(name)
     encoder = VJEPAEncoder(sizes)
     torch.testing.assert_close(encoder.pos_embed.data, arrays["pos_embed"], atol=1e-6, rtol=0)
     encoder.load_state_dict(part_of(weights, "encoder"), strict=True)
@@ -104,30 +99,30 @@ def published(folder: Path, sizes: VJEPASizes, weights: dict[str, Tensor]) -> tu
     return folder / "encoder.pth.tar", folder / "probe.pth.tar"
 
 
-def test_published_files_give_the_reference_features(shared: Path, tmp_path: Path) -> None:
-    sizes, weights, arrays = fixture(shared, "t1")
+def test_published_files_give_the_reference_features(tmp_path: Path) -> None:
+    sizes, weights, arrays = reference("t1")
     model = VJEPA(*published(tmp_path, sizes, weights), sizes)
     found = model(arrays["native_clip"])
     expected = arrays["native_pooled_proj"].float()
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=2e-4)
 
 
-def test_clips_of_any_size_and_length_give_features(shared: Path, tmp_path: Path) -> None:
-    sizes, weights, _ = fixture(shared, "t1")
+def test_clips_of_any_size_and_length_give_features(tmp_path: Path) -> None:
+    sizes, weights, _ = reference("t1")
     model = VJEPA(*published(tmp_path, sizes, weights), sizes)
     assert model(torch.rand(2, 7, 3, 50, 70)).shape == (2, sizes.width)
 
 
-def test_a_model_of_other_sizes_is_not_called_that_of_jedi(shared: Path, tmp_path: Path) -> None:
-    sizes, weights, _ = fixture(shared, "t1")
+def test_a_model_of_other_sizes_is_not_called_that_of_jedi(tmp_path: Path) -> None:
+    sizes, weights, _ = reference("t1")
     model = VJEPA(*published(tmp_path, sizes, weights), sizes)
     assert model.described_as == "v-jepa of width 48 and depth 3, projected probe"
     model.encoder.sizes = PUBLISHED  # as it would be with the published files
     assert model.described_as == JEDI_FEATURES
 
 
-def test_the_default_sizes_are_the_published_ones(shared: Path) -> None:
-    manifest = json.loads((shared / "forecast" / "vjepa" / "manifest.json").read_text())
+def test_the_default_sizes_are_the_published_ones() -> None:
+    manifest = json.loads((FIXTURES / "v_jepa" / "manifest.json").read_text())
     with torch.device("meta"):
         parts: dict[str, nn.Module] = {
             "vit_huge": VJEPAEncoder(VJEPASizes()),

@@ -1,0 +1,45 @@
+"""Filters of the pages: the address keeps them, and a wrong condition is told on the page."""
+
+from urllib.parse import parse_qs
+
+import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flawcast.flows.browse.filters import SORTS, Filter
+
+
+def test_a_wrong_condition_is_told_on_the_page(reader: httpx.Client) -> None:
+    for where in (
+        "adp > 1",
+        "label = ",
+        "1=1; drop table samples",
+        "x in (select * from glob('/*'))",
+    ):
+        answer = reader.get("/cards", params={"where": where})
+        assert answer.status_code == 200
+        assert 'class="problem"' in answer.text, where
+
+
+TEXTS = st.text(max_size=5) | st.sampled_from(["jam", "o'ring", "run-0", "accepted", "none"])
+
+
+BOUNDS = st.none() | st.floats(0, 1)
+
+
+@settings(max_examples=30)
+@given(
+    lists=st.tuples(*[st.lists(TEXTS, max_size=2)] * 5),
+    bounds=st.tuples(*[BOUNDS] * 4),
+    sort=st.sampled_from(sorted(SORTS)),
+)
+def test_the_address_keeps_what_is_chosen(
+    lists: tuple[list[str], ...], bounds: tuple[float | None, ...], sort: str
+) -> None:
+    names = ("label", "mode", "forecaster", "run", "review")
+    ends = ("diversity_from", "diversity_to", "mae_from", "mae_to")
+    values = {**dict(zip(names, lists, strict=True)), **dict(zip(ends, bounds, strict=True))}
+    chosen = Filter(**values, sort=sort)
+    told = parse_qs(chosen.address().lstrip("?"), keep_blank_values=True)
+    again = {name: texts if name in names else texts[0] for name, texts in told.items()}
+    assert Filter(**again) == chosen
