@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -42,12 +42,15 @@ class SetSettings:
         clips: How its clips were read; None likewise.
         source_split: Split of the clip whose frame is animated; empty without.
         masks: Which masks it has; None without.
+        hashed: `generate` as the row says it, which the set's id is a hash of; None where it says
+            nothing. It may be of another version of flawcast.
     """
 
     generate: GenerateSettings | None = None
     clips: ClipSettings | None = None
     source_split: str = ""
     masks: SetMasks | None = None
+    hashed: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> str:
         """The text that the row holds."""
@@ -85,8 +88,10 @@ def _parse(text: str) -> SetSettings:
         raise StoreError(f"settings: expected JSON, got {error}") from None
     if not isinstance(said, dict):
         return SetSettings()
+    generate = said.get("generate")
     return SetSettings(
-        generate=_known(GenerateSettings, said.get("generate")),
+        hashed=generate if isinstance(generate, dict) else None,
+        generate=_known(GenerateSettings, generate),
         clips=_known(ClipSettings, said.get("clips")),
         source_split=str(said.get("source_split", "")),
         masks=_masks(said.get("masks")),

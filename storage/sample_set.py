@@ -248,4 +248,7 @@ def _check_provenance(provenance: SetProvenance, sizes: dict[str, int]) -> None:
             )
     if provenance.mode not in MODES:
         raise StoreError(f"provenance.mode: expected one of {MODES}, got {provenance.mode!r}")
-    SetSettings.parse(provenance.settings)
+    try:
+        SetSettings.parse(provenance.settings)
+    except StoreError as error:
+        raise StoreError(f"provenance.{error}") from None

@@ -136,7 +136,7 @@ def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
     except StoreError as error:
         yield StoreProblem(row["set_id"], str(error))
         return
-    if about.generate is None:
+    if about.hashed is None:
         recomputed = "another, its settings are not those of `flawcast generate`"
     else:
         recomputed = sample_set_id(
@@ -145,7 +145,7 @@ def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
             (row["source_clip_id"], row["source_frame"]),
             row["mode"],
             row["weights_id"],
-            about.generate.model_dump(mode="json", exclude_unset=True),  # as the row says them
+            about.hashed,
             about.masks.id if about.masks else None,
         )
     if recomputed != row["set_id"]:
