@@ -15,9 +15,9 @@ BIN = Path(sys.executable).parent
 MAKE = ("make", "-n", "--no-print-directory")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 SMALLER = {
-    "demo": ["--samples", "4", "--keep", "2"],
+    "demo": ["--samples", "4", "--keep", "2", "--workers", "0"],
     "train": ["--steps", "4"],
-    "generate": ["--samples", "4", "--keep", "2"],
+    "generate": ["--samples", "4", "--keep", "2", "--workers", "0"],
     "query": [],
 }
 
