@@ -87,7 +87,8 @@ def _how_to_read(name: str, model: Model) -> str:
         "layers cuts its first source from. part: MAE on the tracked part. sharpness: gradient "
         "energy there over the truth's. ms: CPU time per frame for drawing alone. coverage: share "
         "of the moving area that tracks explain. second half: only the first half is read, then "
-        "the part is followed and drawn; its MAE over that of repeating the last frame read."
+        "the part is followed and drawn; its MAE over that of repeating the last frame read. "
+        "The mean is over the clips in which a part was found."
     )
 
 

@@ -63,17 +63,16 @@ def row_of(name: str, size: str, found: dict[str, float], remark: str) -> Row:
 
 
 def mean_row(clips: Sequence[dict[str, float]]) -> Row:
-    """Mean of every figure over the clips that have it; the ratio is that of the means."""
+    """Mean of every figure over the clips with a part; the ratio is that of the means."""
+    drawn = [clip for clip in clips if RATIO in clip]
     means = {}
     for column in COLUMNS:
-        values = [clip[column] for clip in clips if column in clip]
+        values = [clip[column] for clip in drawn if column in clip]
         if values:
             means[column] = float(np.mean(values))
-    both = [clip for clip in clips if RATIO in clip]
-    if both:
-        copy = sum(clip["copy"] for clip in both)
-        means[RATIO] = sum(clip["layers"] for clip in both) / max(copy, 1e-6)
-    return row_of(f"mean of {len(clips)}", "", means, "")
+    if drawn:
+        means[RATIO] = means["layers"] / max(means["copy"], 1e-6)
+    return row_of(f"mean of {len(drawn)}", "", means, "")
 
 
 def mean_error(videos: Video, truth: Video) -> float:

@@ -191,8 +191,7 @@ def _first_part(observation: Observation) -> Track:
     """
     if not observation.tracks:
         raise ClipError(
-            f"clip: expected a part that can be followed, found none: {observation.failure}; "
-            "use a clip in which a part with some texture moves before a camera that stands still"
+            f"clip: expected a part that can be followed, found none: {observation.failure}"
         )
     return observation.tracks[0]
 

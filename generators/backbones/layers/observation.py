@@ -35,6 +35,7 @@ ROUNDS = 2
 FEWEST_FRAMES, SMALLEST_SIDE = 3, 32  # below, plate and part cannot be told apart
 LEAST_COVERAGE = 0.5  # share of the moving area that tracks must explain
 LEAST_MOVING = 0.0008  # of the frame: less is nothing that moves
+MOST_BOUND = 30.0  # gray levels: above, half of the frame and more differs from its plate
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def observe(frames: Image, past: int | None = None, line: Sequence[Image] = ()) 
     keypoints, groups = np.zeros((len(frames), 60), np.float32), np.zeros(10, np.int64)
     if tracks:
         keypoints, groups = track_keypoints(tracks)
+    bound = moving_bound(small, second.image[None])
     return Observation(
         plate,
         belt,
@@ -127,9 +129,9 @@ def observe(frames: Image, past: int | None = None, line: Sequence[Image] = ()) 
         keypoints,
         groups,
         moving,
-        moving_bound(small, second.image[None]),
+        bound,
         coverage,
-        _failure(moving, tracks, coverage),
+        _failure(moving, bound, tracks, coverage),
         _notes(plate, tracks),
     )
 
@@ -225,14 +227,19 @@ def _coverage(moving: Mask, tracks: Sequence[Track]) -> float:
     return float((moving & explained).sum() / max(1, moving.sum()))
 
 
-def _failure(moving: Mask, tracks: Sequence[Track], coverage: float) -> str:
+def _failure(moving: Mask, bound: float, tracks: Sequence[Track], coverage: float) -> str:
     """Why tracks cannot be trusted, empty if they can."""
+    if not tracks and bound > MOST_BOUND:
+        return "the whole picture changes; use frames of a camera and a light that stand still"
     if moving.mean(axis=(1, 2)).max() < LEAST_MOVING:
-        return "nothing moves: no frame differs from the background"
+        return "nothing moves; use frames in which a part moves"
     if not tracks:
-        return "no part can be followed: what moves has no texture, or it never leaves its place"
+        return "no part can be followed; use frames in which a part with some texture moves on"
     if coverage < LEAST_COVERAGE:
-        return f"tracks cover {coverage:.0%} of the moving area"
+        return (
+            f"tracks cover {coverage:.0%} of the moving area; "
+            "use frames in which few parts move before a camera that stands still"
+        )
     return ""
 
 

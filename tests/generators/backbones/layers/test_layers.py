@@ -14,7 +14,7 @@ from flawcast.generators.backbones.layers.motion import dense_motion, part_motio
 from flawcast.generators.backbones.layers.noise import FreshNoise, Noise, estimate_noise
 from flawcast.generators.backbones.layers.observation import follow_on, observe, with_pixels_of
 from flawcast.generators.backbones.layers.plate import clean_plate, uncovered_plate
-from tests.generators.backbones.layers.drawn_clips import STEP, Image, draw_clip
+from tests.generators.backbones.layers.drawn_clips import STEP, Image, draw_clip, textured
 
 Clip = tuple[Image, Image]
 
@@ -149,6 +149,13 @@ def test_nothing_that_moves_is_a_failure() -> None:
     seen = observe(np.repeat(plate[None], 6, 0))
     assert "nothing moves" in seen.failure
     assert seen.tracks == ()
+
+
+def test_a_camera_that_moves_is_named() -> None:
+    wide = textured((90, 130), 3, 0, 255)
+    steps = np.random.default_rng(0).integers(0, 20, (8, 2))
+    seen = observe(np.stack([wide[y : y + 64, x : x + 96] for y, x in steps]))
+    assert "the whole picture changes" in seen.failure
 
 
 def test_without_a_part_there_is_nothing_to_cut_out() -> None:
