@@ -154,6 +154,6 @@ def test_commands_about_models_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     weights = build_backbone("fomm", load_preset("vox-256", "fomm").backbone.config)
     content = {name: network.state_dict() for name, network in weights.named_children()}
     torch.save(content, tmp_path / "vox-256.pth.tar")
-    assert run_page("models.md") == ["import", "animate", "fit", "generate"]
+    assert run_page("models.md") == ["import", "animate", "fit", "generate", "benchmark"]
     assert (tmp_path / "moved.mp4").is_file()
     assert list((tmp_path / "store" / "sets").iterdir())

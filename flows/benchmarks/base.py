@@ -1,6 +1,6 @@
 """What every benchmark is asked and answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from flawcast.flows.pictures.curves import Points, draw_curves
 
 OnDone = Callable[[int, int], None]
 Row = Mapping[str, str | float | int]
+WIDEST = 40  # characters of a column before its text is wrapped
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class BenchmarkRequest:
         seed: Decides the clips; none of them is one that the shipped models have seen.
         samples: Futures drawn per clip, where a benchmark draws any; a fifth of them is kept.
         repeats: How often each way of doing a thing is timed.
-        clips: Real clips for what depends on content (store, loader); None for the built-in line.
+        clips: Real clips for what depends on content (store, loader, detail); None for the
+            built-in line.
+        pictures: Folder for pictures, where a benchmark draws any (detail); None for no pictures.
     """
 
     model: str = "line-128"
@@ -36,6 +39,7 @@ class BenchmarkRequest:
     samples: int = 100
     repeats: int = 5
     clips: Path | None = None
+    pictures: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,35 @@ class Report:
         return {"title": self.title, "rows": [dict(row) for row in self.rows], "note": self.note}
 
     def show(self, console: Console) -> None:
-        """Print the table."""
-        table = Table(title=self.title, caption=self.note or None)
-        for index, column in enumerate(self.rows[0]):
-            table.add_column(column, justify="left" if index == 0 else "right")
-        for row in self.rows:
-            table.add_row(*map(_shown, row.values()))
-        console.print(table)
+        """Print the table, in several pieces where it is wider than the console."""
+        pieces = list(self._pieces(console.width))
+        for piece in pieces:
+            table = Table(
+                title=self.title if piece is pieces[0] else None,
+                caption=self.note or None if piece is pieces[-1] else None,
+            )
+            for index, column in enumerate(piece):
+                table.add_column(column, justify="left" if index == 0 else "right")
+            for row in self.rows:
+                table.add_row(*(_shown(row[column]) for column in piece))
+            console.print(table)
+
+    def _pieces(self, room: int) -> Iterator[list[str]]:
+        """Columns that stand side by side in so many characters, the first one in each piece."""
+        first, *others = self.rows[0]
+        piece, used = [first], 1 + self._width(first)
+        for column in others:
+            if len(piece) > 1 and used + self._width(column) > room:
+                yield piece
+                piece, used = [first], 1 + self._width(first)
+            piece.append(column)
+            used += self._width(column)
+        yield piece
+
+    def _width(self, column: str) -> int:
+        """Characters that a column needs; sentences are wrapped."""
+        words = [*column.split(), *(_shown(row[column]) for row in self.rows)]
+        return min(WIDEST, max(map(len, words))) + 3
 
 
 def _shown(value: str | float | int) -> str:

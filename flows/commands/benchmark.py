@@ -35,7 +35,8 @@ def benchmark(
         str | None,
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
-            "realtime, scaling (cost, beside alternatives), masks, kept-masks or budget."
+            "realtime, scaling (cost, beside alternatives), masks, kept-masks, budget or detail "
+            "(real parts at their own size)."
         ),
     ] = None,
     everything: Annotated[
@@ -51,10 +52,14 @@ def benchmark(
     ] = 100,
     repeats: Annotated[int, typer.Option(min=1, help="How often each way is timed.")] = 5,
     clips: Annotated[
-        Path | None, typer.Option(help="Real clips for store and loader; else the built-in line.")
+        Path | None,
+        typer.Option(help="Real clips for store, loader and detail; else the built-in line."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for SUBJECT.json and SUBJECT.md.")
+        Path | None,
+        typer.Option(
+            help="Folder for SUBJECT.json and SUBJECT.md; detail adds a picture of each clip."
+        ),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="SVG file to draw curves into; budget has some.")
@@ -74,6 +79,7 @@ def benchmark(
         samples=samples,
         repeats=repeats,
         clips=clips,
+        pictures=out,
     )
     subjects = SPEED if subject is None else (subject,)
     reports = []

@@ -1,0 +1,98 @@
+"""Compositing: cut-outs of parts, warped and laid over the background, in the parts' boxes only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawcast.generators.backbones.layers.keypoints import Keypoints, unpacked
+from flawcast.generators.backbones.layers.motion import Box, dense_motion, driven_box
+from flawcast.generators.backbones.layers.vision import cv2
+
+Image = NDArray[np.uint8]
+
+MARGIN = 3  # empty pixels around a cut-out, so that a warp finds its edge
+HIDDEN_COST = 1.5  # how many half frames away a source may be that shows the whole part instead
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """A part as one frame shows it.
+
+    Args:
+        pixels: RGBA, colours multiplied by alpha, (h, w, 4).
+        box: Where it lies in that frame; it may reach over the frame's edge by the empty margin.
+        keypoints: The part's own in that frame, (6 k,).
+        visible: Share of the part that the frame shows, [0, 1].
+    """
+
+    pixels: Image
+    box: Box
+    keypoints: Keypoints
+    visible: float
+
+
+def make_cut_out(pixels: Image, keypoints: Keypoints, visible: float = 1.0) -> CutOut:
+    """Trim a cut-out of frame size to its part.
+
+    Where the part is cut off by the frame its outermost pixels are repeated into the margin, so
+    that the cut stays sharp.
+
+    Args:
+        pixels: RGBA of the whole frame, (H, W, 4).
+        keypoints: (6 k,).
+        visible: Share of the part within the frame.
+    """
+    rows, columns = np.nonzero(pixels[..., 3] > 3)
+    if not len(rows):
+        return CutOut(np.zeros((1, 1, 4), np.uint8), (0, 0, 1, 1), keypoints, 0.0)
+    top, bottom = int(rows.min()) - MARGIN, int(rows.max()) + MARGIN + 1
+    left, right = int(columns.min()) - MARGIN, int(columns.max()) + MARGIN + 1
+    height, width = pixels.shape[:2]
+    pad = [max(0, v) for v in (-top, bottom - height, -left, right - width)]
+    inner = pixels[max(0, top) : bottom, max(0, left) : right]
+    padded = cv2.copyMakeBorder(inner, *pad, cv2.BORDER_REPLICATE)
+    return CutOut(padded, (left, top, right, bottom), keypoints, visible)
+
+
+def nearest_cut_out(cut_outs: Sequence[CutOut], driving: Keypoints) -> int:
+    """Choose the source whose pose is nearest and which shows enough of the part.
+
+    Args:
+        cut_outs: The sources of one part.
+        driving: Keypoints of the part in the frame to draw, (6 k,).
+    """
+    places, jacobians = unpacked(driving)
+    costs = []
+    for one in cut_outs:
+        own, own_jacobians = unpacked(one.keypoints)
+        way = float(np.linalg.norm((places - own).mean(0)))
+        turn = float(np.abs(jacobians - own_jacobians).mean())
+        costs.append(way + 2 * turn + HIDDEN_COST * (1 - one.visible))
+    return int(np.argmin(costs))
+
+
+def lay_over(frame: Image, alpha: Image, cut_out: CutOut, driving: Keypoints) -> None:
+    """Draw a part over a frame, in place.
+
+    Args:
+        frame: RGB, (H, W, 3), changed.
+        alpha: What parts cover so far, (H, W) in [0, 255], changed.
+        cut_out: The part.
+        driving: Keypoints of the part in this frame, (6 k,).
+    """
+    size = (frame.shape[0], frame.shape[1])
+    left, top, right, bottom = box = driven_box(cut_out.keypoints, driving, cut_out.box, size)
+    if right <= left or bottom <= top:
+        return
+    field = dense_motion(cut_out.keypoints, driving, box, size)
+    field -= np.array(cut_out.box[:2], np.float32)
+    layer = cv2.remap(cut_out.pixels, field, None, cv2.INTER_CUBIC, borderValue=0)
+    cover = layer[..., 3]
+    rest = cv2.merge([255 - cover] * 3)
+    under = frame[top:bottom, left:right]
+    light = cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB)
+    frame[top:bottom, left:right] = cv2.add(cv2.multiply(under, rest, scale=1 / 255), light)
+    covered = alpha[top:bottom, left:right]
+    alpha[top:bottom, left:right] = cv2.max(covered, cover)
