@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,6 @@ from torch.utils.data import ConcatDataset, Dataset, Sampler
 from flawcast.configs.errors import SettingsError
 
 WEIGHTS = ("class", "diversity")
-
-
-class Labelled(Protocol):
-    """A dataset that knows each item's label and row without reading it."""
-
-    @property
-    def labels(self) -> list[str]:
-        """Each item's label."""
-
-    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)

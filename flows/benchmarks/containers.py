@@ -180,13 +180,6 @@ class Hdf5(Container):
         return np.asarray(self.file["videos"][index], np.uint8)
 
 
-def has_hdf5() -> bool:
-    """Whether h5py is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("h5py") is not None
-
-
 CONTAINERS: dict[str, type[Container]] = {
     "mp4, H.264 without loss": Mp4,
     "tar of PNG": PngTar,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
-from flawcast.flows.benchmarks.containers import CONTAINERS, Container, has_hdf5
+from flawcast.flows.benchmarks.containers import CONTAINERS, Container
 from flawcast.flows.benchmarks.timing import Way, alternately, compared, machine
 from flawcast.generators.backbones import MotionBackbone
 from flawcast.generators.clips import iter_clips
@@ -39,7 +39,7 @@ def store(request: BenchmarkRequest, on_done: OnDone) -> Report:
 
             return write
 
-        ways = {name: writing(name, []) for name in _known()}
+        ways = {name: writing(name, []) for name in CONTAINERS}
         timings = alternately(ways, request.repeats, on_done)
         sizes = {name: container.size() for name, container in kept.items()}
     work = dict.fromkeys(timings, videos.nbytes / 2**20)
@@ -63,7 +63,7 @@ def loader(request: BenchmarkRequest, on_done: OnDone) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         ways: dict[str, Way] = {}
         sizes: dict[str, int] = {}
-        for number, name in enumerate(_known()):
+        for number, name in enumerate(CONTAINERS):
             container = CONTAINERS[name](Path(folder) / str(number))
             container.write(videos)
             sizes[name] = container.size()
@@ -87,11 +87,6 @@ def _check(container: Container, videos: NDArray[np.uint8]) -> None:
     """A container that loses anything is not comparable."""
     if not np.array_equal(container.read(1), videos[1]):
         raise ClipError(f"{type(container).__name__}: expected the bytes that were written")
-
-
-def _known() -> list[str]:
-    """Ways whose libraries are installed."""
-    return [name for name in CONTAINERS if has_hdf5() or not name.startswith("HDF5")]
 
 
 def _report(what: str, content: str, rows: list[Row], request: BenchmarkRequest) -> Report:

@@ -47,8 +47,13 @@ def evaluate(
         str, typer.Option(help="all, or names with commas; NAME:PRESET for published sizes.")
     ] = "all",
     diverse: Annotated[
-        str, typer.Option(help="Forecasters whose samples are rendered.")
-    ] = "vrnn,gru_nf",
+        str | None,
+        typer.Option(help="Forecasters whose samples are rendered. [default: vrnn,gru_nf]"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="A further metric of those samples, by its name. Repeatable."),
+    ] = None,
     samples: Annotated[int, typer.Option(min=2, help="Futures drawn per window.")] = 100,
     keep: Annotated[int, typer.Option(min=2, help="Futures kept: the closest.")] = 20,
     windows: Annotated[
@@ -106,7 +111,10 @@ def evaluate(
     on_clips = {
         "dataset": dataset,
         "modes": tuple(part.strip() for part in modes.split(",")),
-        "diverse": tuple(part.strip() for part in diverse.split(",") if part.strip()),
+        "diverse": None
+        if diverse is None
+        else tuple(part.strip() for part in diverse.split(",") if part.strip()),
+        "metrics": tuple(metric or ()),
         "windows": windows,
         "size": size,
         "held_out": held_out,
@@ -118,6 +126,10 @@ def evaluate(
             if dataset is not None:
                 raise SettingsError(
                     "dataset: goes with --model, for clips; name --horizons of keypoint files"
+                )
+            if metric:
+                raise SettingsError(
+                    "metric: goes with --model, for clips; name one, or leave it out"
                 )
             values = {**shared, "keypoints": clips, "seeds": seeds}
             values["folds"] = tuple(fold or ())

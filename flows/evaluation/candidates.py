@@ -44,6 +44,11 @@ def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
     return found
 
 
+def with_samples_compared() -> tuple[str, ...]:
+    """Names of the forecasters whose samples are rendered where nothing else is asked for."""
+    return tuple(name for name in in_table_order() if FORECASTERS[name].samples_compared)
+
+
 def in_table_order() -> list[str]:
     """Names of all forecasters but the baseline, the simplest first."""
     others = [name for name in FORECASTERS.names() if not FORECASTERS[name].baseline]

@@ -33,6 +33,7 @@ class Forecaster(nn.Module, ABC):
     small: ClassVar[dict[str, Any]] = {}  # settings that a test trains in seconds
     baseline: ClassVar[bool] = False  # evaluations show it whether it is named or not
     table_place: ClassVar[int] = 100  # tables show low ones first, equal ones by name
+    samples_compared: ClassVar[bool] = False  # evaluations render its samples unless told otherwise
     weights_of: ClassVar[str | None] = None  # the forecaster whose weights it uses as they are
     compared_with_mean_feedback: ClassVar[bool] = False  # as in the authors' code, beside its own
 

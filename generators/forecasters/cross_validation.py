@@ -68,7 +68,6 @@ class WindowForecast:
         samples: (N, F, D); of a forecaster that draws none, its single future, N = 1.
         single: The single best future, (F, D).
         truth: What happened, (F, D).
-        last: The last observed frame, (D,): what `hold` repeats.
     """
 
     label: str
@@ -79,7 +78,6 @@ class WindowForecast:
     samples: NDArray[np.float32]
     single: NDArray[np.float32]
     truth: NDArray[np.float32]
-    last: NDArray[np.float32]
 
 
 def folds(tracks: Sequence[Track], most: int = 5) -> list[Fold]:
@@ -230,7 +228,6 @@ def forecast_windows(
                 samples=drawn.numpy(),
                 single=single.numpy(),
                 truth=truth.numpy(),
-                last=seen[-1].numpy(),
             )
 
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from flawcast.configs.errors import ModelError
 from flawcast.configs.identity import content_id, derive_seed
 from flawcast.generators.forecasters.base import Forecaster
-from flawcast.generators.forecasters.training_state import restore_parts, save_parts
-from flawcast.generators.weights import load_into
+from flawcast.generators.training.checkpoint import Checkpoint, Parts
 
 CLIP_NORM = 1.0
 SEEN_NOISE = 0.1  # of a typical step, added to what the state is shown: samples are noisy too
@@ -105,7 +104,13 @@ class Training:
             forecaster.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.average = copy.deepcopy(forecaster).eval()
-        self.best = copy.deepcopy(forecaster.state_dict())
+        self.best = copy.deepcopy(forecaster).eval()
+        self.parts: Parts = {
+            "model": forecaster,
+            "average": self.average,
+            "best": self.best,
+            "optimiser": self.optimiser,
+        }
         self.best_loss = math.inf
         self.since = self.steps = 0
         self.history: list[Epoch] = []
@@ -124,8 +129,9 @@ class Training:
         Raises:
             ModelError: If the loss stops being finite or runs away.
         """
-        if checkpoint is not None:
-            self._restore(checkpoint)
+        saved = Checkpoint(checkpoint, self._key()) if checkpoint is not None else None
+        if saved is not None:
+            self._restore(saved)
         began = time.monotonic()
         while len(self.history) < self.recipe.epochs and self.since < self.recipe.patience:
             number = len(self.history) + 1
@@ -135,13 +141,13 @@ class Training:
             self.history.append(epoch)
             self._judge(epoch)
             progress(number, epoch.train, epoch.held_out)
-            if checkpoint is not None:
-                self._save(checkpoint)
+            if saved is not None:
+                self._save(saved)
             if self.recipe.seconds is not None and time.monotonic() - began > self.recipe.seconds:
                 break
         if not math.isfinite(self.best_loss):
             raise ModelError(f"forecaster: no epoch had a finite held-out loss; {ADVICE}")
-        self.forecaster.load_state_dict(self.best)
+        self.forecaster.load_state_dict(self.best.state_dict())
         self.forecaster.eval()
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
@@ -220,7 +226,7 @@ class Training:
         self.since += 1
         if epoch.held_out < self.best_loss:
             self.best_loss, self.since = epoch.held_out, 0
-            self.best = copy.deepcopy(self.average.state_dict())
+            self.best.load_state_dict(self.average.state_dict())
 
     def _key(self) -> str:
         """Names this training: settings, sizes, seed and windows."""
@@ -234,30 +240,22 @@ class Training:
             watched=[*self.watched.shape, float(self.watched.double().square().sum())],
         )
 
-    def _save(self, path: Path) -> None:
-        """Replace the checkpoint in one step."""
-        parts = {
-            "model": self.forecaster.state_dict(),
-            "average": self.average.state_dict(),
-            "best": self.best,
-        }
+    def _save(self, checkpoint: Checkpoint) -> None:
+        """Keep where this training stands."""
         progress = {
             "history": [[epoch.train, epoch.held_out] for epoch in self.history],
             "best": json.dumps(self.best_loss),  # may be infinite
             "since": self.since,
             "steps": self.steps,
         }
-        save_parts(path, self._key(), parts, self.optimiser, progress)
+        checkpoint.save(self.parts, progress=progress)
 
-    def _restore(self, path: Path) -> None:
+    def _restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of the same training, if there is one."""
-        found = restore_parts(path, self._key(), self.optimiser)
+        found = checkpoint.restore(self.parts)
         if found is None:
             return
-        parts, progress = found
-        load_into(self.forecaster, parts["model"], "checkpoint")
-        load_into(self.average, parts["average"], "checkpoint")
-        self.best = parts["best"]
+        progress = found["progress"]
         self.history = [Epoch(*losses) for losses in progress["history"]]
         self.best_loss = json.loads(progress["best"])
         self.since, self.steps = int(progress["since"]), int(progress["steps"])

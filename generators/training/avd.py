@@ -11,6 +11,7 @@ from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import AVDTraining, MotionTraining
 from flawcast.generators.backbones.tps.model import TPS
 from flawcast.generators.training.checkpoint import Checkpoint, Parts
+from flawcast.generators.training.learning_rate import rate_share
 from flawcast.generators.training.motion import Progress
 from flawcast.generators.training.pairs import draw_pairs
 
@@ -48,13 +49,14 @@ def train_avd(
     optimiser = torch.optim.Adam(
         network.parameters(), lr=settings.learning_rate, betas=(0.5, 0.999)
     )
-    parts: Parts = {"avd": (network, optimiser)}
-    done = checkpoint.restore(parts) if checkpoint else 0
+    parts: Parts = {"avd.model": network, "avd.optimiser": optimiser}
+    saved = checkpoint.restore(parts) if checkpoint else None
+    done = saved["step"] if saved else 0
     steps = settings.total_steps(len(videos))
     drawing = motion.model_copy(update={"batch": settings.batch})
     for step in range(done + 1, steps + 1):
-        falls = sum((step - 1) / steps >= milestone for milestone in settings.milestones)
-        optimiser.param_groups[0]["lr"] = settings.learning_rate * 0.1**falls
+        share = rate_share((step - 1) / steps, settings.milestones)
+        optimiser.param_groups[0]["lr"] = settings.learning_rate * share
         generator = torch.Generator().manual_seed(derive_seed(seed, "avd", step))
         source, driving = draw_pairs(videos, drawing, generator)
         losses = backbone.avd_losses(
@@ -71,5 +73,5 @@ def train_avd(
         optimiser.step()
         progress(step, {"avd": loss.item()})
         if checkpoint and (step % motion.checkpoint_every == 0 or step == steps):
-            checkpoint.save(parts, step)
+            checkpoint.save(parts, step=step)
     network.requires_grad_(False).eval()

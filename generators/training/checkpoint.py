@@ -1,17 +1,19 @@
-"""Where a training stands, on disk: weights, optimiser and step, to go on after a kill."""
+"""Where a training stands, on disk: weights, optimisers and progress, to go on after a kill."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from flawcast.configs.errors import ModelError
 from flawcast.configs.files import whole_file
-from flawcast.generators.weights import read_weights, write_weights
+from flawcast.generators.weights import load_into, read_weights, write_weights
 
-# What a training changes, by name: each module with its optimiser.
-Parts = dict[str, tuple[nn.Module, torch.optim.Optimizer]]
+# What a training changes, by name; no name may begin with another name and a dot.
+Parts = Mapping[str, nn.Module | Optimizer]
 
 
 @dataclass(frozen=True)
@@ -26,45 +28,66 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, parts: Parts, step: int) -> None:
-        """Replace the file in one step by the state after `step` steps."""
-        tensors: dict[str, Tensor] = {}
-        for part, (model, optimiser) in parts.items():
-            for name, value in model.state_dict().items():
-                tensors[f"{part}.model.{name}"] = value
-            for index, moments in optimiser.state_dict()["state"].items():
-                for name, value in moments.items():
-                    tensors[f"{part}.optimiser.{index}.{name}"] = value
-        with whole_file(self.path) as draft:
-            write_weights(draft, tensors, {"key": self.key, "step": step})
+    def save(self, parts: Parts, **progress: Any) -> None:
+        """Replace the file in one step.
 
-    def restore(self, parts: Parts) -> int:
-        """Load the saved state, if there is one of this training.
+        Args:
+            parts: Modules, and optimisers with their moments.
+            progress: Plain values, as JSON holds them.
+        """
+        tensors = {
+            f"{part}.{name}": value
+            for part, thing in parts.items()
+            for name, value in _tensors(thing).items()
+        }
+        with whole_file(self.path) as draft:
+            write_weights(draft, tensors, {"key": self.key, **progress})
+
+    def restore(self, parts: Parts) -> dict[str, Any] | None:
+        """Load the saved state into the parts, if there is one of this training.
 
         Returns:
-            The number of steps done; 0 if there is nothing to go on from.
+            The progress that was saved; None if there is nothing to go on from.
+
+        Raises:
+            ModelError: If the file is of this training, but its weights do not fit.
         """
         try:
-            tensors, header = read_weights(self.path)
+            tensors, progress = read_weights(self.path)
         except ModelError:
-            return 0  # none yet, or damaged: begin again
-        if header.get("key") != self.key:
-            return 0
-        for part, (model, optimiser) in parts.items():
-            model.load_state_dict(_under(f"{part}.model.", tensors))
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, value in _under(f"{part}.optimiser.", tensors).items():
-                index, kind = name.split(".")
-                moments.setdefault(int(index), {})[kind] = value
-            groups = optimiser.state_dict()["param_groups"]
-            optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        return int(header["step"])
+            return None  # none yet, or damaged: begin again
+        if progress.pop("key", None) != self.key:
+            return None
+        for part, thing in parts.items():
+            start = f"{part}."
+            own = {
+                name.removeprefix(start): value
+                for name, value in tensors.items()
+                if name.startswith(start)
+            }
+            if isinstance(thing, Optimizer):
+                _set_moments(thing, own)
+            else:
+                load_into(thing, own, "checkpoint")
+        return progress
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, without it."""
+def _tensors(thing: nn.Module | Optimizer) -> dict[str, Tensor]:
+    """A module's weights, or an optimiser's moments as INDEX.NAME."""
+    if isinstance(thing, nn.Module):
+        return thing.state_dict()
     return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
+        f"{index}.{name}": value
+        for index, moments in thing.state_dict()["state"].items()
+        for name, value in moments.items()
     }
+
+
+def _set_moments(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimiser of the same parameters the moments of `_tensors`."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, kind = name.split(".")
+        moments.setdefault(int(index), {})[kind] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": moments, "param_groups": groups})

@@ -17,8 +17,9 @@ from flawcast.generators.backbones import MotionBackbone
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.losses.equivariance import RandomWarp
 from flawcast.generators.losses.objective import Objective, Pairs
-from flawcast.generators.training.checkpoint import Checkpoint, Parts
+from flawcast.generators.training.checkpoint import Checkpoint
 from flawcast.generators.training.discriminator import BETAS, DISCRIMINATOR, Adversary
+from flawcast.generators.training.learning_rate import rate_share
 from flawcast.generators.training.pairs import draw_pairs
 
 Progress = Callable[[int, dict[str, float]], None]
@@ -63,11 +64,12 @@ def train_backbone(
         SettingsError: If the settings do not fit each other or the backbone.
     """
     training = _Training(backbone, videos, settings, seed)
-    done = checkpoint.restore(training.parts) if checkpoint else 0
+    saved = checkpoint.restore(training.parts) if checkpoint else None
+    done = saved["step"] if saved else 0
     for step in range(done + 1, training.steps + 1):
         progress(step, training.step(step))
         if checkpoint and (step % settings.checkpoint_every == 0 or step == training.steps):
-            checkpoint.save(training.parts, step)
+            checkpoint.save(training.parts, step=step)
     backbone.eval()
 
 
@@ -86,16 +88,22 @@ class _Training:
         self.device = backbone.device
         self.objective = Objective(settings).to(self.device)
         self.rates = _rates(backbone, settings)
-        self.optimiser = torch.optim.Adam(
+        optimiser = torch.optim.Adam(
             _groups(backbone, self.rates), betas=BETAS, weight_decay=settings.weight_decay
         )
-        self.parts: Parts = {"backbone": (backbone, self.optimiser)}
+        self.optimisers: list[torch.optim.Optimizer] = [optimiser]
+        self.parts: dict[str, nn.Module | torch.optim.Optimizer] = {
+            "backbone.model": backbone,
+            "backbone.optimiser": optimiser,
+        }
         self.adversary: Adversary | None = None
         if settings.loss_weights.generator_gan:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive_seed(seed, "discriminator"))
                 self.adversary = Adversary(backbone.layout.keypoints, settings, self.device)
-            self.parts["adversary"] = (self.adversary.discriminator, self.adversary.optimiser)
+            self.optimisers.append(self.adversary.optimiser)
+            self.parts["adversary.model"] = self.adversary.discriminator
+            self.parts["adversary.optimiser"] = self.adversary.optimiser
         if settings.compile:
             for network in backbone.children():
                 network.compile()
@@ -104,8 +112,9 @@ class _Training:
     def step(self, step: int) -> dict[str, float]:
         """Do one step, counted from 1; its losses by name."""
         done = (step - 1) / self.steps
-        rate = self.settings.learning_rate * _decay(self.settings, done)
-        for _, optimiser in self.parts.values():
+        share = rate_share(done, self.settings.milestones, self.settings.schedule)
+        rate = self.settings.learning_rate * share
+        for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
             for group in optimiser.param_groups:
                 group["lr"] = rate * self.rates.get(group.get("name", ""), 1.0)
@@ -124,7 +133,7 @@ class _Training:
             nn.utils.clip_grad_norm_(
                 self.backbone.parameters(), self.settings.clip_gradient_value, norm_type=math.inf
             )
-        for _, optimiser in self.parts.values():
+        for optimiser in self.optimisers:
             optimiser.step()
         return totals
 
@@ -168,13 +177,6 @@ def _groups(backbone: MotionBackbone, rates: dict[str, float]) -> list[dict[str,
         {"params": list(network.parameters()), "name": name, "lr": rates[name]}
         for name, network in backbone.named_children()
     ]
-
-
-def _decay(settings: MotionTraining, done: float) -> float:
-    """Learning rate as a share of the first, when so much of the training is done."""
-    if settings.schedule == "cosine":
-        return max(0.5 * (1 + math.cos(math.pi * done)), 0.01)
-    return float(0.1 ** sum(done >= milestone for milestone in settings.milestones))
 
 
 @torch.no_grad()

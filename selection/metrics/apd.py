@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import ShapeError
-from flawcast.selection.metrics.base import METRICS, expect_videos
+from flawcast.selection.metrics.base import expect_videos
 
 
 def average_pairwise_displacement(videos: NDArray[np.uint8], *, self_pairs: bool = False) -> float:
@@ -81,11 +81,3 @@ def pairwise_displacements(videos: NDArray[np.uint8]) -> NDArray[np.float64]:
     for one, other in combinations(range(count), 2):
         totals[one, other] = totals[other, one] = cv2.norm(flat[one], flat[other], cv2.NORM_L1)
     return totals / (flat.shape[1] * 255)
-
-
-@METRICS.register("apd")
-def _diversity_of_each(
-    videos: NDArray[np.uint8], reference: NDArray[np.uint8]
-) -> NDArray[np.float64]:
-    """Diversity as a per-sample metric; it ignores the reference."""
-    return sample_diversity(videos)

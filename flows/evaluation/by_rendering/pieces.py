@@ -37,7 +37,7 @@ from flawcast.generators.forecasters.predictor import FILE
 from flawcast.generators.forecasters.training import Recipe
 from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.weights import read_weights, write_weights
-from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
+from flawcast.selection.metrics import METRICS, mae, sample_diversity, ssim, temporal_coherence
 
 UNFORECAST = "no forecasting"  # rendered with the true keypoints: what the motion model can do
 TRUTH = "truth"
@@ -151,6 +151,7 @@ class WindowPiece:
         model: Model folder.
         fitted: The forecasters.
         features: What distances are computed on.
+        metrics: Names of further metrics of the kept samples.
         cell: The file for the scores.
         strips: The picture of truth and forecasts.
     """
@@ -161,6 +162,7 @@ class WindowPiece:
     model: Path
     fitted: tuple[Fitted, ...]
     features: Features
+    metrics: tuple[str, ...]
     cell: Path
     strips: Path
 
@@ -214,6 +216,7 @@ class WindowPiece:
                 "ssim": float(ssim(kept, reference).mean()),
                 "apd": float(sample_diversity(kept).mean()),
                 "coherence": movement(kept, reference),
+                **{column(name): number_of(name, kept, reference) for name in self.metrics},
             }
 
     def _row(self, name: str, kind: str) -> dict[str, Any]:
@@ -229,10 +232,22 @@ class WindowPiece:
             "apd": None,
             "best": None,
             "features": None,
+            **{column(name): None for name in self.metrics},
         }
+
+
+def column(metric: str) -> str:
+    """Where a row has the value of a further metric: beside the scores that all have."""
+    return f"metric_{metric}"
 
 
 def movement(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:
     """Movement over the reference's; None where that stands still, as no ratio is right there."""
     found = temporal_coherence(videos, reference)
+    return None if math.isnan(found) else found
+
+
+def number_of(metric: str, videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:
+    """Mean of a registered metric over the videos; None where it is undefined for one."""
+    found = float(METRICS[metric](videos, reference).mean())
     return None if math.isnan(found) else found

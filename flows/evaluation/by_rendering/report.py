@@ -8,7 +8,7 @@ from typing import Any
 
 from flawcast.configs.datasets import Dataset
 from flawcast.flows.evaluation.by_rendering.figures import draw_ratio_densities
-from flawcast.flows.evaluation.by_rendering.pieces import UNFORECAST
+from flawcast.flows.evaluation.by_rendering.pieces import UNFORECAST, column
 from flawcast.flows.evaluation.by_rendering.scores import diverse_figures, single_figures
 from flawcast.flows.evaluation.candidates import BASELINE
 from flawcast.flows.evaluation.tables import Row, distinct, write_rows
@@ -40,6 +40,7 @@ class About:
         keep: Of the closest.
         seed: Of trainings, noise and sources.
         features: What distances between sets of videos are computed on.
+        metrics: Names of further metrics of the kept samples.
     """
 
     clips: str
@@ -54,6 +55,7 @@ class About:
     keep: int
     seed: int
     features: str
+    metrics: tuple[str, ...]
 
 
 def write_render_report(
@@ -70,7 +72,8 @@ def write_render_report(
     Returns:
         The figures as plain values.
     """
-    single, (diverse, ratios) = single_figures(rows, about.features), diverse_figures(rows)
+    single = single_figures(rows, about.features)
+    diverse, ratios = diverse_figures(rows, about.metrics)
     write_rows(out / SINGLE, single)
     lines = [*_opening(about), *_single_tables(single, about)]
     if diverse:
@@ -165,6 +168,7 @@ def _diverse_table(diverse: Sequence[Row], about: About) -> list[str]:
                 *ratios,
                 f"{row['best']:.4f}",
                 "" if row["coherence"] is None else f"{row['coherence']:.2f}",
+                *(_figure(row[column(name)]) for name in about.metrics),
                 f"{row['n']} ({row['left_out']})",
             ]
         )
@@ -179,7 +183,7 @@ def _diverse_table(diverse: Sequence[Row], about: About) -> list[str]:
         "smallest MAE has none and is left out (in brackets); the median is the figure to quote, "
         "since ratios next to that video explode.",
         "",
-        *markdown_table([*headings, "movement", "n"], body),
+        *markdown_table([*headings, "movement", *about.metrics, "n"], body),
         "",
         f"![Densities of the ratios]({DENSITIES})",
         "",
@@ -198,7 +202,21 @@ def _published_diverse(about: About, row: Row) -> list[list[str]]:
     if not any(score in found for score in scores):
         return []
     figures = [found.get(score, "") for score in scores]
-    return [[f"{', '.join(key)}: published, not ours", *figures, "", "", ""]]
+    return [
+        [
+            f"{', '.join(key)}: published, not ours",
+            *figures,
+            "",
+            "",
+            *("" for _ in about.metrics),
+            "",
+        ]
+    ]
+
+
+def _figure(value: float | None) -> str:
+    """A mean of a further metric; empty where none of its values is a number."""
+    return "" if value is None else f"{value:.4g}"
 
 
 def _strip_lines(strips: Sequence[Path], out: Path) -> list[str]:

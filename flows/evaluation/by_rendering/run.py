@@ -22,7 +22,7 @@ from flawcast.flows.evaluation.by_rendering.pieces import (
 )
 from flawcast.flows.evaluation.by_rendering.report import About, write_render_report
 from flawcast.flows.evaluation.by_rendering.split import SPEAKER, Split, split_entries
-from flawcast.flows.evaluation.candidates import candidates
+from flawcast.flows.evaluation.candidates import candidates, with_samples_compared
 from flawcast.flows.evaluation.fitting import fit_folder, fit_key
 from flawcast.flows.evaluation.horizon import Horizon, horizons
 from flawcast.flows.evaluation.tables import read_rows
@@ -34,8 +34,8 @@ from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.clips import ClipEntry, Reject, clip_id, list_clips
 from flawcast.generators.forecasters.cross_validation import Candidate, sharing_weights
 from flawcast.generators.forecasters.training import Recipe
+from flawcast.selection.metrics import METRICS
 
-DIVERSE = ("vrnn", "gru_nf")  # whose samples the paper's table of diversity compares
 DEFAULT_HORIZONS = (Horizon(past=12, future=12), Horizon(past=6, future=24))
 
 
@@ -51,6 +51,7 @@ class RenderRequest(Settings):
         modes: "reconstruction", "transfer" or both.
         forecasters: "all", or names with commas between them; `hold` is always among them.
         diverse: Names of those whose samples are rendered and scored.
+        metrics: Further registered metrics of those samples, each a column of the report.
         samples: N.
         keep: How many of the closest samples are kept.
         windows: At most so many windows of each test clip, evenly spread; None for all.
@@ -71,7 +72,8 @@ class RenderRequest(Settings):
     horizons: tuple[Horizon, ...] | None = None
     modes: tuple[Literal["reconstruction", "transfer"], ...] = ("reconstruction", "transfer")
     forecasters: str = "all"
-    diverse: tuple[str, ...] = DIVERSE
+    diverse: tuple[str, ...] = Field(default_factory=with_samples_compared)
+    metrics: tuple[str, ...] = ()
     samples: int = Field(100, ge=2)
     keep: int = Field(20, ge=2)
     windows: int | None = Field(None, ge=1)
@@ -155,7 +157,10 @@ def plan_rendering(
     split = split_entries(list_clips(request.clips), request.held_out, request.group, request.seed)
     _check_apart(split, clips)
     compared = candidates(request.forecasters, mean_feedback=False)
-    unknown = sorted(set(request.diverse) - {one.name for one in compared} - set(DIVERSE))
+    usual = set(with_samples_compared())
+    unknown = sorted(set(request.diverse) - {one.name for one in compared} - usual)
+    for name in request.metrics:
+        METRICS[name]  # refuses an unknown name
     if unknown:
         raise SettingsError(
             f"diverse: expected some of {', '.join(one.name for one in compared)}, got "
@@ -207,6 +212,7 @@ def plan_rendering(
         keep=request.keep,
         seed=request.seed,
         features=request.features.described_as,
+        metrics=request.metrics,
     )
     return Planned(tuple(tracks.values()), tuple(trainings), tuple(windows), about)
 
@@ -256,6 +262,7 @@ def _window(
         set=plan.set_id,
         features=request.features.id,
         fitted=[[one.candidate.label, one.folder.name, one.diverse] for one in fitted],
+        **({"metrics": request.metrics} if request.metrics else {}),  # without, the name of old
     )
     return WindowPiece(
         plan=plan,
@@ -264,6 +271,7 @@ def _window(
         model=request.model.resolve(),
         fitted=fitted,
         features=request.features,
+        metrics=request.metrics,
         cell=request.out / "cells" / f"{name}.parquet",
         strips=request.out / "strips" / f"{name}.png",
     )

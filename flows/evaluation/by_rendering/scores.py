@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from flawcast.flows.evaluation.by_rendering.pieces import TRUTH
+from flawcast.flows.evaluation.by_rendering.pieces import TRUTH, column
 from flawcast.flows.evaluation.tables import Row, distinct
 from flawcast.selection.metrics import feature_distance, ratio_bounds, standardised_ratio
+
+DIVERSE_SCORES = ("apd", "mae", "best", "ssim", "coherence")
 
 
 def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
@@ -44,13 +46,16 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
     return found
 
 
-def diverse_figures(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def diverse_figures(
+    rows: Sequence[Row], metrics: Sequence[str] = ()
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Diversity and error of the kept samples, and the ratio of every video.
 
     Ratios are standardised over all videos of all compared forecasters of a mode and horizon.
 
     Args:
         rows: Of all cells.
+        metrics: Names of further metrics, whose means are wanted.
 
     Returns:
         A row per forecaster, mode and horizon; a row per video.
@@ -76,7 +81,8 @@ def diverse_figures(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dic
                     "forecaster": name,
                     "n": len(ours),
                     **{
-                        key: _mean(ours, key) for key in ("apd", "mae", "best", "ssim", "coherence")
+                        key: _mean(ours, key)
+                        for key in (*DIVERSE_SCORES, *(column(name) for name in metrics))
                     },
                     "ratio_mean": ratio.mean,
                     "ratio_median": ratio.median,

@@ -57,6 +57,7 @@ class GRUNFForecaster(SteppedForecaster):
 
     Config = GRUNFConfig
     table_place = 6
+    samples_compared = True  # as in the paper's table of diversity
     small: ClassVar[dict[str, Any]] = {
         "hidden": 16,
         "condition": 8,

@@ -53,6 +53,7 @@ class VRNNForecaster(SteppedForecaster):
 
     Config = VRNNConfig
     table_place = 5
+    samples_compared = True  # as in the paper's table of diversity
     small: ClassVar[dict[str, Any]] = {"hidden": 16, "latent": 5, "mlp": 16}
     compared_with_mean_feedback = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -1,6 +1,8 @@
 """Forecasters compared by what they render: the paper's tables on drawn clips."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from flawcast.generators.clips import ClipEntry
 from flawcast.generators.forecasters.training import Recipe
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.selection.metrics import mae, standardised_ratio
+from tests.configs.test_registry import install
 from tests.flows.commands.running import mistake, run
 
 QUICK = Recipe(epochs=1, epoch_windows=16)
@@ -257,6 +260,45 @@ def test_the_command_prints_the_report(
     assert "## Many futures" not in done.stdout
 
 
+PLUGIN = """
+import numpy as np
+from flawcast.selection.metrics.base import METRICS
+
+@METRICS.register("halves")
+def halves(videos, reference):
+    return np.full(len(videos), 0.5)
+
+@METRICS.register("nothing")
+def nothing(videos, reference):
+    return np.full(len(videos), np.nan)
+"""
+
+
+def test_a_metric_of_a_plugin_is_a_column(
+    out: Path, line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(out, tmp_path / "out")
+    arguments = (
+        *("evaluate", line_folder, "--model", tiny_model, "--out", copy, "--horizons", "4-4"),
+        *("--forecasters", "gru,vrnn,gru_nf", "--samples", 6, "--keep", 3, "--epochs", 1),
+        *("--windows", 1, "--workers", 1, "--quiet", "--modes", "transfer"),
+        *("--metric", "halves", "--metric", "nothing"),
+    )
+    found = install(tmp_path, "factory_metrics", PLUGIN)
+    code = "from flawcast.flows.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=found,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| movement | halves | nothing | n |" in done.stdout
+    (line,) = (one for one in done.stdout.splitlines() if one.startswith("| transfer, 4-4, vrnn |"))
+    assert "| 0.5 |  | 1 (" in line
+
+
 def test_a_clip_under_two_names_is_not_tested_on(
     line_folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -288,7 +330,9 @@ def test_mistakes_are_one_line(line_folder: Path, tiny_model: Path, tmp_path: Pa
     start = ("evaluate", line_folder, "--out", tmp_path / "out", "--workers", 1)
     assert "name a motion model with --model" in mistake(*start)
     assert "goes with --model" in mistake(*start, "--dataset", "vox")
+    assert "metric: goes with --model" in mistake(*start, "--metric", "mae")
     start = (*start, "--model", tiny_model, "--quiet")
+    assert "expected one of coherence, mae, ssim" in mistake(*start, "--metric", "fvd")
     assert "modes" in mistake(*start, "--modes", "sideways")
     assert "probe" in mistake(*start, "--encoder", tmp_path / "vit.pth")
     assert "expected one of bair" in mistake(*start, "--dataset", "ucf")
