@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,7 @@ from flawcast.flows.pictures.curves import Points, draw_curves
 OnDone = Callable[[int, int], None]
 Row = Mapping[str, str | float | int]
 WIDEST = 40  # characters of a column before its text is wrapped
+FRAME = 3  # characters around the text of a column
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class Report:
                 caption=self.note or None if piece is pieces[-1] else None,
             )
             for index, column in enumerate(piece):
-                table.add_column(column, justify="left" if index == 0 else "right")
+                justify: Literal["left", "right"] = "left" if index == 0 else "right"
+                width = None if len(pieces) == 1 else self._width(column) - FRAME
+                table.add_column(column, justify=justify, width=width)
             for row in self.rows:
                 table.add_row(*(_shown(row[column]) for column in piece))
             console.print(table)
@@ -113,7 +116,7 @@ class Report:
     def _width(self, column: str) -> int:
         """Characters that a column needs; sentences are wrapped."""
         words = [*column.split(), *(_shown(row[column]) for row in self.rows)]
-        return min(WIDEST, max(map(len, words))) + 3
+        return min(WIDEST, max(map(len, words))) + FRAME
 
 
 def _shown(value: str | float | int) -> str:
