@@ -1,10 +1,10 @@
-"""A model folder: a motion backbone, a forecaster for its keypoints, and a card that says how made.
+"""A model folder: a motion backbone, a forecaster for its keypoints, and a card on its training.
 
     MODEL/backbone.safetensors    weights; the header names the backbone and its sizes
     MODEL/forecaster.safetensors  weights and scales of the forecaster
     MODEL/card.json               settings, data hashes, metrics, versions
 
-Nothing in it is executed on loading.
+Loading a model executes nothing from its folder.
 """
 
 import tempfile
@@ -32,13 +32,13 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True)
 class Model:
-    """All that turns a past into futures and futures into videos.
+    """A trained model: it turns a past into futures, and futures into videos.
 
     Args:
-        backbone: In eval mode.
-        predictor: Fitted to this backbone's keypoints.
-        card: How it was made.
-        weights_id: Hash of both weight files: what samples owe to the model.
+        backbone: The backbone, in eval mode.
+        predictor: A forecaster fitted to this backbone's keypoints.
+        card: Settings, data and metrics of its training.
+        weights_id: Hash of both weight files; samples record it.
     """
 
     backbone: MotionBackbone
@@ -47,7 +47,7 @@ class Model:
     weights_id: str
 
     def clip_settings(self, size: int | None = None) -> ClipSettings:
-        """How clips are read for this model; `size` overrides the size it was trained at."""
+        """Settings to read clips for this model; `size` replaces the size of its training."""
         trained = self.card.settings.clips
         return trained if size is None else trained.model_copy(update={"size": size})
 
@@ -58,13 +58,13 @@ def save_model(
     predictor: KeypointPredictor | None,
     card: Card,
 ) -> None:
-    """Write a model folder in one step: it is there whole or not at all.
+    """Write a model folder in one step, so that it is complete or absent.
 
     Args:
-        folder: Must not exist yet, or be empty.
-        backbone: Trained.
-        predictor: Fitted; None for a motion model whose forecaster is fitted later.
-        card: How it was made.
+        folder: A folder that does not exist yet or is empty.
+        backbone: A trained backbone.
+        predictor: A fitted forecaster; None for a motion model that gets its forecaster later.
+        card: Settings, data and metrics of its training.
 
     Raises:
         ModelError: If the folder exists and is not empty.
@@ -78,12 +78,14 @@ def save_model(
 
 
 def add_forecaster(folder: Path, predictor: KeypointPredictor, card: Card) -> None:
-    """Give a model folder without a forecaster one, which comes last: it is there whole or not.
+    """Add a forecaster to a model folder that has none.
+
+    The forecaster's file is moved into place last, so that it is complete or absent.
 
     Args:
         folder: A model folder.
-        predictor: Fitted to its backbone's keypoints.
-        card: Replaces the model's card.
+        predictor: A forecaster fitted to the backbone's keypoints.
+        card: New card, which replaces the model's card.
     """
     with tempfile.TemporaryDirectory(prefix=".", dir=folder) as name:
         draft = Path(name)
@@ -99,7 +101,7 @@ def has_forecaster(folder: Path) -> bool:
 
 
 def check_free(folder: Path) -> None:
-    """Refuse to write a model over something else.
+    """Refuse a folder in which a new model would overwrite something.
 
     Raises:
         ModelError: If the folder exists and is not empty.
@@ -116,13 +118,13 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
     """Read a model folder written by `flawcast train`, in the form for inference.
 
     Args:
-        folder: The model's.
-        device: Where to find keypoints and to draw. Forecasts are made on the CPU, the same
-            everywhere.
+        folder: A model folder.
+        device: Device that detects keypoints and renders. Forecasts always run on the CPU, so
+            that they are the same everywhere.
 
     Raises:
-        ModelError: If the folder is absent, incomplete, damaged, of a newer version, or its
-            forecaster is for keypoints of another length than its backbone's.
+        ModelError: If the folder is absent, incomplete, damaged or of a newer version, or if its
+            forecaster and its backbone differ in the length of a keypoint vector.
     """
     folder = Path(folder)
     card = read_card(folder)
@@ -146,9 +148,9 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
 
 @lru_cache(maxsize=1)
 def worker_model(folder: Path, threads: int = 1, device: str = "cpu") -> Model:
-    """The model of a worker process, loaded once, on one torch thread unless told otherwise.
+    """The model of a worker process, loaded once; by default torch uses one thread.
 
-    Small models slow down many times when several threads share busy cores.
+    Small models run many times slower when several threads share busy cores.
     """
     torch.set_num_threads(threads)
     return load_model(folder, pick_device(device))
@@ -160,9 +162,9 @@ def shipped_model(name: str = "demo") -> Path:
 
 
 def find_model(name: Path | str) -> Path:
-    """A model folder by its path, or a shipped model by its name.
+    """Find a model folder by its path, or a shipped model by its name.
 
-    A folder of a shipped model's name is meant where it holds a model.
+    A folder that is named like a shipped model takes precedence if it holds a model.
 
     Raises:
         ModelError: If there is neither.

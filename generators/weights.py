@@ -1,4 +1,4 @@
-"""Tensors on disk as safetensors: loading executes no code, damage and NaN are refused."""
+"""Tensors on disk as safetensors: loading executes no code and refuses damage and NaN."""
 
 import json
 from pathlib import Path
@@ -13,10 +13,10 @@ from flawcast.configs.errors import ModelError, one_line
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and a JSON header that says what they are."""
+    """Write tensors and a JSON header that describes them."""
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     save_file(contiguous, path, metadata={"flawcast": json.dumps(header, sort_keys=True)})
-    path.chmod(0o644)  # the library makes files that only their owner can read
+    path.chmod(0o644)  # the library creates files that only their owner can read
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -43,14 +43,14 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_state_dict(path: Path, wanted: str) -> dict[str, Tensor]:
-    """Read a state dict that others published, without executing code.
+    """Read a published state dict without executing code.
 
     Args:
         path: A file written by `torch.save`.
-        wanted: How the error begins: the setting, and what was expected.
+        wanted: Beginning of the error message: the setting, and what was expected.
 
     Raises:
-        ModelError: If the file is absent or holds anything but tensors by name.
+        ModelError: If the file is absent or holds anything but a dict of tensors.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

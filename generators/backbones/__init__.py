@@ -1,4 +1,4 @@
-"""Motion backbones: one file each, found by name."""
+"""Motion backbones, registered by name."""
 
 from flawcast.configs.keypoint_layouts import KeypointLayout
 from flawcast.generators.backbones.base import (

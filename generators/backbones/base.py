@@ -1,4 +1,4 @@
-"""What every motion backbone does: keypoints of frames, appearance of a source, rendering."""
+"""The interface of motion backbones: keypoints of frames, appearance of a source, rendering."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ BACKBONE_FILE = "backbone.safetensors"
 
 
 class Appearance:
-    """What a backbone knows of a source frame: computed once, used for every future. Opaque."""
+    """An encoded source frame, computed once and used for every future; opaque to callers."""
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """Rendered frames and how they came from the source.
+    """Rendered frames and their motion from the source.
 
     Args:
-        frames: (F, 3, H, W) in [0, 1].
-        deformation: Dense motion field, (F, h, w, 2): where in the source each pixel comes from,
-            (x, y) with the outer edges of the image at -1 and 1 (`align_corners=False`). It may be
+        frames: RGB, (F, 3, H, W) in [0, 1].
+        deformation: Dense motion field, (F, h, w, 2): the source position (x, y) of each pixel,
+            with the outer edges of the image at -1 and 1 (`align_corners=False`). It may be
             coarser than the frames.
-        occlusion: (F, 1, h, w) in [0, 1]: near 1 where the source was visible, near 0 where the
-            backbone had to inpaint; None for a backbone without an occlusion map.
+        occlusion: Occlusion map, (F, 1, h, w) in [0, 1]: near 1 where the source is visible, near
+            0 where the backbone had to inpaint; None for a backbone without an occlusion map.
     """
 
     frames: Tensor
@@ -43,7 +43,7 @@ class Rendering:
 
 
 class MotionBackbone(nn.Module, ABC):
-    """A motion-transfer model behind three steps.
+    """A motion-transfer model: it detects keypoints, encodes a source, and renders.
 
     Args:
         config: The backbone's own settings, an instance of `Config`.
@@ -52,7 +52,7 @@ class MotionBackbone(nn.Module, ABC):
     Config: ClassVar[type[BaseModel]]
     name: ClassVar[str]
     training_only: ClassVar[frozenset[str]] = frozenset()  # networks a checkpoint may lack
-    batch_pixels: ClassVar[int] = 2**17  # drawn at once on a CPU: features stay in its cache
+    batch_pixels: ClassVar[int] = 2**17  # per batch on a CPU, so that features stay in its cache
 
     def __init__(self, config: BaseModel) -> None:
         super().__init__()
@@ -62,23 +62,23 @@ class MotionBackbone(nn.Module, ABC):
     def fitted(
         cls, config: dict[str, Any], networks: dict[str, dict[str, Tensor]]
     ) -> dict[str, Any]:
-        """Adapt sizes to what a published checkpoint holds, where the file says more than they.
+        """Adapt sizes to the sub-networks and keys of a published checkpoint.
 
         Args:
-            config: As in the official configuration.
+            config: Sizes from the official configuration.
             networks: State dicts of the checkpoint by sub-network.
         """
         return config
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
     @property
     @abstractmethod
     def layout(self) -> KeypointLayout:
-        """How this backbone's keypoint vectors are laid out."""
+        """Layout of this backbone's keypoint vectors."""
 
     @abstractmethod
     def keypoints(self, frames: Tensor) -> Tensor:
@@ -86,15 +86,15 @@ class MotionBackbone(nn.Module, ABC):
 
     @abstractmethod
     def appearance(self, source: Tensor) -> Appearance:
-        """Encode a source frame once: (3, H, W) in [0, 1] -> what `render` needs of it."""
+        """Encode a source frame once: (3, H, W) in [0, 1] -> its appearance for `render`."""
 
     @abstractmethod
     def rendering(self, appearance: Appearance, keypoints: Tensor) -> Rendering:
         """Draw the source moved to each keypoint vector, with dense motion and occlusion map.
 
         Args:
-            appearance: Of one source, or of as many as there are keypoint vectors.
-            keypoints: (F, D).
+            appearance: Appearance of one source, or of F sources.
+            keypoints: Keypoint vectors, (F, D).
 
         Raises:
             ModelError: If the vectors are not of this model's length.
@@ -110,26 +110,26 @@ class MotionBackbone(nn.Module, ABC):
 
     @abstractmethod
     def positions(self, keypoints: Tensor) -> Tensor:
-        """Where the keypoints lie in the frame: (F, D) -> (F, K, 2), x and y in [-1, 1].
+        """Positions of keypoints in the frame: (F, D) -> (F, K, 2), x and y in [-1, 1].
 
-        They say how large the object is and how alike two poses are; a backbone whose vector holds
-        no positions of its own gives those of an average face.
+        They measure the size of an object and the distance of two poses. A backbone without
+        positions in its vectors returns those of an average face.
         """
 
     @abstractmethod
     def relative(
         self, keypoints: Tensor, start: Tensor, source: Tensor, scale: float = 1.0
     ) -> Tensor:
-        """Carry a foreign motion over to a source, relative to where each of them starts.
+        """Transfer the motion of a driving clip to a source, relative to the first frame of each.
 
         Args:
-            keypoints: Of the driving clip, (F, D).
-            start: The driving clip's first, (D,).
-            source: The source frame's own, (D,).
-            scale: What displacements are multiplied by.
+            keypoints: Keypoints of the driving clip, (F, D).
+            start: First keypoints of the driving clip, (D,).
+            source: Keypoints of the source frame, (D,).
+            scale: Factor of the displacements.
 
         Returns:
-            Keypoints for `render`, (F, D); equal to `source` where the driving clip stands still.
+            Keypoints for `render`, (F, D); equal to `source` if the driving clip stands still.
         """
 
     @property
@@ -138,43 +138,44 @@ class MotionBackbone(nn.Module, ABC):
         return False
 
     def check_transfer(self, how: Transfer) -> None:
-        """Refuse a way of carrying motion over that this model does not have.
+        """Refuse a transfer mode that this model does not support.
 
         Raises:
-            ModelError: If it asks for avd and the model has no network for it.
+            ModelError: If the mode is avd and the model has no network for it.
         """
         if how.mode == "avd" and not self.disentangles:
             raise self._no_avd()
 
     def avd(self, keypoints: Tensor, source: Tensor) -> Tensor:
-        """Give a driving clip's pose to the source's shape: (F, D), (D,) -> (F, D).
+        """Combine the driving clip's poses with the source's shape: (F, D), (D,) -> (F, D).
 
         Raises:
-            ModelError: If the model has no network for it, as all but some TPS models.
+            ModelError: If the model has no network for it; only some TPS models have one.
         """
         raise self._no_avd()
 
     def _no_avd(self) -> ModelError:
-        """What to say where there is no AVD network."""
+        """The error for a model without an AVD network."""
         return ModelError(
             f"motion: avd needs a TPS model with an AVD network, this is {self.name} without; "
             "use relative or absolute"
         )
 
     def transfer(self, keypoints: Tensor, start: Tensor, source: Tensor, how: Transfer) -> Tensor:
-        """Carry a foreign motion over to a source.
+        """Transfer the motion of a driving clip to a source.
 
         Args:
-            keypoints: Of the driving clip, (F, D).
-            start: Those it starts from, (D,).
-            source: The source frame's own, (D,).
-            how: Absolute, relative or avd; whether displacements are scaled to the object's size.
+            keypoints: Keypoints of the driving clip, (F, D).
+            start: First keypoints of the driving clip, (D,).
+            source: Keypoints of the source frame, (D,).
+            how: Mode (absolute, relative or avd), and whether to scale displacements to the
+                object's size.
 
         Returns:
             Keypoints for `render`, (F, D).
 
         Raises:
-            ModelError: If the backbone does not have this mode.
+            ModelError: If the backbone does not support this mode.
         """
         if how.mode == "absolute":
             return keypoints
@@ -244,7 +245,7 @@ def load_backbone(path: Path | str) -> MotionBackbone:
 
 
 def ready(backbone: MotionBackbone) -> MotionBackbone:
-    """Make a backbone ready for rendering: eval mode, weights in the order that is fastest.
+    """Prepare a backbone for rendering: eval mode, weights in the fastest memory format.
 
     Channels last renders a quarter faster on a CPU, with differences of 1e-5.
     """
@@ -257,16 +258,16 @@ def ready(backbone: MotionBackbone) -> MotionBackbone:
 def start_from(backbone: MotionBackbone, path: Path) -> None:
     """Give a backbone the weights of another of the same architecture, to train it further.
 
-    Frame size and scale factors may differ: they shape no weights.
+    Frame size and scale factors may differ: no shape of a weight depends on them.
 
     Args:
-        backbone: Changed in place.
+        backbone: The backbone to change in place.
         path: A model folder or its `backbone.safetensors`.
 
     Raises:
         ModelError: If a weight is absent or of another shape; the message names it.
     """
-    blur = "down.weight"  # kernels that a scale factor decides; none where nothing is shrunk
+    blur = "down.weight"  # blur kernels depend on the scale factor; there is none for factor 1
     other = load_backbone(path).state_dict().items()
     learnt = {key: value for key, value in other if not key.endswith(blur)}
     own = {key: value for key, value in backbone.state_dict().items() if key.endswith(blur)}

@@ -35,12 +35,12 @@ from flawcast.generators.blocks.layers import (
 )
 from flawcast.generators.losses.objective import Objective, Outcome, Pairs
 
-KEYPOINT_VARIANCE = 0.01  # of the bumps that tell the dense motion network where keypoints are
-PIXELS_AT_ONCE = 2**16  # painted on a CPU: a frame at 256x256
+KEYPOINT_VARIANCE = 0.01  # of the bumps that show the dense motion network the keypoints
+PIXELS_AT_ONCE = 2**16  # decoded at once on a CPU: one frame at 256x256
 
 
 class CommonParams(Settings):
-    """What all parts share."""
+    """Sizes that all parts share."""
 
     num_kp: int = Field(10, ge=1)
     num_channels: int = Field(3, ge=3, le=3)

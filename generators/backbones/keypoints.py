@@ -1,4 +1,4 @@
-"""Keypoints of a clip, found in batches: of a long clip only a few frames are floats at a time."""
+"""Detect the keypoints of a clip in batches, so that few frames are floats at the same time."""
 
 import numpy as np
 import torch
@@ -13,18 +13,18 @@ BATCH = 32  # frames
 
 @torch.no_grad()
 def keypoints_of(backbone: MotionBackbone, frames: NDArray[np.uint8], batch: int = BATCH) -> Tensor:
-    """Find the keypoints of a clip's frames.
+    """Detect the keypoints of a clip's frames.
 
     Args:
-        backbone: Finds them, on its own device.
+        backbone: The backbone that detects keypoints, on its own device.
         frames: RGB, (T, H, W, 3).
-        batch: How many frames at once.
+        batch: Number of frames per batch.
 
     Returns:
         Keypoints, (T, D), on the CPU.
     """
-    found = [
+    batches = [
         backbone.keypoints(to_tensor(frames[first : first + batch]).to(backbone.device)).cpu()
         for first in range(0, len(frames), batch)
     ]
-    return torch.cat(found)
+    return torch.cat(batches)

@@ -1,4 +1,4 @@
-"""How long a video file says it is: a cut file may decode without any error."""
+"""Sizes that video files declare: a truncated file may decode without any error."""
 
 import struct
 from pathlib import Path
@@ -9,13 +9,14 @@ EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
 def promised_size(path: Path) -> int:
-    """Bytes that a file must have by its own account.
+    """Read how many bytes a file must have according to its own header.
 
     Args:
-        path: An mp4 or mov (the sizes of its boxes) or a Matroska or WebM file (its segment).
+        path: An mp4 or mov file, whose boxes declare their sizes, or a Matroska or WebM file,
+            whose segment does.
 
     Returns:
-        The size; 0 for other containers and for files that do not say, as live recordings.
+        The size; 0 for other containers and for files that declare none, such as live recordings.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -27,24 +28,24 @@ def promised_size(path: Path) -> int:
 
 
 def _end_of_boxes(stream: BinaryIO, size: int) -> int:
-    """Where the last box of an mp4 file ends, in or beyond the file."""
+    """Offset at which the last box of an mp4 file ends; it may lie beyond the file."""
     end = 0
     while end < size:
         stream.seek(end)
         head = stream.read(16)
         if len(head) < 8 or head[4:8] not in BOXES:
-            break  # padding, or a box that we do not know
+            break  # padding, or an unknown box
         length = struct.unpack(">I", head[:4])[0]
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:])[0]
-        if length < 8:  # 0: to the end of the file
+        if length < 8:  # 0 means: up to the end of the file
             break
         end += length
     return end
 
 
 def _end_of_segment(stream: BinaryIO) -> int:
-    """Where the segment of a Matroska file ends; 0 if its length is unknown."""
+    """Offset at which the segment of a Matroska file ends; 0 if its length is unknown."""
     stream.seek(len(EBML))
     header = _length(stream)
     if header is None:
@@ -57,7 +58,7 @@ def _end_of_segment(stream: BinaryIO) -> int:
 
 
 def _length(stream: BinaryIO) -> int | None:
-    """A length of 1 to 8 bytes, as many as its first byte has leading zeros plus one."""
+    """Read a length of 1 to 8 bytes; the leading zeros of its first byte, plus one, count them."""
     first = stream.read(1)
     if not first or not first[0]:
         return None

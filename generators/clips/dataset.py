@@ -18,24 +18,24 @@ FIELDS = ("video", "label")
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
-    """One item per clip of a folder: its last frames, as a dict of what `fields` names.
+    """One item per clip of a folder: a dict with the chosen fields of its last frames.
 
     Fields are those of `storage.SampleSetDataset`: "video" float32 (F, 3, H, W) in [0, 1], "mask"
     uint8 (F, H, W), "valid" bool (F, H, W), "label", "clip_id", "sample_id" (the clip's id, as
-    "real-..."), "set_id", and "provenance" with the same keys. All its clips are decoded when
-    it is made.
+    "real-..."), "set_id", and "provenance" with the same keys. The constructor decodes all clips.
 
     Args:
         folder: Folder of clips.
-        settings: How they are read; as the samples were made, for batches of both.
-        frames: F, taken from the end of each clip, where its defect is; shorter clips are refused.
-        split: Only clips of that split, "train" or "test"; None for all.
-        fields: What items hold.
-        transform: Applied to each video.
+        settings: How clips are read. Use the settings of the samples to mix both in a batch.
+        frames: F, the number of frames from the end of each clip, where its defect is; shorter
+            clips are refused.
+        split: "train" or "test" to use only clips of that split; None for all clips.
+        fields: Names of the fields of an item.
+        transform: Function that is applied to each video.
 
     Raises:
-        ClipError: If the folder holds no usable clips of that split, or one lacks masks that are
-            asked for.
+        ClipError: If the folder holds no usable clips of that split, or if `fields` includes
+            "mask" and a clip has no masks.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     @property
     def labels(self) -> list[str]:
-        """Each item's label."""
+        """The label of each item."""
         return [clip.label for clip in self.clips]
 
     @property
     def clip_ids(self) -> frozenset[str]:
-        """Ids and names of the clips: for a dataset of samples, what may not leak into it."""
+        """Ids and names of the clips; a dataset of samples uses them to exclude leaks."""
         return frozenset(name for clip in self.clips for name in (clip.id, clip.name))
 
     def _field(self, field: str, index: int) -> Any:
@@ -85,11 +85,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
             return self._masks[index]
         if field == "valid":
             return torch.ones(self.frames, *clip.frames.shape[1:3], dtype=torch.bool)
-        return _provenance(clip, self.frames) if field == "provenance" else _about(clip)[field]
+        return _provenance(clip, self.frames) if field == "provenance" else _columns(clip)[field]
 
 
-def _about(clip: Clip) -> dict[str, Any]:
-    """What a column of samples says, said of a real clip."""
+def _columns(clip: Clip) -> dict[str, Any]:
+    """Values of a real clip for the columns that samples have."""
     name = clip.id.replace("clip-", "real-")
     return {
         "label": clip.label,
@@ -103,11 +103,11 @@ def _about(clip: Clip) -> dict[str, Any]:
 
 
 def _provenance(clip: Clip, frames: int) -> dict[str, Any]:
-    """The keys that samples have."""
-    about = _about(clip)
+    """Provenance of a real clip, with the keys that samples have."""
+    columns = _columns(clip)
     return {
-        "sample_id": about["sample_id"],
-        "set_id": about["set_id"],
+        "sample_id": columns["sample_id"],
+        "set_id": columns["set_id"],
         "clip_id": clip.id,
         "clip_name": clip.name,
         "source_clip_id": clip.id,
@@ -115,7 +115,7 @@ def _provenance(clip: Clip, frames: int) -> dict[str, Any]:
         "source_frame": 0,
         "window_start": len(clip.frames) - frames,
         "index": 0,
-        "mode": about["mode"],
+        "mode": columns["mode"],
         "backbone": "",
         "forecaster": "",
         "weights_id": "",

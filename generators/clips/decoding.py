@@ -1,4 +1,4 @@
-"""Files to frames: videos, gifs, folders of frames and strips, each read to RGB uint8."""
+"""Decode videos, gifs, folders of frames and strips to RGB uint8 frames."""
 
 import re
 import warnings
@@ -31,10 +31,10 @@ VIDEO = {".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v"}
 GIF = {".gif"}
 STILL = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 FORMATS = "mp4, avi, mkv, webm, mov, gif, folders of frames, or PNG strips"
-LONGEST_SIDE = 4096  # of a video
+LONGEST_SIDE = 4096  # pixels, the largest width or height of a video
 MOST_FRAMES = 20_000
-DEFAULT_FPS = 25.0  # of what does not say
-OPENING = {  # a playlist with the name of a video would make FFmpeg open other files
+DEFAULT_FPS = 25.0  # for sources that declare no frame rate
+OPENING = {  # a playlist that is named like a video would make FFmpeg open other files
     "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm",
 }
@@ -47,20 +47,20 @@ def decode(path: Path, shape: Shape, stride: int, most: int | None) -> tuple[lis
 
     Args:
         path: A video, a gif, a strip, or a folder of frames.
-        shape: Makes a frame (H, W, 3) or (H, W) what the caller wants; only its results are kept.
+        shape: Converts a frame (H, W, 3) or (H, W) for the caller; only its results are kept.
         stride: Keep every n-th frame.
-        most: Stop after so many kept frames; None for all.
+        most: Largest number of kept frames; None for all frames.
 
     Returns:
         Kept frames and frames per second (before the stride).
 
     Raises:
-        ClipError: If the file cannot be read whole; the message is the reason alone.
+        ClipError: If the file cannot be read completely; the message is only the reason.
     """
     limit = MOST_FRAMES if most is None else most
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders warn of what we report as errors
+            warnings.simplefilter("ignore")  # decoders warn about what is reported as an error
             frames, fps = _opener(path)(path)
             kept: list[Frame] = []
             for index, frame in enumerate(frames):
@@ -92,7 +92,7 @@ def natural_key(path: Path) -> list[tuple[int, str]]:
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """A folder's frames in natural order, without its masks and hidden files."""
+    """Frames of a folder in natural order, without its masks and hidden files."""
     return sorted(
         (
             path
@@ -106,16 +106,16 @@ def frame_files(folder: Path) -> list[Path]:
 
 
 def mask_files(folder: Path) -> list[Path]:
-    """A folder's per-frame masks (`NAME_mask.png`) in natural order."""
+    """Per-frame masks of a folder (`NAME_mask.png`) in natural order."""
     return sorted(folder.glob("*_mask.png"), key=natural_key)
 
 
 def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
-    """The reader for a kind of file."""
+    """The function that reads this kind of file."""
     suffix = path.suffix.lower()
     if path.is_dir():
         return _folder
-    if not path.is_file():  # a named pipe would wait for ever
+    if not path.is_file():  # opening a named pipe would wait forever
         raise ClipError("not a regular file" if path.exists() else "there is no such file")
     if suffix in VIDEO:
         return _video
@@ -127,7 +127,7 @@ def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
 
 
 def _video(path: Path) -> tuple[Iterator[Frame], float]:
-    """Frames of a video, decoded on one thread so that they are the same everywhere."""
+    """Frames of a video, decoded on one thread so that every machine gets the same ones."""
     with _open(path) as container:
         if not container.streams.video:
             raise ClipError("holds no video stream")
@@ -141,12 +141,12 @@ def _video(path: Path) -> tuple[Iterator[Frame], float]:
 
 
 def _open(path: Path) -> InputContainer:
-    """Open a video; an absolute path, for FFmpeg takes `12:30.mp4` for a protocol."""
+    """Open a video by its absolute path: FFmpeg would read `12:30.mp4` as a protocol."""
     return av.open(str(path.absolute()), options=OPENING, metadata_errors="replace")
 
 
 def _too_large(width: int, height: int) -> ClipError:
-    """The refusal of a video that would fill the memory."""
+    """The error for a video that would fill the memory."""
     return ClipError(f"expected at most {LONGEST_SIDE} pixels a side, got {width}x{height}")
 
 
@@ -159,12 +159,12 @@ def _video_frames(path: Path) -> Iterator[Frame]:
         expected = stream.frames or _frames_by_duration(container, stream)
         try:
             for packet in container.demux(stream):
-                hidden += packet.is_discard  # what an edit list cuts off is counted by the header
+                hidden += packet.is_discard  # the header counts frames that an edit list cuts off
                 for frame in packet.decode():
                     assert isinstance(frame, VideoFrame)  # noqa: S101 - narrows the type
                     if frame.is_corrupt:
                         raise ClipError(f"damaged after frame {count}")
-                    if max(frame.width, frame.height) > LONGEST_SIDE:  # not what the header said
+                    if max(frame.width, frame.height) > LONGEST_SIDE:  # the header may be wrong
                         raise _too_large(frame.width, frame.height)
                     count += 1
                     pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
@@ -178,9 +178,9 @@ def _video_frames(path: Path) -> Iterator[Frame]:
 
 
 def _frames_by_duration(container: InputContainer, stream: VideoStream) -> int:
-    """How many frames a container promises that counts seconds only; 0 if it says nothing.
+    """Number of frames that a container's duration implies; 0 if it declares none.
 
-    The container's duration is that of its longest stream, which may be the sound.
+    The duration is that of the longest stream, which may be the sound.
     """
     if len(container.streams) > 1:
         return 0
@@ -190,7 +190,7 @@ def _frames_by_duration(container: InputContainer, stream: VideoStream) -> int:
 
 def _gif(path: Path) -> tuple[Iterator[Frame], float]:
     """Frames of an animated gif, with disposal and transparency applied."""
-    with path.open("rb") as stream:  # a gif that is cut between two frames decodes without error
+    with path.open("rb") as stream:  # a gif truncated between two frames decodes without error
         stream.seek(max(0, path.stat().st_size - 64))
         if not stream.read().rstrip(b"\0").endswith(b";"):
             raise ClipError("damaged (it ends before its trailer)")
@@ -213,7 +213,7 @@ def _folder(path: Path) -> tuple[Iterator[Frame], float]:
 
 
 def _strip(path: Path) -> tuple[Iterator[Frame], float]:
-    """Frames that stand side by side in one picture, each as wide as high."""
+    """Square frames that lie side by side in one picture."""
     strip = read_picture(path)
     height, width = strip.shape[:2]
     if width < 2 * height or width % height:

@@ -1,7 +1,7 @@
-"""Clips that a worker reads again as they were planned; the last ones are kept in memory.
+"""Read planned clips again in a worker, and keep the latest ones in memory.
 
-A clip's windows come one after the other, so keeping the last clip decodes each once. Sources of
-transfer mode change with every window, but only one frame of them is needed.
+The windows of a clip follow one another, so a worker that keeps the last clip decodes each clip
+once. In transfer mode the source changes with every window, but only one of its frames is needed.
 """
 
 from functools import lru_cache
@@ -17,20 +17,20 @@ from flawcast.generators.clips.listing import ClipEntry
 from flawcast.generators.clips.reading import Clip, clip_id, read_entry
 
 Stamp = tuple[tuple[str, int, int, int], ...]
-WHOLE_CLIPS = 2  # in memory at once: long clips are large
+WHOLE_CLIPS = 2  # clips in memory at once: long clips are large
 SOURCE_FRAMES = 64
 
 
 def planned_clip(entry: ClipEntry, settings: ClipSettings, planned_id: str) -> Clip:
-    """Read a clip again; the last clips are kept while their files stay as they are.
+    """Read a clip again; the latest clips stay in memory until their files change.
 
     Args:
         entry: The clip.
-        settings: How it is read.
-        planned_id: Its id when it was planned.
+        settings: How the clip is read.
+        planned_id: Id of the clip when it was planned.
 
     Raises:
-        ClipError: If it has other bytes by now, or cannot be read.
+        ClipError: If the clip's bytes have changed, or it cannot be read.
     """
     return _kept_clip(entry, settings, planned_id, _stamp(entry))
 
@@ -38,22 +38,22 @@ def planned_clip(entry: ClipEntry, settings: ClipSettings, planned_id: str) -> C
 def planned_frame(
     entry: ClipEntry, settings: ClipSettings, planned_id: str, index: int
 ) -> NDArray[np.uint8]:
-    """Read one frame (H, W, 3) of a clip again, and none behind it.
+    """Read one frame (H, W, 3) of a clip again, and decode no later frames.
 
     Args:
         entry: The clip.
-        settings: How it is read.
-        planned_id: Its id when it was planned.
-        index: The frame, after the stride.
+        settings: How the clip is read.
+        planned_id: Id of the clip when it was planned.
+        index: Number of the frame, after the stride.
 
     Raises:
-        ClipError: If the clip has other bytes by now, or cannot be read.
+        ClipError: If the clip's bytes have changed, or it cannot be read.
     """
     return _kept_frame(entry, settings, planned_id, index, _stamp(entry))
 
 
 def forget_clips() -> None:
-    """Free what is kept: the next reading decodes."""
+    """Free the kept clips and frames; the next read decodes again."""
     _kept_clip.cache_clear()
     _kept_frame.cache_clear()
 
@@ -61,7 +61,7 @@ def forget_clips() -> None:
 @lru_cache(maxsize=WHOLE_CLIPS)
 def _kept_clip(entry: ClipEntry, settings: ClipSettings, planned_id: str, stamp: Stamp) -> Clip:
     """A whole clip."""
-    del stamp  # a part of the key
+    del stamp  # part of the cache key only
     return _read(entry, settings, planned_id, None)
 
 
@@ -70,7 +70,7 @@ def _kept_frame(
     entry: ClipEntry, settings: ClipSettings, planned_id: str, index: int, stamp: Stamp
 ) -> NDArray[np.uint8]:
     """One frame of a clip."""
-    del stamp  # a part of the key
+    del stamp  # part of the cache key only
     return _read(entry, settings, planned_id, index + 1).frames[index].copy()
 
 
@@ -84,12 +84,12 @@ def _read(entry: ClipEntry, settings: ClipSettings, planned_id: str, most: int |
         raise
     if clip.id != planned_id:
         raise _changed(entry)
-    clip.frames.flags.writeable = False  # several sets share them
+    clip.frames.flags.writeable = False  # several sample sets share the frames
     return clip
 
 
 def _stamp(entry: ClipEntry) -> Stamp:
-    """What changes when somebody writes to a clip's files; bytes are not read."""
+    """A value that changes when somebody writes to a clip's files; it reads no bytes of them."""
     try:
         files = frame_files(entry.path) if entry.path.is_dir() else [entry.path]
         return tuple(_stamp_of(file) for file in files)
@@ -98,11 +98,11 @@ def _stamp(entry: ClipEntry) -> Stamp:
 
 
 def _stamp_of(file: Path) -> tuple[str, int, int, int]:
-    """Name, time of the last change, size and number of a file."""
-    found = file.stat()
-    return file.name, found.st_mtime_ns, found.st_size, found.st_ino
+    """Name, modification time, size and inode number of a file."""
+    status = file.stat()
+    return file.name, status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _changed(entry: ClipEntry) -> ClipError:
-    """The error of a clip that is not what was planned with."""
+    """The error for a clip that changed after planning."""
     return ClipError(f"{entry.name}: changed since it was planned; run the same command again")

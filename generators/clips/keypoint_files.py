@@ -1,4 +1,4 @@
-"""Keypoint series from files: FOMM's `value` and `jacobian` arrays, one npz file a clip."""
+"""Read keypoint series from files: one npz file per clip with FOMM's `value` and `jacobian`."""
 
 import hashlib
 import zipfile
@@ -16,10 +16,10 @@ from flawcast.configs.errors import ClipError
 from flawcast.generators.clips.listing import Reject
 
 ARRAYS = ("value", "jacobian")
-LARGEST = 2**30  # bytes once unpacked
-# What zipfile and NumPy raise for files that are cut, changed, or packed as they cannot unpack.
+LARGEST = 2**30  # bytes of an unpacked file
+# Errors of zipfile and NumPy for files that are truncated, changed or packed in an unknown way.
 BROKEN = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-POSITION = 2  # x and y come first in every keypoint's part of a vector
+POSITION = 2  # x and y are the first two values of every keypoint
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class KeypointClip:
     Args:
         name: The file's name without its suffix.
         id: Hash of the file's bytes.
-        series: Per keypoint x, y and, where there are Jacobians, J00, J01, J10, J11: (T, D).
-        keypoints: K.
+        series: (T, D): per keypoint x, y and, if the file has Jacobians, J00, J01, J10, J11.
+        keypoints: Number of keypoints, K.
     """
 
     name: str
@@ -40,7 +40,7 @@ class KeypointClip:
 
     @property
     def positions(self) -> list[int]:
-        """Which of the D values are x or y."""
+        """Indices of those of the D values that are an x or a y."""
         stride = self.series.shape[1] // self.keypoints
         return [keypoint * stride + axis for keypoint in range(self.keypoints) for axis in range(2)]
 
@@ -49,8 +49,8 @@ def read_keypoints(path: Path) -> KeypointClip:
     """Read one file; nothing in it is executed.
 
     Raises:
-        ClipError: If it holds anything but a `value` (T, K, 2) and, perhaps, a `jacobian`
-            (T, K, 2, 2) of finite floats.
+        ClipError: If the file holds anything but finite floats in `value` (T, K, 2) and,
+            optionally, `jacobian` (T, K, 2, 2).
     """
     arrays = _arrays(path)
     value, jacobian = arrays["value"], arrays.get("jacobian")
@@ -80,7 +80,7 @@ def read_keypoint_folder(
         on_reject: Called for each file that cannot be read.
 
     Raises:
-        ClipError: If none can be read, or they differ in what a vector holds.
+        ClipError: If no file can be read, or the files differ in K or D.
     """
     clips = []
     for path in sorted(folder.glob("*.npz")):
@@ -108,7 +108,7 @@ def has_keypoints(folder: Path) -> bool:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.floating]]:
-    """The arrays of a file, of known names and a bearable size, without unpickling any."""
+    """Arrays of a file; checks names and total size first, and unpickles nothing."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
@@ -128,5 +128,5 @@ def _arrays(path: Path) -> dict[str, NDArray[np.floating]]:
 
 
 def _unfit(path: Path, wanted: str) -> ClipError:
-    """What a file should have held."""
+    """The error for a file that does not hold what is wanted."""
     return ClipError(f"{path}: expected {wanted}; write it again or leave it out")

@@ -1,4 +1,7 @@
-"""Which clips a folder holds, and what labels.csv and its folders say; nothing is decoded here."""
+"""List the clips of a folder, with labels and splits from labels.csv and sub-folders.
+
+Nothing is decoded here.
+"""
 
 import csv
 import warnings
@@ -16,10 +19,10 @@ LABELS = "labels.csv"
 COLUMNS = ("file", "label", "split", "onset", "mask")
 UNLABELLED = "unlabelled"
 MASKS = "masks"  # a folder of this name holds masks, not clips
-TRUTH = "ground_truth"  # and so does one of this name beside train and test, as in MVTec AD
+TRUTH = "ground_truth"  # MVTec AD's folder of masks, beside train and test
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
-SPLITS |= {"test": TEST}  # by what a folder or labels.csv calls them, in lower case
+SPLITS |= {"test": TEST}  # keys: names in folders and labels.csv, in lower case
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,17 @@ class Reject:
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """A clip that a folder holds, not yet read.
+    """A clip of a folder that has not been read yet.
 
     Args:
         name: Path relative to the folder, with forward slashes.
         path: The file, or the folder of frames.
-        label: From labels.csv, or else the first sub-folder (below a split's), or else
-            "unlabelled".
-        split: "train", "val" or "test", from labels.csv or else by the folder; empty without.
+        label: Label from labels.csv, else the name of the first sub-folder (below that of the
+            split), else "unlabelled".
+        split: "train", "val" or "test", from labels.csv or else from the folder; empty if neither
+            names one.
         onset: First frame of the file that shows the defect; None if unknown.
-        mask: A mask video, picture or folder; None without.
+        mask: A mask video, picture or folder; None if the clip has no mask.
     """
 
     name: str
@@ -59,11 +63,12 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
     """Find the clips of a folder, in sorted order.
 
     A clip is a video, a gif, a strip of frames side by side in one picture, or a folder that holds
-    pictures only (its frames). Sub-folders of clips are labels; where `test` or `val` is among
-    them, they and `train` are splits instead, and what is below them are labels. Clips beside them
-    are left out unless labels.csv says their split. Files that labels.csv does not name are clips
-    too, and what it leaves open their folder says. Where any clip is "test" or "val", those that
-    nothing is said of are "train".
+    only pictures (its frames). Sub-folders of clips are labels. If one of them is named `test` or
+    `val`, then `train`, `val` and `test` are splits, and the folders inside them are labels; clips
+    outside of these folders are left out unless labels.csv gives their split. Files that
+    labels.csv does not name are clips too; their folders give the label and the split, as they do
+    for empty values of labels.csv. If any clip is "test" or "val", clips without a split are
+    "train".
 
     Args:
         folder: The folder; a single file, or a folder of frames, is one clip.
@@ -109,18 +114,18 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
 
 
 def _are_split(names: Iterable[str]) -> bool:
-    """Whether the outermost folders, or clips that are such folders, are splits.
+    """Whether the outermost folders are splits; a clip that is a folder counts as one.
 
     Example:
         >>> _are_split(["train/a.mp4", "Test/b.mp4"]), _are_split(["train/a.mp4", "plane/b.mp4"])
         (True, False)
     """
-    said = {SPLITS.get(name.split("/")[0].lower()) for name in names}
-    return TEST in said or VALIDATION in said
+    splits = {SPLITS.get(name.split("/")[0].lower()) for name in names}
+    return TEST in splits or VALIDATION in splits
 
 
 def _said_by_folders(name: str, divided: bool) -> tuple[str, str]:
-    """Label and split of a clip by the folders that it is in.
+    """Label and split of a clip according to the folders that contain it.
 
     Example:
         >>> _said_by_folders("train/crack/a.mp4", True), _said_by_folders("train/a.mp4", False)
@@ -147,7 +152,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _is_frames(folder: Path) -> bool:
-    """Whether a folder is one clip: pictures, at least two, no sub-folders, and not strips."""
+    """Whether a folder is one clip: at least two pictures that are no strips, no sub-folders."""
     children = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if any(path.is_dir() and path.name != MASKS for path in children):
         return False
@@ -157,7 +162,7 @@ def _is_frames(folder: Path) -> bool:
 
 
 def _is_strip(path: Path) -> bool:
-    """Whether a picture's header says that it is several squares side by side."""
+    """Whether a picture's header gives the size of several squares side by side."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a huge picture is refused when it is read
@@ -216,18 +221,18 @@ def _entry(folder: Path, row: dict[str, str], where: str) -> ClipEntry:
     )
 
 
-def _split(said: str, where: str) -> str:
-    """A split by one of its names; empty where nothing is said."""
-    name = said.strip().lower()
+def _split(value: str, where: str) -> str:
+    """The split that a value of labels.csv names; empty if the value is empty."""
+    name = value.strip().lower()
     if name and name not in SPLITS:
         raise ClipError(
-            f"{where}: split: expected train, val or test, got {said.strip()!r}; mend the row"
+            f"{where}: split: expected train, val or test, got {value.strip()!r}; mend the row"
         )
     return SPLITS.get(name, "")
 
 
 def _inside(folder: Path, name: str, where: str) -> Path:
-    """A path below the folder; anything else is refused."""
+    """A path inside the folder; any other path is refused."""
     path = folder / name
     if not name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise ClipError(f"{where}: expected a path inside the folder, got {name!r}")

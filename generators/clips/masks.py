@@ -1,4 +1,4 @@
-"""Masks of clips: read grey, resized like the frames, one for each frame."""
+"""Read the masks of clips: one grey mask per frame, resized like the frames."""
 
 from pathlib import Path
 
@@ -18,19 +18,19 @@ from flawcast.generators.clips.pictures import read_picture, read_pictures
 def read_masks(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray[np.uint8] | None:
     """Read the masks of a clip's frames.
 
-    They are what labels.csv names (a video, a gif, a folder, a strip, or one picture for all
-    frames), or else the `NAME_mask.png` beside each NAME in a folder of frames.
+    Masks are the file that labels.csv names (a video, a gif, a folder, a strip, or one picture for
+    all frames), or else the `NAME_mask.png` beside each NAME in a folder of frames.
 
     Args:
         entry: A listed clip.
-        settings: How its frames were read.
-        length: How many frames were read.
+        settings: How the clip's frames were read.
+        length: Number of frames that were read, T.
 
     Returns:
-        Grey values, (T, H, W); None where the clip has no masks.
+        Grey values, (T, H, W); None if the clip has no masks.
 
     Raises:
-        ClipError: If the masks cannot be read or are not as many as the frames.
+        ClipError: If the masks cannot be read, or their number is neither 1 nor T.
     """
 
     def shape(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -62,13 +62,13 @@ def read_masks(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray
 
 
 def levels_of(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Read a mask's grey values as levels: 0 for nothing, `PART` or `DEFECT`.
+    """Convert a mask's grey values to levels: 0 for background, `PART` or `DEFECT`.
 
-    Values around 128 are the part and those around 255 the defect. Masks that hold small numbers
-    (0 and 1, or numbers of classes) have no such levels: all that is not 0 is the defect.
+    Values around 128 are the part and values around 255 the defect. If a mask holds only small
+    numbers (0 and 1, or class numbers), every value but 0 is the defect.
 
     Args:
-        grey: Of all frames of a clip, (T, H, W).
+        grey: Grey masks of all frames of a clip, (T, H, W).
     """
     if grey.max(initial=0) < PART // 2:
         return np.where(grey > 0, DEFECT, 0).astype(np.uint8)
@@ -77,7 +77,7 @@ def levels_of(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _paired_masks(folder: Path) -> list[Path]:
-    """The mask beside each frame of a folder; none if the clip is no folder or has no masks."""
+    """The mask beside each frame of a folder; empty if the clip is no folder or has no masks."""
     if not folder.is_dir() or not mask_files(folder):
         return []
     files = [path.with_name(f"{path.stem}_mask.png") for path in frame_files(folder)]
@@ -88,7 +88,7 @@ def _paired_masks(folder: Path) -> list[Path]:
 
 
 def _folder_of_masks(folder: Path) -> list[Path]:
-    """The pictures of a folder that labels.csv names, whether they end in `_mask` or not."""
+    """The pictures of a folder of masks, whether or not their names end in `_mask`."""
     files = frame_files(folder) or mask_files(folder)
     if not files:
         raise ClipError("holds no pictures")

@@ -1,4 +1,4 @@
-"""Pictures to frames: RGB uint8 of whatever a camera or a drawing program has saved."""
+"""Read pictures of cameras and drawing programs as RGB uint8 frames."""
 
 import struct
 import warnings
@@ -13,9 +13,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flawcast.configs.errors import ClipError
 
-MOST_PIXELS = 64 * 2**20  # of one picture; more is a mistake or an attack
+MOST_PIXELS = 64 * 2**20  # pixels of one picture; more is a mistake or an attack
 UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError)
-DAMAGED = (  # what decoders raise for bytes that are not as they should be
+DAMAGED = (  # errors that decoders raise for damaged bytes
     OSError,
     EOFError,
     SyntaxError,
@@ -30,7 +30,7 @@ Frame = NDArray[np.uint8]
 
 
 def read_pictures(files: list[Path], numbers: bool = False) -> Iterator[Frame]:
-    """Pictures of a folder, each as RGB (H, W, 3); `numbers` as in `read_picture`.
+    """Read pictures of a folder, each as RGB (H, W, 3); `numbers` as in `read_picture`.
 
     Raises:
         ClipError: If one is damaged or is a link out of its folder; the message names it.
@@ -45,14 +45,14 @@ def read_pictures(files: list[Path], numbers: bool = False) -> Iterator[Frame]:
 
 
 def read_picture(path: Path, numbers: bool = False) -> Frame:
-    """One picture as RGB (H, W, 3), upright as its EXIF data say.
+    """Read one picture as RGB (H, W, 3), turned upright according to its EXIF data.
 
     Args:
-        path: The file.
-        numbers: Whether small values in 16 bits stay what they are: masks hold numbers of classes.
+        path: The picture.
+        numbers: Keep 16-bit values up to 255 unscaled, because masks hold class numbers.
 
     Raises:
-        ClipError: If it cannot be read whole; the message is the reason alone.
+        ClipError: If it cannot be read completely; the message is only the reason.
     """
     try:
         with warnings.catch_warnings():
@@ -69,7 +69,7 @@ def read_picture(path: Path, numbers: bool = False) -> Frame:
 
 
 def to_rgb(image: Image.Image, numbers: bool = False) -> Frame:
-    """A picture as RGB (H, W, 3): what is transparent is black, 16 bits are scaled to 8."""
+    """Convert a picture to RGB (H, W, 3): transparency becomes black, 16 bits are scaled to 8."""
     if image.mode.startswith("I;16"):  # Pillow would clip these at 255, to white
         grey = np.asarray(image).astype(np.uint32)
         if not numbers or grey.max(initial=0) > 255:
@@ -90,6 +90,6 @@ def check_pixels(image: Image.Image) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """A decoder's own words, on one line, without paths."""
+    """A decoder's error message on one line, without paths."""
     text = getattr(error, "strerror", None) or str(error).split(":")[-1]
     return " ".join(str(text).split()).lower() or type(error).__name__

@@ -1,4 +1,4 @@
-"""Clips of the user's own: read, made square, cut into windows of past and future."""
+"""Read the user's clips, make them square, and cut them into windows of past and future."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,8 +34,8 @@ class Clip:
     """A clip as the models see it.
 
     Args:
-        id: Hash of the file's bytes and of how it is read; the same under any name.
-        entry: What its folder says of it.
+        id: Hash of the file's bytes and of the settings it is read with; a new name keeps it.
+        entry: Its path, label, split, onset and mask, as the folder gives them.
         frames: RGB uint8, (T, H, W, 3), square.
         onset: First frame (after the stride) that shows the defect; None if unknown.
         fps: Frames per second after the stride.
@@ -54,12 +54,12 @@ class Clip:
 
     @property
     def path(self) -> Path:
-        """Where it was read from."""
+        """The file or folder it was read from."""
         return self.entry.path
 
     @property
     def label(self) -> str:
-        """What it shows."""
+        """Label of what it shows."""
         return self.entry.label
 
     @property
@@ -81,7 +81,7 @@ def read_clip(path: Path | str, settings: ClipSettings | None = None) -> Clip:
     """Read one clip: a video, a gif, a strip, or a folder of frames.
 
     Raises:
-        ClipError: If it cannot be read whole; the message names it and the reason.
+        ClipError: If it cannot be read completely; the message names it and the reason.
     """
     path = Path(path)
     if not path.exists():
@@ -94,8 +94,8 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
 
     Args:
         entry: The clip.
-        settings: How it is read.
-        most: Decode no more frames than this; None for all. The id is the whole clip's.
+        settings: How the clip is read.
+        most: Largest number of frames to decode; None for all. The id is that of the whole clip.
 
     Raises:
         ClipError: If it cannot be read; the message names it and the reason.
@@ -120,7 +120,7 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
 
 
 def clip_id(entry: ClipEntry, settings: ClipSettings) -> str:
-    """Id of a listed clip: a hash of its bytes and of how it is read."""
+    """Id of a listed clip: a hash of its bytes and of the settings it is read with."""
     files = frame_files(entry.path) if entry.path.is_dir() else [entry.path]
     return content_id("clip", bytes=hash_files(files), **settings.model_dump(mode="json"))
 
@@ -132,14 +132,14 @@ def iter_clips(
     on_reject: OnReject = lambda reject: None,
     split: str | None = None,
 ) -> Iterator[Clip]:
-    """Read the clips of a folder in sorted order; those that cannot be used are reported.
+    """Read the clips of a folder in sorted order, and report those that cannot be used.
 
     Args:
         folder: Folder of clips, or one clip.
         settings: How clips are read.
-        minimum_frames: Shorter clips (after the stride) are left out.
+        minimum_frames: Least number of frames after the stride; shorter clips are left out.
         on_reject: Called with the name and reason of every clip that is left out.
-        split: Only clips of that split are decoded, "train", "val" or "test"; None for all.
+        split: "train", "val" or "test" to decode only clips of that split; None for all clips.
 
     Raises:
         ClipError: If the folder holds no clips of that split, or none of them can be used.
@@ -163,9 +163,9 @@ def iter_clips(
         except ClipError as error:
             reject(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
             continue
-        found = len(clip.frames)
-        if found < minimum_frames:
-            reason = f"too short: expected at least {minimum_frames} frames, got {found}"
+        count = len(clip.frames)
+        if count < minimum_frames:
+            reason = f"too short: expected at least {minimum_frames} frames, got {count}"
             reject(Reject(entry.name, reason))
             continue
         used += 1
@@ -187,7 +187,7 @@ def split_windows(clip: Clip | int, past: int, future: int) -> list[Window]:
         future: Frames to forecast, at least one.
 
     Raises:
-        ClipError: If it is too short for one.
+        ClipError: If the clip is too short for one window.
         SettingsError: If past or future is less than one.
 
     Example:

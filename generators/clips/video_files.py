@@ -1,4 +1,4 @@
-"""Videos for people to look at and for other programs to read: mp4, mkv, gif."""
+"""Write videos that people watch and other programs read: mp4, mkv and gif."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,11 +12,11 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.files import whole_file
 
 SUFFIXES = (".mp4", ".mkv", ".gif")
-QUALITY = "16"  # x264's constant rate factor: no difference that an eye would see
+QUALITY = "16"  # x264's constant rate factor: visually lossless
 
 
 def check_video_name(path: Path) -> None:
-    """Refuse a file whose kind cannot be written.
+    """Refuse a file name that `write_video` cannot write.
 
     Raises:
         SettingsError: If the suffix is unknown or the folder does not exist.
@@ -30,10 +30,10 @@ def check_video_name(path: Path) -> None:
 
 
 def write_video(path: Path, video: NDArray[np.uint8], fps: float) -> None:
-    """Write a video whole or not at all.
+    """Write a complete video or nothing.
 
     Args:
-        path: Ending in .mp4 (H.264), .mkv (FFV1, lossless) or .gif.
+        path: File to write, ending in .mp4 (H.264), .mkv (FFV1, lossless) or .gif.
         video: RGB, (T, H, W, 3).
         fps: Frames per second.
 
@@ -74,7 +74,7 @@ def write_ffv1(path: Path, video: NDArray[np.uint8], fps: float) -> None:
 
 
 def _write_h264(path: Path, video: NDArray[np.uint8], fps: float) -> None:
-    """H.264 in an mp4; odd sizes lose their last row or column, as the format asks."""
+    """Write H.264 in an mp4; odd sizes lose their last row or column, as the format requires."""
     height, width = (extent // 2 * 2 for extent in video.shape[1:3])
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))

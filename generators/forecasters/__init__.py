@@ -1,4 +1,4 @@
-"""Forecasters of keypoint series: one file each, found by name, used through KeypointPredictor."""
+"""Forecasters of keypoint series, used by name through KeypointPredictor."""
 
 from flawcast.generators.forecasters.base import FORECASTERS, Forecaster, build_forecaster
 from flawcast.generators.forecasters.predictor import KeypointPredictor

@@ -1,4 +1,4 @@
-"""What every forecaster does: likelihood or error of a window, the best future, sampled futures."""
+"""The interface of forecasters: training loss, the single best future, sampled futures."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -14,28 +14,28 @@ PREDICT_SAMPLES = 100
 
 
 class ForecasterConfig(Settings):
-    """Base of the forecasters' settings."""
+    """Base class of the settings of forecasters."""
 
 
 class Forecaster(nn.Module, ABC):
     """A model of keypoint series in standardised coordinates (see `Coordinates`).
 
     Args:
-        features: D, the length of one keypoint vector.
-        config: An instance of `Config`.
+        features: Length of one keypoint vector, D.
+        config: Settings, an instance of `Config`.
     """
 
     Config: ClassVar[type[ForecasterConfig]]
-    name: ClassVar[str]  # as it is registered
-    trains = True  # by gradient descent; others are ready after `prepare`
+    name: ClassVar[str]  # the registered name
+    trains = True  # whether gradient descent trains it; if not, it is ready after `prepare`
     stochastic = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
-    small: ClassVar[dict[str, Any]] = {}  # settings that a test trains in seconds
-    baseline: ClassVar[bool] = False  # evaluations show it whether it is named or not
-    table_place: ClassVar[int] = 100  # tables show low ones first, equal ones by name
-    samples_compared: ClassVar[bool] = False  # evaluations render its samples unless told otherwise
-    weights_of: ClassVar[str | None] = None  # the forecaster whose weights it uses as they are
-    compared_with_mean_feedback: ClassVar[bool] = False  # as in the authors' code, beside its own
+    small: ClassVar[dict[str, Any]] = {}  # settings with which a test trains it in seconds
+    baseline: ClassVar[bool] = False  # evaluations always show a baseline
+    table_place: ClassVar[int] = 100  # tables are sorted by this number, then by name
+    samples_compared: ClassVar[bool] = False  # evaluations render its samples by default
+    weights_of: ClassVar[str | None] = None  # name of the forecaster that it shares weights with
+    compared_with_mean_feedback: ClassVar[bool] = False  # evaluations add `feedback="mean"`
 
     def __init__(self, features: int, config: ForecasterConfig) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Forecaster(nn.Module, ABC):
         self.config: ForecasterConfig = config
 
     def prepare(self, windows: Tensor, past: int) -> None:
-        """Take what is needed from the training windows (B, T, D), P = `past`, before any step."""
+        """Take statistics from the training windows (B, T, D), P = `past`, before training."""
         del windows, past
 
     @abstractmethod
@@ -51,18 +51,18 @@ class Forecaster(nn.Module, ABC):
         """Mean training loss per step and dimension of whole windows (B, T, D).
 
         Args:
-            windows: What is to be explained.
-            seen: What the model is shown of it, (B, T, D); the windows themselves if not given.
+            windows: True windows, which the model has to explain.
+            seen: Windows that the model gets as input, (B, T, D); by default the true ones.
         """
 
     @property
     def noise_size(self) -> int:
-        """How many normal values one step of one path consumes."""
+        """Number of normal values that one step of one path consumes."""
         return 0
 
     @abstractmethod
     def roll_out(self, past: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
-        """Turn base noise into futures, each path by its own noise alone.
+        """Turn base noise into futures; each path depends only on its own noise.
 
         Args:
             past: Observed part of the windows, (B, P, D).
@@ -74,10 +74,10 @@ class Forecaster(nn.Module, ABC):
         """
 
     def check_samples(self) -> None:
-        """Refuse a forecaster that draws no samples.
+        """Refuse a forecaster that cannot sample.
 
         Raises:
-            ModelError: If it knows a single future only.
+            ModelError: If the forecaster predicts only a single future.
         """
         if not self.stochastic:
             raise ModelError(
@@ -94,17 +94,17 @@ class Forecaster(nn.Module, ABC):
         generator: torch.Generator,
         temperature: float = 1.0,
     ) -> Tensor:
-        """Draw futures that differ only in the noise: (B, P, D) -> (B, N, F, D).
+        """Sample futures that differ only in the noise: (B, P, D) -> (B, N, F, D).
 
         Args:
             past: Observed part of the windows.
-            horizon: F.
-            samples: N.
+            horizon: Number of future frames, F.
+            samples: Number of futures per window, N.
             generator: Source of all randomness, on the CPU.
             temperature: Factor of the base noise.
 
         Raises:
-            ModelError: If the forecaster knows a single future only.
+            ModelError: If the forecaster predicts only a single future.
         """
         self.check_samples()
         shape = (len(past), samples, horizon, self.noise_size)
@@ -113,16 +113,16 @@ class Forecaster(nn.Module, ABC):
 
     @torch.no_grad()
     def predict(self, past: Tensor, horizon: int, temperature: float = 1.0) -> Tensor:
-        """The single best future: (B, P, D) -> (B, F, D).
+        """Predict the single best future: (B, P, D) -> (B, F, D).
 
-        Of a stochastic forecaster the median of 100 samples in every frame and dimension, drawn
-        from a fixed seed: the best guess under the absolute error, smoother than any sample.
+        For a stochastic forecaster this is the median of 100 samples in every frame and dimension,
+        with a fixed seed. It minimises the absolute error and is smoother than any sample.
         """
         if not self.stochastic:
             return self.roll_out(past, past.new_zeros(len(past), 1, horizon, 0))[:, 0]
         generator = torch.Generator().manual_seed(0)
-        drawn = self.sample(past, horizon, PREDICT_SAMPLES, generator, temperature)
-        return drawn.median(dim=1).values
+        futures = self.sample(past, horizon, PREDICT_SAMPLES, generator, temperature)
+        return futures.median(dim=1).values
 
 
 FORECASTERS: Registry[type[Forecaster]] = Registry(
@@ -135,7 +135,7 @@ def build_forecaster(name: str, features: int, config: dict[str, Any]) -> Foreca
 
     Args:
         name: A registered name.
-        features: D.
+        features: Length of one keypoint vector, D.
         config: The forecaster's settings; "preset" may name published sizes, which the other
             keys override.
 
@@ -147,7 +147,7 @@ def build_forecaster(name: str, features: int, config: dict[str, Any]) -> Foreca
 
 
 def with_preset(kind: type[Forecaster], config: dict[str, Any]) -> dict[str, Any]:
-    """Replace the key "preset" by the sizes that it names.
+    """Replace the key "preset" with the sizes that it names.
 
     Raises:
         SettingsError: If the forecaster has no such preset.
@@ -157,8 +157,8 @@ def with_preset(kind: type[Forecaster], config: dict[str, Any]) -> dict[str, Any
     if name is None:
         return config
     if name not in kind.presets:
-        known = ", ".join(sorted(kind.presets)) or "none"
+        presets = ", ".join(sorted(kind.presets)) or "none"
         raise SettingsError(
-            f"forecaster {kind.name}: preset: expected one of {known}; got {name!r}"
+            f"forecaster {kind.name}: preset: expected one of {presets}; got {name!r}"
         )
     return {**kind.presets[name], **config}

@@ -1,4 +1,4 @@
-"""The coordinates of forecasters: windows moved to an origin of their past, and scaled."""
+"""Coordinates of forecasters: windows relative to an origin in their past, and scaled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-FLOOR = 1e-3  # of the largest scale: a dimension that stands still must not be blown up
-RANGE_FLOOR = 0.02  # of the units: the least range of the past that a window is scaled by
+FLOOR = 1e-3  # least scale, relative to the largest: a dimension that stands still must not grow
+RANGE_FLOOR = 0.02  # raw units, the least range that a window is scaled by
 
 Kind = Literal["centred", "raw", "past_range"]
 
 
 @dataclass(frozen=True)
 class WindowScaling:
-    """One window's origin and scale, (..., D) each; both come from its past alone."""
+    """Origin and scale of a window, (..., D) each; both depend only on its past."""
 
     origin: Tensor
     scale: Tensor
@@ -30,16 +30,16 @@ class WindowScaling:
 
 
 class Coordinates(nn.Module):
-    """Raw keypoints to standardised ones and back.
+    """Converts raw keypoints to standardised ones and back.
 
-    "centred" moves the last observed frame to zero, with one scale per dimension from training
-    windows: a scale of the window itself would either look at its future or explode where its past
-    stands still. "raw" has one origin for all windows. "past_range" maps each window's past to
-    [0, 1]: what published weights were trained in, without their look at the future.
+    "centred" moves the last observed frame to zero and takes one scale per dimension from the
+    training windows: a scale from the window itself would either use its future or explode if its
+    past stands still. "raw" has one origin for all windows. "past_range" maps each window's past
+    to [0, 1]: published weights were trained in such coordinates, but with the future's range too.
 
     Args:
-        features: D.
-        kind: Which of the three.
+        features: Length of one keypoint vector, D.
+        kind: Kind of the coordinates.
     """
 
     scale: Tensor
@@ -53,7 +53,7 @@ class Coordinates(nn.Module):
             self.register_buffer("origin", torch.zeros(features))
 
     def fit(self, windows: Sequence[Tensor], past: int) -> None:
-        """Set the scale to the training windows' root mean square distance from their origin."""
+        """Set the scale to the root mean square distance of training windows from their origin."""
         if self.kind == "past_range":
             return
         if self.kind == "raw":
@@ -65,7 +65,7 @@ class Coordinates(nn.Module):
         self.scale.copy_(scale.clamp_min(max(FLOOR * scale.max().item(), 1e-6)))
 
     def scaling(self, past: Tensor) -> WindowScaling:
-        """Origin and scale of windows whose past is (..., P, D)."""
+        """Origin and scale of windows with the past (..., P, D)."""
         if self.kind == "centred":
             return WindowScaling(past[..., -1, :], self.scale)
         if self.kind == "raw":

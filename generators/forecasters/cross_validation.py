@@ -1,4 +1,4 @@
-"""Cross-validation of forecasters on keypoint series, no group's clips on both sides."""
+"""Cross-validation of forecasters on keypoint series; a group's clips never train and test."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +17,13 @@ from flawcast.generators.forecasters.base import FORECASTERS
 from flawcast.generators.forecasters.predictor import KeypointPredictor
 from flawcast.generators.forecasters.training import Progress, Recipe
 
-INFERENCE = ("feedback", "metropolis_steps", "metropolis_size")  # settings that train nothing
-HELD_OUT = 5  # one training clip of so many decides when training stops
+INFERENCE = ("feedback", "metropolis_steps", "metropolis_size")  # settings of inference only
+HELD_OUT = 5  # every fifth training clip is held out and decides when training stops
 
 
 @dataclass(frozen=True)
 class Track:
-    """Keypoints of one clip, (T, D), and the group that must not be on both sides."""
+    """Keypoints of one clip, (T, D), and its group, which is never split between two folds."""
 
     clip_id: str
     group: str
@@ -32,7 +32,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Fold:
-    """Which clips are trained on, which watch the training, and which are tested on."""
+    """Clips for training, held-out clips that stop the training, and clips for the test."""
 
     name: str
     train: tuple[Track, ...]
@@ -45,9 +45,9 @@ class Candidate:
     """A forecaster to be evaluated.
 
     Args:
-        label: Its name in tables ("vrnn, mean feedback").
-        name: Its registered name.
-        config: Its settings.
+        label: Name in tables ("vrnn, mean feedback").
+        name: Registered name of the forecaster.
+        config: Settings of the forecaster.
     """
 
     label: str
@@ -60,14 +60,15 @@ class WindowForecast:
     """Futures of one test window in raw keypoint units.
 
     Args:
-        label: Of the candidate.
-        fold: Its name.
-        seed: Of training and sampling.
+        label: Label of the candidate.
+        fold: Name of the fold.
+        seed: Seed of training and sampling.
         clip_id: The clip that the window comes from.
         start: First frame of the window.
-        samples: (N, F, D); of a forecaster that draws none, its single future, N = 1.
+        samples: Sampled futures, (N, F, D); the single future, N = 1, if the forecaster cannot
+            sample.
         single: The single best future, (F, D).
-        truth: What happened, (F, D).
+        truth: The true future, (F, D).
     """
 
     label: str
@@ -81,15 +82,15 @@ class WindowForecast:
 
 
 def folds(tracks: Sequence[Track], most: int = 5) -> list[Fold]:
-    """Split clips into folds, all clips of a group in one.
+    """Split clips into folds; all clips of a group are in one fold.
 
-    Every group is its own fold, or where there are more than `most`, groups are dealt to the fold
-    with the fewest frames, the largest first. Of the clips that are left every fifth watches the
-    training.
+    Every group is a fold. If there are more than `most` groups, each group in turn, the largest
+    first, goes to the fold with the fewest frames. A fold is tested on its groups and trained on
+    the other clips, except every fifth of these, which is held out to stop the training.
 
     Args:
         tracks: All clips.
-        most: Folds at most.
+        most: Largest number of folds.
 
     Raises:
         ClipError: If there are fewer than two groups.
@@ -109,20 +110,20 @@ def folds(tracks: Sequence[Track], most: int = 5) -> list[Fold]:
 
 
 def fold_without(name: str, tracks: Sequence[Track], groups: set[str]) -> Fold:
-    """The fold that is tested on some groups; of the other clips every fifth watches.
+    """Make the fold that is tested on some groups and holds out every fifth of the other clips.
 
     Args:
-        name: Of the fold.
+        name: Name of the fold.
         tracks: All clips.
-        groups: Tested on; none where the tests are elsewhere.
+        groups: Groups of the test clips; empty if the fold needs no test clips.
     """
     others = [track for track in tracks if track.group not in groups]
     others.sort(key=lambda track: track.clip_id)
     watch = others[::HELD_OUT] if len(others) > HELD_OUT else others[:1] * (len(others) > 1)
-    chosen = {track.clip_id for track in watch}
+    watch_ids = {track.clip_id for track in watch}
     return Fold(
         name=name,
-        train=tuple(track for track in others if track.clip_id not in chosen),
+        train=tuple(track for track in others if track.clip_id not in watch_ids),
         watch=tuple(watch),
         test=tuple(track for track in tracks if track.group in groups),
     )
@@ -142,12 +143,12 @@ def fit_candidate(
     """Fit one forecaster to the training clips of a fold.
 
     Args:
-        candidate: What to fit.
-        fold: On which clips.
-        past: P.
-        future: F.
-        seed: Of initial weights and training.
-        recipe: How long and how fast; the defaults if not given.
+        candidate: The forecaster to fit.
+        fold: The fold whose training clips are used.
+        past: Observed frames of a window, P.
+        future: Future frames of a window, F.
+        seed: Seed of initial weights and training.
+        recipe: Length and rates of the training; None for the defaults.
         progress: See `KeypointPredictor.fit`.
         checkpoint: See `KeypointPredictor.fit`.
 
@@ -174,7 +175,7 @@ def fit_candidate(
 
 
 def sharing_weights(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Group candidates that differ in inference alone, in the order of each group's first."""
+    """Group candidates that differ only in inference; groups are sorted by their first member."""
     groups: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(_what_is_trained(candidate), []).append(candidate)
@@ -182,7 +183,7 @@ def sharing_weights(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 
 
 def used_as(predictor: KeypointPredictor, candidate: Candidate) -> KeypointPredictor:
-    """A fitted predictor as one of the candidates that share its weights."""
+    """Use a fitted predictor's weights for another candidate that shares them."""
     settings = {key: value for key, value in candidate.config.items() if key != "preset"}
     return predictor.varied(candidate.name, **settings)
 
@@ -199,40 +200,40 @@ def forecast_windows(
 ) -> Iterator[WindowForecast]:
     """Forecast the non-overlapping windows of a fold's test clips.
 
-    Every window's noise comes from its own seed, so that windows may be shared out at will.
+    Every window's noise comes from its own seed, so that any process may forecast any window.
 
     Args:
-        predictor: Fitted on this fold.
-        candidate: What it is.
-        fold: Whose test clips.
-        past: P.
-        future: F.
-        samples: N.
-        seed: Of the noise.
+        predictor: A predictor fitted on this fold.
+        candidate: The candidate that the predictor stands for.
+        fold: The fold whose test clips are forecast.
+        past: Observed frames of a window, P.
+        future: Future frames of a window, F.
+        samples: Sampled futures per window, N.
+        seed: Seed of the noise.
     """
     length = past + future
     for track in fold.test:
         for start in range(0, len(track.series) - length + 1, length):
-            seen, truth = track.series[start : start + length].split([past, future])
+            observed, truth = track.series[start : start + length].split([past, future])
             generator = torch.Generator().manual_seed(derive_seed(seed, track.clip_id, start))
-            single = predictor.predict(seen, future)
-            drawn = single[None]
+            single = predictor.predict(observed, future)
+            futures = single[None]
             if predictor.forecaster.stochastic:
-                drawn = predictor.sample(seen, future, samples, generator)
+                futures = predictor.sample(observed, future, samples, generator)
             yield WindowForecast(
                 label=candidate.label,
                 fold=fold.name,
                 seed=seed,
                 clip_id=track.clip_id,
                 start=start,
-                samples=drawn.numpy(),
+                samples=futures.numpy(),
                 single=single.numpy(),
                 truth=truth.numpy(),
             )
 
 
 def _what_is_trained(candidate: Candidate) -> str:
-    """Equal for candidates whose weights are the same."""
+    """A key that is equal for candidates that share their weights."""
     name = FORECASTERS[candidate.name].weights_of or candidate.name
     config = {key: value for key, value in candidate.config.items() if key not in INFERENCE}
     return json.dumps([name, config], sort_keys=True)

@@ -1,4 +1,4 @@
-"""Keypoint series in, futures out, all in raw keypoint units: fit, predict, sample, save, load."""
+"""Fit, predict, sample, save and load forecasters of keypoint series in raw keypoint units."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +22,11 @@ class KeypointPredictor:
     """A forecaster and the coordinates it works in.
 
     Args:
-        name: Of the forecaster.
-        features: D, the length of one keypoint vector.
+        name: Registered name of the forecaster.
+        features: Length of one keypoint vector, D.
         config: The forecaster's own settings; "preset" may name published sizes.
         coordinates: Kind of the coordinates; "centred" unless published weights need others.
-        seed: Of the initial weights, until `fit` draws them again from its own.
+        seed: Seed of the initial weights; `fit` replaces them, with its own seed.
 
     Raises:
         SettingsError: If the name is unknown or the settings do not fit.
@@ -64,27 +64,27 @@ class KeypointPredictor:
         progress: Progress = lambda epoch, train, held_out: None,
         checkpoint: Path | None = None,
     ) -> list[Epoch]:
-        """Fit to keypoint series; the epoch with the best held-out loss is kept.
+        """Fit to keypoint series and keep the epoch with the best held-out loss.
 
         Args:
-            series: Keypoints of the training clips, each (T, D); shorter ones are left out.
-            past: P.
-            future: F.
-            validation: Keypoints of held-out clips; without any, the training loss decides.
-            seed: Decides initial weights, order, noise, gains and dropout.
-            epochs: At most so many passes over the windows.
-            seconds: No new epoch begins after so long; None for no limit.
-            recipe: All of it in one: replaces `epochs` and `seconds`.
+            series: Keypoints of the training clips, each (T, D); clips shorter than
+                past + future are left out.
+            past: Observed frames of a window, P.
+            future: Future frames of a window, F.
+            validation: Keypoints of held-out clips; if empty, the training loss decides.
+            seed: Seed of initial weights, order, noise, gains and dropout.
+            epochs: Largest number of passes over the windows.
+            seconds: Time after which no new epoch begins; None for no limit.
+            recipe: All settings of the training; replaces `epochs` and `seconds`.
             progress: Called after every epoch with its number, training and held-out loss.
-            checkpoint: A file to go on from, if it holds the same training; see `Training.run`.
+            checkpoint: A file to resume from if it holds the same training; see `Training.run`.
 
         Returns:
             The losses of all epochs.
 
         Raises:
             ClipError: If no series is as long as past + future.
-            ModelError: If the series have another length D, or the loss stops being finite or
-                runs away.
+            ModelError: If the series differ from `features` in D, or the loss diverges.
         """
         windows = self._windows(series, past + future)
         if not windows:
@@ -116,10 +116,11 @@ class KeypointPredictor:
 
     @torch.no_grad()
     def predict(self, past: Tensor, horizon: int) -> Tensor:
-        """The single best future: (P, D) -> (F, D), raw units.
+        """Predict the single best future: (P, D) -> (F, D), raw units.
 
-        The forecaster's own best future (of a stochastic one, the median of 100 samples), followed
-        for that share of the way from the last frame that was best on held-out clips.
+        This is the forecaster's own best future (the median of 100 samples if it is stochastic),
+        with its displacement from the last frame multiplied by the factor that was best on
+        held-out clips.
         """
         self._check(past)
         scaling = self.coordinates.scaling(past)
@@ -135,40 +136,43 @@ class KeypointPredictor:
         generator: torch.Generator,
         temperature: float = 1.0,
     ) -> Tensor:
-        """Draw futures in one batch: (P, D) -> (N, F, D), raw units.
+        """Sample futures in one batch: (P, D) -> (N, F, D), raw units.
 
         Args:
             past: Observed keypoints.
-            horizon: F.
-            samples: N.
+            horizon: Number of future frames, F.
+            samples: Number of futures, N.
             generator: Source of all randomness: the same state gives the same futures.
-            temperature: Factor of the base noise; 1 is what the fit was calibrated to.
+            temperature: Factor of the base noise, relative to the calibrated one.
 
         Raises:
-            ModelError: If D is another than the forecaster's, or it draws no samples.
+            ModelError: If D differs from the forecaster's, or the forecaster cannot sample.
         """
         self._check(past)
         scaling = self.coordinates.scaling(past)
-        seen = scaling.standardise(past)[None]
+        observed = scaling.standardise(past)[None]
         scale = temperature * self.temperature
-        drawn = self.forecaster.sample(seen, horizon, samples, generator, scale)[0]
-        return scaling.restore(drawn)
+        futures = self.forecaster.sample(observed, horizon, samples, generator, scale)[0]
+        return scaling.restore(futures)
 
     def varied(self, name: str | None = None, **settings: Any) -> "KeypointPredictor":
-        """The same weights, used otherwise: nothing is trained.
+        """Use the same weights with other settings, without training.
 
         Args:
-            name: Of the forecaster, if another: "gru_snf" refines the samples of a "gru_nf".
-            settings: Of inference ("feedback", "metropolis_steps").
+            name: Name of another forecaster that can use these weights: "gru_snf" refines the
+                samples of a "gru_nf". None for the same forecaster.
+            settings: Settings of inference ("feedback", "metropolis_steps").
 
         Raises:
             ModelError: If the weights do not fit the other forecaster or setting.
             SettingsError: If the name or a setting is unknown.
         """
         name = name or self.name
-        known = FORECASTERS[name].Config.model_fields
+        fields = FORECASTERS[name].Config.model_fields
         config = {
-            key: value for key, value in self.forecaster.config.model_dump().items() if key in known
+            key: value
+            for key, value in self.forecaster.config.model_dump().items()
+            if key in fields
         }
         predictor = KeypointPredictor(
             name, self.features, {**config, **settings}, coordinates=self.coordinates.kind
@@ -230,7 +234,7 @@ class KeypointPredictor:
         return state
 
     def _check(self, past: Tensor) -> None:
-        """Refuse keypoints of another length."""
+        """Refuse keypoint vectors of a length other than D."""
         if past.shape[-1] != self.features:
             raise ModelError(
                 f"keypoints: the forecaster {self.name} expects vectors of length D = "

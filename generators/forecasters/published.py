@@ -10,7 +10,7 @@ from flawcast.configs.errors import ModelError, one_line
 from flawcast.generators.forecasters.predictor import KeypointPredictor
 from flawcast.generators.weights import load_into
 
-# Our name of a layer -> theirs.
+# Our name of a layer -> its name in the published file.
 VRNN_LAYERS = {
     "cell": "rnn_cell",
     "prior_hidden": "prior_net.fc1",
@@ -22,7 +22,7 @@ VRNN_LAYERS = {
     "decoder_hidden": "decoder.fc1",
     "decoder_out": "decoder.fc2",
 }
-# Kept by their training beside the model: two more copies of the decoder, and a counter.
+# Not part of the model: the authors' training also saves two copies of the decoder and a counter.
 VRNN_IGNORED = ("sample_best.decoder.", "sample_all.decoder.", "kl_module.train_step")
 VAE_LAYERS = {
     "encoder.0": "encoder.input_layer.0",
@@ -43,16 +43,16 @@ FEATURES = 60
 
 
 def import_published(path: Path, name: str, past: int = 12) -> KeypointPredictor:
-    """Read a predictor that the paper's authors publish; it runs free, on the past alone.
+    """Read a predictor that the paper's authors published; here it uses only the past.
 
-    Their code scales each video by its own minimum and maximum, future included, and feeds the
-    true future back. Here a window is scaled by the range of its past, and the model is fed what
-    it predicted. Keypoints are FOMM's: 10 with Jacobians, D = 60.
+    The authors' code scales each video by its minimum and maximum, including the future, and feeds
+    the true future back. Here each window is scaled by the range of its past, and the model's own
+    predictions are fed back. Keypoints are FOMM's: 10 with Jacobians, D = 60.
 
     Args:
         path: A `.pth` file, read without executing code.
-        name: What it is: "vrnn" or "vae".
-        past: P that it was trained with: how far the VAE looks ahead.
+        name: Kind of the predictor, "vrnn" or "vae".
+        past: Observed frames P of its training; the VAE predicts that many frames ahead.
 
     Raises:
         ModelError: If the file is absent, damaged, or of another layout or size.
@@ -63,7 +63,7 @@ def import_published(path: Path, name: str, past: int = 12) -> KeypointPredictor
     published = _read(path)
     layers = VRNN_LAYERS if name == "vrnn" else VAE_LAYERS
     state = predictor.forecaster.state_dict()
-    # Only scales, which these weights have none of, stay as they are.
+    # The published files hold no scales, so these keep their initial values.
     kept = {key: value for key, value in state.items() if key in ("step_scale", "way_scale", "lag")}
     translated = {}
     for key, value in published.items():
@@ -77,7 +77,7 @@ def import_published(path: Path, name: str, past: int = 12) -> KeypointPredictor
 
 
 def _translated(key: str, layers: dict[str, str]) -> str:
-    """Our name of a published weight; the name itself, to be refused, if it has none."""
+    """Our name of a published weight; unknown names stay as they are and are refused later."""
     for ours, theirs in layers.items():
         if key.startswith((f"{theirs}.weight", f"{theirs}.bias")):
             return ours + key.removeprefix(theirs)
@@ -85,13 +85,13 @@ def _translated(key: str, layers: dict[str, str]) -> str:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file, without executing code."""
+    """Read a state dict from a file without executing code."""
     wanted = f"published forecaster: expected a PyTorch state dict in {path}"
     if not path.is_file():
         raise ModelError(f"{wanted}, found no such file; download it from its authors")
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch names no common class for what a damaged file raises
+    except Exception as error:  # errors of torch.load for damaged files share no other base class
         raise ModelError(
             f"{wanted}, cannot read it: {one_line(error)}; download it again"
         ) from None

@@ -1,4 +1,4 @@
-"""What stands or runs behind the part: the belt's texture, the side rails and the light."""
+"""The surroundings of the part: the belt's texture, the side rails and the light."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from flawcast.generators.line.products import Floats
 
 DETAIL = 512  # belt texture pixels per world unit, whatever the size of the frames
-WIDTH, LENGTH = 1.3, 2.2  # of the drawn piece of belt, in world units
+WIDTH, LENGTH = 1.3, 2.2  # size of the rendered piece of belt, in world units
 RAIL_TOP, RAIL_BOTTOM = 0.085, 0.925  # edges of the belt in the picture
 
 

@@ -20,15 +20,15 @@ from flawcast.generators.line.parts import Part, draw_part
 from flawcast.generators.line.scene import LineScene
 
 STATES: tuple[str, ...] = ("normal", *DEFECTS)
-SECONDS = 2.0  # what a clip lasts; more frames show the same two seconds more finely
+SECONDS = 2.0  # duration of a clip; more frames give a higher frame rate
 NOISE = 0.006  # standard deviation of the sensor noise on the [0, 1] scale
 BORDER = 0.012  # free border that the part keeps, as a fraction of the picture
-TEST_EVERY = 4  # of each label's clips, one in so many is for testing
+TEST_EVERY = 4  # every fourth clip of each label is a test clip
 
 
 @dataclass(frozen=True)
 class LineClip:
-    """A clip of the built-in line and the truth about it.
+    """A clip of the built-in line and its ground truth.
 
     Args:
         name: File name without suffix.
@@ -38,7 +38,7 @@ class LineClip:
         defect_masks: Where something is wrong, bool, (T, H, W); empty before the onset.
         onset: First frame that shows the defect; None for a normal clip.
         fps: Frames per second.
-        seed: What the clip was drawn from.
+        seed: Seed of the clip.
     """
 
     name: str
@@ -58,7 +58,7 @@ def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineCl
 
     Args:
         label: One of `STATES`.
-        seed: Decides product, colours, light and how the defect unfolds.
+        seed: Seed of product, colours, light and the course of the defect.
         frames: Number of frames T, at least 2.
         size: Height and width in pixels, 64 to 256.
 
@@ -72,17 +72,17 @@ def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineCl
     damage = draw_damage(rng, part, motion.chip) if label == "crack" else None
     part = _fit(part, motion)
     scene = LineScene(part, surroundings, motion, damage, size)
-    drawn = [scene.draw(frame) for frame in range(frames)]
+    layers = [scene.draw(frame) for frame in range(frames)]
     sensor = np.random.default_rng([seed, STATES.index(label), size])
-    clean = np.stack([image for image, _, _ in drawn])  # (T, H, W, 3)
+    clean = np.stack([image for image, _, _ in layers])  # (T, H, W, 3)
     noisy = clean + NOISE * sensor.standard_normal(clean.shape, np.float32)
     begun = np.flatnonzero(motion.begun())
     return LineClip(
         name=f"{label}_{seed}",
         label=label,
         frames=np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8),
-        part_masks=np.stack([mask for _, mask, _ in drawn]) > 0,
-        defect_masks=np.stack([mask for _, _, mask in drawn]) > 0,
+        part_masks=np.stack([mask for _, mask, _ in layers]) > 0,
+        defect_masks=np.stack([mask for _, _, mask in layers]) > 0,
         onset=int(begun[0]) if len(begun) else None,
         fps=frames / SECONDS,
         seed=seed,
@@ -96,11 +96,11 @@ def draw_line(
     size: int = 64,
     states: tuple[str, ...] = STATES,
 ) -> Iterator[LineClip]:
-    """Draw the same number of clips of every state, one state after the other's clip.
+    """Draw the same number of clips of every state, with the states in turn.
 
     Args:
-        clips_per_state: How many clips of each state.
-        seed: Decides all of them; clip i of a state is the same whatever else is drawn.
+        clips_per_state: Number of clips of each state.
+        seed: Seed of all clips; clip i of a state does not depend on the other clips.
         frames: Number of frames T of each clip.
         size: Height and width in pixels, 64 to 256.
         states: Which of `STATES` to draw.
@@ -119,25 +119,25 @@ def draw_line(
 def write_line(folder: Path, clips: Iterable[LineClip], test_every: int = TEST_EVERY) -> Path:
     """Write clips, masks and labels.csv, losslessly and byte for byte the same every time.
 
-    Masks hold 0 for background, 128 for the part and 255 for the defect. Of each label's clips
-    the second of every so many is marked "test", the others "train".
+    Masks hold 0 for background, 128 for the part and 255 for the defect. In every `test_every`
+    clips of a label, the second is marked "test" and the others "train".
 
     Args:
-        folder: Where to write; made if absent.
-        clips: What `draw_line` yields.
-        test_every: Of each label's clips, one in so many is for testing.
+        folder: Folder to write to; it is created if absent.
+        clips: Clips of `draw_line`.
+        test_every: Number of clips of a label per test clip.
 
     Returns:
         The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "masks").mkdir(exist_ok=True)
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     rows: list[tuple[str, str, str, int | str, str]] = []
     for clip in clips:
         file, mask = f"{clip.name}.mkv", f"masks/{clip.name}_mask.mkv"
-        split = "test" if seen[clip.label] % test_every == 1 else "train"
-        seen[clip.label] += 1
+        split = "test" if counts[clip.label] % test_every == 1 else "train"
+        counts[clip.label] += 1
         levels = np.where(clip.part_masks, 128, 0)
         levels[clip.defect_masks] = 255
         write_ffv1(folder / file, clip.frames, clip.fps)
@@ -162,7 +162,7 @@ def _remove_others(folder: Path, written: set[str]) -> None:
 
 
 def _check(label: str, frames: int, size: int) -> None:
-    """Refuse what cannot be drawn."""
+    """Refuse settings that cannot be drawn."""
     if label not in STATES:
         raise SettingsError(f"label: expected one of {', '.join(STATES)}; got {label!r}")
     if not 64 <= size <= 256:
@@ -193,10 +193,10 @@ def _fit(part: Part, motion: Ride) -> Part:
 def _extent(part: Part, motion: Ride) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smallest and largest picture coordinates that the part takes in the whole clip."""
     plane = part.outlines[0].astype(np.float64) * part.half
-    seen = []
+    corners = []
     for frame in range(len(motion.x)):
         pose = geometry.pose_at(part, motion, frame)
         for height in (0.0, part.height):
-            seen.append(geometry.to_picture(geometry.to_world(pose, plane, height)))
-    points = np.concatenate(seen)
+            corners.append(geometry.to_picture(geometry.to_world(pose, plane, height)))
+    points = np.concatenate(corners)
     return points.min(axis=0), points.max(axis=0)

@@ -12,13 +12,13 @@ from flawcast.generators.line.products import Floats, Mask
 
 @dataclass(frozen=True)
 class Damage:
-    """What breaks, in the part's plane.
+    """A crack or a chip in the part's plane.
 
     Args:
         paths: Jagged lines, each (n, 2), the main crack first; or one closed rim for a chip.
         starts: When each path begins to grow, as a share of the main crack's growth.
         chip: Whether the only path is the rim of a chip.
-        width: Of the open crack.
+        width: Width of the open crack.
     """
 
     paths: tuple[Floats, ...]
@@ -60,7 +60,7 @@ def break_part(
     """Paint the damage that is open so far on a top face of any resolution.
 
     Args:
-        damage: What breaks.
+        damage: The crack or chip.
         share: How much of it is open, 0 to 1.
         texture: Top face, RGB, (n, n, 3); it is not changed.
         shade: Mean brightness of the face, 0 to 1, so that the damage stands out.

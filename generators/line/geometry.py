@@ -50,7 +50,7 @@ class Pose:
 
 
 def pose_at(part: Part, motion: Ride, frame: int) -> Pose:
-    """Put a part where the motion has it; a leaning part stands on its lowest edge."""
+    """Pose of a part in a frame of its motion; a leaning part stands on its lowest edge."""
     turn = _rotation_z(motion.heading[frame])
     place = np.array([motion.x[frame], motion.y[frame], 0.0])
     tilt, lean = motion.tilt[frame], motion.lean[frame]
@@ -103,8 +103,8 @@ def to_world(pose: Pose, plane: NDArray[np.floating], height: float) -> Points:
 
 def to_picture(world: Points) -> Points:
     """Project world points, (n, 3), to fractions of the picture, (n, 2)."""
-    seen = world @ CAMERA[:, :3].T + CAMERA[:, 3]
-    return np.asarray(seen[:, :2] / seen[:, 2:])
+    projected = world @ CAMERA[:, :3].T + CAMERA[:, 3]
+    return np.asarray(projected[:, :2] / projected[:, 2:])
 
 
 def face_homography(pose: Pose, height: float) -> Points:

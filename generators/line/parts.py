@@ -1,4 +1,4 @@
-"""The parts that ride on the belt: outlines, surfaces and sizes drawn from a seed."""
+"""The parts on the belt: random outlines, surfaces and sizes from a seed."""
 
 from dataclasses import dataclass
 
@@ -96,9 +96,9 @@ def _worn(rng: np.random.Generator, surface: Floats) -> Floats:
 
 def _outlines(alpha: Mask) -> tuple[Floats, ...]:
     """Evenly spaced points along the outer edge and every hole, counter to each other."""
-    found, _ = cv2.findContours(alpha, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(alpha, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     smooth = []
-    for contour in sorted(found, key=cv2.contourArea, reverse=True):
+    for contour in sorted(contours, key=cv2.contourArea, reverse=True):
         pixels = contour[:, 0].astype(np.float32)
         count = max(16, round(len(pixels) / 16))
         place = np.linspace(0, len(pixels), count, endpoint=False).astype(int)

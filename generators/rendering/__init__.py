@@ -1,1 +1,1 @@
-"""A source drawn with many keypoints: scenes, carried masks, fast and exact inference."""
+"""Rendering of a source frame with many keypoints: scenes, carried masks, fast inference."""

@@ -1,7 +1,7 @@
-"""Masks carried along: a mask drawn on the source frame, moved to every rendered frame.
+"""Carry a mask of the source frame along to every rendered frame.
 
-Where nothing is drawn, the motion itself says where something is unusual: how far the dense motion
-of a rendering is from that of the usual one.
+Without a mask, the motion itself shows where something is unusual: a map of the distance between
+the dense motion of a rendering and that of the usual one.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from flawcast.configs.mask_levels import DEFECT, PART
 from flawcast.generators.backbones import Rendering
 from flawcast.generators.blocks.geometry import warp
 
-VISIBLE = 0.5  # occlusion map from which a pixel counts as seen in the source
-FARTHEST = 0.25  # of the width: displacements from which a motion map shows 255
+VISIBLE = 0.5  # least value of the occlusion map for a pixel that is visible in the source
+FARTHEST = 0.25  # least difference, as a share of the width, that a motion map shows as 255
 
 
 @dataclass(frozen=True)
 class CarriedMask:
-    """A source's mask in every rendered frame.
+    """The mask of a source in every rendered frame.
 
     Args:
-        mask: True inside, (F, H, W).
-        valid: True where the pixel was seen in the source, (F, H, W); elsewhere it was inpainted
-            or came from outside the frame, and the mask is a guess.
+        mask: True inside the mask, (F, H, W).
+        valid: True for pixels that are visible in the source, (F, H, W). Other pixels are
+            inpainted or come from outside of the frame, and their mask is a guess.
     """
 
     mask: NDArray[np.bool_]
@@ -37,11 +37,11 @@ class CarriedMask:
 
 @dataclass(frozen=True)
 class FrameMaps:
-    """A grey map for each rendered frame, and where it can be relied on.
+    """A grey map of each rendered frame, and the pixels at which it is reliable.
 
     Args:
-        maps: uint8, (F, H, W).
-        valid: (F, H, W).
+        maps: Grey values, uint8, (F, H, W).
+        valid: True for reliable pixels, (F, H, W).
     """
 
     maps: NDArray[np.uint8]
@@ -53,15 +53,15 @@ def carry_mask(mask: NDArray[np.bool_], rendering: Rendering) -> CarriedMask:
     """Move a mask along the dense motion of a rendering.
 
     Args:
-        mask: Drawn on the source frame, (H, W).
-        rendering: Of F frames from that source.
+        mask: Mask of the source frame, (H, W).
+        rendering: F frames rendered from that source.
 
     Returns:
         The mask and its validity in each of the F frames.
     """
     field = _field(rendering)
-    drawn = torch.from_numpy(mask).to(field)[None, None].expand(len(field), -1, -1, -1)
-    moved = warp(drawn, field)[:, 0] > 0.5
+    source = torch.from_numpy(mask).to(field)[None, None].expand(len(field), -1, -1, -1)
+    moved = warp(source, field)[:, 0] > 0.5
     return CarriedMask(moved.cpu().numpy(), _valid(rendering, field).cpu().numpy())
 
 
@@ -69,8 +69,8 @@ def carry_levels(levels: NDArray[np.uint8], renderings: Sequence[Rendering]) -> 
     """Move a mask of levels along the dense motion of renderings.
 
     Args:
-        levels: Drawn on the source frame, as `levels_of` gives them, (H, W).
-        renderings: Of that source, F frames in all.
+        levels: Levels of the source frame, as `levels_of` returns them, (H, W).
+        renderings: Batches rendered from that source, F frames in all.
     """
     maps, valid = [], []
     for rendering in renderings:
@@ -84,15 +84,16 @@ def carry_levels(levels: NDArray[np.uint8], renderings: Sequence[Rendering]) -> 
 
 @torch.no_grad()
 def motion_difference(renderings: Sequence[Rendering], usual: Sequence[Rendering]) -> FrameMaps:
-    """How far from its usual place every pixel's motion leads.
+    """Measure how much every pixel's motion differs from the usual motion.
 
-    The value of a pixel is the length of the difference of the two dense motion fields: 0 where
-    both take it from the same place of the source, 255 where the places are `FARTHEST` of the width
-    apart or more, linear in between. It is valid where both renderings saw the source.
+    The value of a pixel is the length of the difference of the two dense motion fields: 0 if both
+    take the pixel from the same position in the source, 255 if the positions are at least
+    `FARTHEST` of the width apart, and linear in between. A pixel is valid if it is valid in both
+    renderings.
 
     Args:
-        renderings: F frames in all.
-        usual: The usual frames of the same source, cut into batches in the same way.
+        renderings: Batches of rendered frames, F frames in all.
+        usual: The usual frames of the same source, cut into the same batches.
     """
     maps, valid = [], []
     for rendering, other in zip(renderings, usual, strict=True):
@@ -114,18 +115,18 @@ def _field(rendering: Rendering) -> Tensor:
 
 
 def _valid(rendering: Rendering, field: Tensor) -> Tensor:
-    """Where a pixel comes from a visible place inside the source: (F, H, W)."""
+    """Whether each pixel comes from a visible position inside the source: (F, H, W)."""
     return (field.abs() <= 1).all(dim=-1) & _visible(rendering)
 
 
 def _visible(rendering: Rendering) -> Tensor:
-    """Where the source was visible, at the frames' resolution: (F, H, W)."""
+    """Whether the source was visible, at the frames' resolution: (F, H, W)."""
     frames, _, height, width = rendering.frames.shape
     if rendering.occlusion is None:
         return torch.ones(frames, height, width, dtype=torch.bool, device=rendering.frames.device)
     size = (height, width)
-    seen = F.interpolate(rendering.occlusion, size, mode="bilinear", align_corners=False)
-    return seen[:, 0] >= VISIBLE
+    visibility = F.interpolate(rendering.occlusion, size, mode="bilinear", align_corners=False)
+    return visibility[:, 0] >= VISIBLE
 
 
 def mean_iou(
@@ -139,7 +140,7 @@ def mean_iou(
         valid: Pixels that count, (F, H, W).
 
     Returns:
-        From 0 to 1; frames in which neither mask has a valid pixel are left out, and nan where no
+        A value from 0 to 1. Frames in which neither mask has a valid pixel are left out; nan if no
         frame is left.
     """
     axes = (1, 2)

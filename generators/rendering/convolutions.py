@@ -1,17 +1,17 @@
-"""Convolutions for inference on a CPU: with fewer products where that is faster.
+"""Convolutions for inference on a CPU, with fewer products where that is faster.
 
-NNPACK, a part of PyTorch, does a 3x3 convolution on tiles of 8x8 in Winograd's form, 1.8 products
-for each output pixel and pair of channels instead of 9 (Lavin & Gray, 2016,
-https://arxiv.org/abs/1509.09308), and one of 7x7 by fast Fourier transforms. PyTorch itself chooses
-it only for batches of 16 and more, where it is slower than for one image after the other.
+NNPACK, a part of PyTorch, computes a 3x3 convolution on tiles of 8x8 in Winograd's form, with 1.8
+products per output pixel and pair of channels instead of 9 (Lavin & Gray, 2016,
+https://arxiv.org/abs/1509.09308), and a 7x7 convolution by fast Fourier transforms. PyTorch itself
+uses it only for batches of at least 16, where it is slower than for one image at a time.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PIXELS_WORTH_WHILE = 32 * 32  # on smaller images, transforming weights costs more than is saved
-CHANNELS_WORTH_WHILE = {3: 64, 7: 24}  # by size of the kernel; with fewer, nothing is gained
+PIXELS_WORTH_WHILE = 32 * 32  # on smaller images, transforming weights costs more than it saves
+CHANNELS_WORTH_WHILE = {3: 64, 7: 24}  # by kernel size; fewer channels gain nothing
 
 
 class SameConv(nn.Module):
@@ -29,7 +29,7 @@ class SameConv(nn.Module):
         super().__init__()
         outputs, inputs, size = weight.shape[:3]
         self.margin = size // 2
-        # Winograd's form spares products of all pairs of channels, Fourier's of the wider side's.
+        # Winograd's form saves products for all pairs of channels, Fourier's for the wider side.
         channels = min(inputs, outputs) if size == 3 else max(inputs, outputs)
         wide = size in CHANNELS_WORTH_WHILE and channels >= CHANNELS_WORTH_WHILE[size]
         self.fewer_products = wide and torch.backends.nnpack.is_available()
@@ -41,23 +41,23 @@ class SameConv(nn.Module):
         """(B, C, H, W) -> (B, C', H, W)."""
         large = features.shape[2] * features.shape[3] >= PIXELS_WORTH_WHILE
         traced = torch.compiler.is_compiling()  # PyTorch's compiler does not know NNPACK
-        known = features.device.type == "cpu" and features.dtype == self.weight.dtype
-        if self.fewer_products and large and known and not traced:
-            drawn = [self._one(_planes(image)) for image in features.split(1)]
-            return drawn[0] if len(drawn) == 1 else torch.cat(drawn)
+        supported = features.device.type == "cpu" and features.dtype == self.weight.dtype
+        if self.fewer_products and large and supported and not traced:
+            images = [self._one(_planes(image)) for image in features.split(1)]
+            return images[0] if len(images) == 1 else torch.cat(images)
         return F.conv2d(features, self.weight, self.bias, padding=self.margin)
 
     def _one(self, image: Tensor) -> Tensor:
-        """One image (1, C, H, W) by NNPACK, which is quick for one at a time."""
+        """Convolve one image (1, C, H, W) with NNPACK, which is fastest for single images."""
         padding = (self.margin, self.margin)
         return torch._nnpack_spatial_convolution(image, self.weight, self.bias, padding)
 
 
 def _planes(image: Tensor) -> Tensor:
-    """One image (1, C, H, W) with its channels one after the other in memory.
+    """Lay out one image (1, C, H, W) channel by channel in memory.
 
-    PyTorch transposes a matrix in blocks that fit the cache, an image of four dimensions pixel by
-    pixel: five times as slow.
+    PyTorch transposes a matrix in blocks that fit the cache, but a four-dimensional image pixel by
+    pixel, which is five times slower.
     """
     if image.is_contiguous() or not image.is_contiguous(memory_format=torch.channels_last):
         return image.contiguous()

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Choice of the device to compute on."""
 
 import torch
 
@@ -6,7 +6,7 @@ from flawcast.configs.errors import SettingsError, one_line
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; for "auto" a GPU where there is one.
+    """The device of that name; "auto" is a GPU if there is one, else the CPU.
 
     Raises:
         SettingsError: If PyTorch has no such device here.

@@ -1,13 +1,13 @@
-"""Twice the resolution by repeating pixels, then a 3x3 convolution: both in one, for inference.
+"""Doubling the resolution by repeating pixels, then a 3x3 convolution: both in one step.
 
-Of the rows (columns alike), two of the output come from row x[i] of the source and one neighbour
-each. With a, b and c for the kernel's rows:
+Row x[i] of the input and one neighbour each give two rows of the output; columns work the same
+way. If a, b and c are the kernel's rows, then:
 
     row 2i:      a x[i-1] + (b + c) x[i] = (a + b + c) x[i] - a (x[i] - x[i-1])
     row 2i + 1:  (a + b) x[i] + c x[i+1] = (a + b + c) x[i] + c (x[i+1] - x[i])
 
-Three products make two rows, so nine make four pixels, where a 2x2 kernel for each of the four
-needs 16 and the convolution as it is written 36.
+Three products give two rows, so nine products give four pixels. A 2x2 kernel for each of the four
+pixels needs 16 products, and the plain convolution 36.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PIXELS_AT_ONCE = 2**10  # of the source: what is made of them is added up while it is in the cache
+PIXELS_AT_ONCE = 2**10  # input pixels per band: its products are added while they are in the cache
 
 
 class UpConv(nn.Module):
@@ -36,7 +36,7 @@ class UpConv(nn.Module):
         super().__init__()
         by_row = _parts(weight.detach().double().permute(2, 3, 0, 1))
         by_both = _parts(by_row.transpose(0, 1)).transpose(0, 1)
-        # (3, 3, C', C), rows first: what a pixel adds, what its distance to a neighbour adds.
+        # (3, 3, C', C), rows first: factors of a pixel and of its differences to both neighbours.
         self.register_buffer("parts", by_both.to(weight.dtype).contiguous())
         self.register_buffer("bias", bias.detach())
 
@@ -56,12 +56,12 @@ class UpConv(nn.Module):
         by_both = _taps(by_row.movedim(2, 0))  # (column, its tap, row, its tap, C', C)
         return by_both.permute(2, 0, 4, 5, 3, 1).flatten(0, 1)
 
-    def _corner(self, kernel: Tensor, seen: Tensor) -> Tensor:
-        """One of the four output pixels of every source pixel."""
-        return F.relu_(F.conv2d(seen, kernel, self.bias))
+    def _corner(self, kernel: Tensor, shifted: Tensor) -> Tensor:
+        """One of the four output pixels of every input pixel."""
+        return F.relu_(F.conv2d(shifted, kernel, self.bias))
 
     def _by_products(self, features: Tensor) -> Tensor:
-        """The same in matrix products, a band of rows after the other."""
+        """Compute the same by matrix products, one band of rows at a time."""
         batch, _, height, width = features.shape
         pixels = F.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # (B, H + 2, W + 2, C)
         out = features.new_empty(batch, 2 * height, 2 * width, len(self.bias))
@@ -76,15 +76,15 @@ class UpConv(nn.Module):
         apart = pixels[:, 1:] - pixels[:, :-1]
         signals = (pixels[:, 1:-1], apart[:, :-1], apart[:, 1:])
         biases = (self.bias, None, None)
-        made = [self._columns(*each) for each in zip(signals, self.parts, biases, strict=True)]
-        for column, (same, first, last) in enumerate(zip(*made, strict=True)):
+        parts = [self._columns(*each) for each in zip(signals, self.parts, biases, strict=True)]
+        for column, (same, first, last) in enumerate(zip(*parts, strict=True)):
             torch.add(same, first, out=out[:, 0::2, column::2])
             torch.add(same, last, out=out[:, 1::2, column::2])
         out.relu_()
 
     @staticmethod
     def _columns(pixels: Tensor, parts: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Rows (B, R, W + 2, C) -> what they add to even and odd columns, (B, R, W, C') each."""
+        """Rows (B, R, W + 2, C) -> terms of even and odd columns, (B, R, W, C') each."""
         apart = pixels[:, :, 1:] - pixels[:, :, :-1]
         same = F.linear(pixels[:, :, 1:-1], parts[0], bias)
         first, last = F.linear(apart, parts[1:].flatten(0, 1)).chunk(2, dim=-1)
@@ -92,36 +92,36 @@ class UpConv(nn.Module):
 
 
 def interleave(edged: Tensor, corners: Sequence[Callable[[Tensor], Tensor]]) -> Tensor:
-    """An image of twice the resolution, of four 2x2 convolutions.
+    """Make an image of twice the resolution from four 2x2 convolutions.
 
     Args:
         edged: The small image with an edge of one pixel, (B, C, H + 2, W + 2).
-        corners: What each of the four pixels that come from one is: (B, C, H + 1, W + 1) ->
-            (B, C', H, W); upper left, upper right, lower left, lower right.
+        corners: Convolutions (B, C, H + 1, W + 1) -> (B, C', H, W) that give the four pixels of
+            each input pixel: upper left, upper right, lower left, lower right.
 
     Returns:
         (B, C', 2H, 2W), channels last in memory.
     """
     batch, _, height, width = edged.shape
     places = list(product((0, 1), (0, 1)))
-    drawn = [
+    parts = [
         corner(edged[:, :, down : down + height - 1, across : across + width - 1])
         for corner, (down, across) in zip(corners, places, strict=True)
     ]
-    size = (batch, 2 * (height - 2), 2 * (width - 2), drawn[0].shape[1])
-    out = drawn[0].new_empty(size).permute(0, 3, 1, 2)
-    for part, (down, across) in zip(drawn, places, strict=True):
+    size = (batch, 2 * (height - 2), 2 * (width - 2), parts[0].shape[1])
+    out = parts[0].new_empty(size).permute(0, 3, 1, 2)
+    for part, (down, across) in zip(parts, places, strict=True):
         out[:, :, down::2, across::2] = part
     return out
 
 
 def _parts(taps: Tensor) -> Tensor:
-    """Three taps along the first axis -> factors of a pixel and of its distance to neighbours."""
+    """Three taps on the first axis -> factors of a pixel and of its differences to neighbours."""
     first, middle, last = taps
     return torch.stack([first + middle + last, -first, last])
 
 
 def _taps(parts: Tensor) -> Tensor:
-    """What `_parts` makes -> (2, 2, ...): two taps of the even output and two of the odd one."""
+    """Result of `_parts` -> (2, 2, ...): two taps of the even output and two of the odd one."""
     same, first, last = parts
     return torch.stack([torch.stack([-first, same + first]), torch.stack([same - last, last])])

@@ -1,12 +1,11 @@
-"""A motion model's inference form: the same function with less arithmetic.
+"""The inference form of a motion model: the same function with less arithmetic.
 
-- A batch norm is a scale and a shift once training is over: both go into the convolution before it.
-- Doubling an image by repeating pixels and then convolving it reads the same values several times:
-  `flawcast.generators.rendering.doubling` does both in one.
-- A convolution of many channels is done with fewer products:
-  `flawcast.generators.rendering.convolutions`.
+- After training, a batch norm is a scale and a shift, which the convolution before it absorbs.
+- Repeating the pixels of an image and then convolving it reads the same values several times;
+  `flawcast.generators.rendering.doubling` does both in one step.
+- `flawcast.generators.rendering.convolutions` convolves many channels with fewer products.
 
-Results differ from the plain model's by rounding, less than 1e-4 in pixels.
+Pixels differ from those of the plain model only by rounding, by less than 1e-4.
 """
 
 import copy
@@ -24,10 +23,10 @@ from flawcast.generators.rendering.doubling import UpConv
 
 
 def for_inference(backbone: MotionBackbone) -> MotionBackbone:
-    """A copy of a trained model for inference alone; blocks with other norms stay as they are.
+    """Copy a trained model for inference only; blocks without batch norm stay as they are.
 
     Args:
-        backbone: In eval mode. It is not changed.
+        backbone: A model in eval mode. It is not changed.
     """
     twin = copy.deepcopy(backbone)
     _replace_blocks(twin)
@@ -35,7 +34,7 @@ def for_inference(backbone: MotionBackbone) -> MotionBackbone:
 
 
 def _replace_blocks(module: nn.Module) -> None:
-    """Put inference forms in the place of blocks, however deep."""
+    """Replace blocks with their inference forms, at any depth."""
     for name, child in module.named_children():
         replacement = inference_form(child)
         if replacement is not None:
@@ -46,7 +45,7 @@ def _replace_blocks(module: nn.Module) -> None:
 
 @singledispatch
 def inference_form(block: nn.Module) -> nn.Module | None:
-    """The inference form of a block; None where there is none."""
+    """The inference form of a block; None if it has none."""
     del block
     return None
 
@@ -81,7 +80,7 @@ def _(conv: nn.Conv2d) -> nn.Module | None:
     plain = conv.stride == conv.dilation == (1, 1) and conv.kernel_size == (size, size)
     if not (keeps_size and plain and conv.groups == 1 and conv.bias is not None):
         return None
-    hooked = bool(conv._forward_pre_hooks)  # spectral norm makes its weights anew
+    hooked = bool(conv._forward_pre_hooks)  # spectral norm recomputes its weights in a hook
     return None if hooked else _same(conv)
 
 
@@ -146,7 +145,7 @@ def _same(conv: nn.Conv2d) -> SameConv:
 
 
 def _folded(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
-    """A convolution that does what it and the norm after it do."""
+    """One convolution with the effect of a convolution and the norm after it."""
     scale, shift = (part.double() for part in _scale_and_shift(norm))
     folded = copy.deepcopy(conv)
     dtype = conv.weight.dtype

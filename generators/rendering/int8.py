@@ -1,10 +1,10 @@
-"""A motion model's int8 form for CPUs: convolutions on 8-bit integers, the rest on floats.
+"""The int8 form of a motion model for CPUs: convolutions on 8-bit integers, the rest on floats.
 
-Weights get a scale for each output channel, what goes into a convolution the range that it had
-while a few frames were drawn. Activations use 7 of their 8 bits: a sum of two products then fits 16
-bits, which processors without VNNI add in, and the integers are the same on all processors.
+Weights have one scale per output channel. The input of a convolution has the range that was
+measured while rendering a few frames. Activations use 7 of their 8 bits: a sum of two products
+then fits 16 bits, in which processors without VNNI add, so all processors get the same integers.
 
-The kernels are oneDNN's, a part of PyTorch: those that its own quantiser lowers to.
+The kernels come from oneDNN, a part of PyTorch; PyTorch's own quantiser uses the same ones.
 """
 
 import copy
@@ -21,16 +21,17 @@ from flawcast.generators.rendering.convolutions import SameConv
 from flawcast.generators.rendering.doubling import UpConv, interleave
 
 TOP = 127  # largest activation
-HEADROOM = 1e-6  # of a range, so that it is never empty
+HEADROOM = 1e-6  # least extent of a range, which must not be empty
 
 
 def quantised(backbone: MotionBackbone, draw: Callable[[MotionBackbone], object]) -> MotionBackbone:
-    """A copy of a model that draws with 8-bit integers; weights that it does not use are shared.
+    """Copy a model that renders with 8-bit integers; both share the weights that stay floats.
 
     Args:
-        backbone: In its inference form (`flawcast.generators.rendering.fused`). It is not changed.
-        draw: Draws a few frames with the model that it is given: convolutions that it uses become
-            integer ones, with the ranges that they see.
+        backbone: A model in its inference form (`flawcast.generators.rendering.fused`). It is not
+            changed.
+        draw: Renders a few frames with a given model. Convolutions that it uses become integer
+            ones, with the ranges of their inputs.
     """
     tensors = chain(backbone.parameters(), backbone.buffers())
     twin = copy.deepcopy(backbone, {id(tensor): tensor for tensor in tensors})
@@ -56,17 +57,17 @@ def quantised(backbone: MotionBackbone, draw: Callable[[MotionBackbone], object]
 
 
 def _widen(
-    ranges: dict[str, tuple[float, float]], name: str, module: nn.Module, seen: tuple[Tensor]
+    ranges: dict[str, tuple[float, float]], name: str, module: nn.Module, inputs: tuple[Tensor]
 ) -> None:
-    """Remember the range of what goes into a convolution; zero, which pads it, is always in it."""
+    """Record the range of a convolution's input; it always contains zero, the padding."""
     del module
     low, high = ranges.get(name, (0.0, HEADROOM))
-    lowest, highest = torch.aminmax(seen[0])
+    lowest, highest = torch.aminmax(inputs[0])
     ranges[name] = min(low, float(lowest)), max(high, float(highest))
 
 
 class _Activations:
-    """How floats in a range become integers from 0 to TOP."""
+    """Maps floats in a range to integers from 0 to TOP."""
 
     def __init__(self, low: float, high: float) -> None:
         self.scale = (high - low) / TOP
@@ -80,7 +81,7 @@ class _Activations:
 
 
 class _Kernel:
-    """Weights in integers, and the convolution with them."""
+    """Integer weights, and the convolution with them."""
 
     def __init__(self, weight: Tensor, bias: Tensor, seen: _Activations, margin: int) -> None:
         largest = weight.abs().amax((1, 2, 3)).clamp_min(1e-12)
@@ -93,13 +94,13 @@ class _Kernel:
 
     def __call__(self, whole: Tensor, after: str = "none") -> Tensor:
         """Convolve integers (B, C, H, W) -> floats (B, C', H', W'), after "none" or "relu"."""
-        drawn: Tensor = torch.ops.onednn.qconv2d_pointwise(
+        features: Tensor = torch.ops.onednn.qconv2d_pointwise(
             *(whole, self.seen.scale, self.seen.zero),
             *(self.packed, self.scales, self.zeros, self.bias),
             *([1, 1], self.margin, [1, 1], 1),
             *(1.0, 0, torch.float32, after, [], ""),
         )
-        return drawn
+        return features
 
 
 class Int8Conv(nn.Module):

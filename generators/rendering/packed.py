@@ -1,8 +1,8 @@
-"""Wide fully connected layers for inference on a CPU, their weights packed once.
+"""Wide fully connected layers for inference on a CPU, with weights that are packed once.
 
-A matrix product reads its weights in blocks. Where a hundred rows meet a layer of thousands of
-units, bringing them into that order takes a good part of the product's time, and is the same for
-every step of every set.
+A matrix product reads its weights in blocks. For a hundred rows and a layer of thousands of units,
+bringing the weights into that order takes a large part of the time, and the result is the same for
+every step of every sample set.
 """
 
 from typing import TypeVar
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 Layers = TypeVar("Layers", bound=nn.Module)
 
-WORTH_WHILE = 2**19  # weights of a layer; smaller ones stay in the cache as they are
+WORTH_WHILE = 2**19  # weights of a layer; smaller layers fit the cache without packing
 
 
 class PackedLinear(nn.Module):
     """A fully connected layer in fp32 that can no longer be trained or saved.
 
     Args:
-        layer: What it computes.
+        layer: The layer to pack.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -36,7 +36,7 @@ class PackedLinear(nn.Module):
 
 
 def with_packed_linears(module: Layers) -> Layers:
-    """The module itself, its wide layers packed where oneDNN, a part of PyTorch, can do it."""
+    """Pack the wide layers of a module in place, if oneDNN, a part of PyTorch, is available."""
     if not (
         torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     ):

@@ -1,4 +1,4 @@
-"""How exactly frames are drawn: in fp32, on 8-bit integers on a CPU, in half precision on a GPU."""
+"""Precision of rendering: fp32, 8-bit integers on a CPU, or half precision on a GPU."""
 
 import copy
 from dataclasses import replace
@@ -16,10 +16,10 @@ HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that the device draws no faster in than in fp32.
+    """Refuse a precision that is not faster than fp32 on this device.
 
     Raises:
-        SettingsError: If it asks for halves on a CPU or for integers elsewhere.
+        SettingsError: If the precision is half on a CPU, or int8 on another device.
     """
     if precision in HALVES and device.type != "cuda":
         raise SettingsError(
@@ -37,16 +37,17 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 
 def in_precision(scene: Scene, precision: str, keypoints: Tensor) -> Scene:
-    """The same scene, drawn in another precision.
+    """The same scene with a backbone that renders in another precision.
 
     Args:
-        scene: In fp32.
+        scene: A scene in fp32.
         precision: "fp32", "int8", "bf16" or "fp16".
-        keypoints: Of frames that will be drawn, (n, D), not yet placed. Ranges of int8 are taken
-            from a batch of them, evenly spread, so the same keypoints give the same frames.
+        keypoints: Keypoints of frames that will be rendered, (n, D), before `Scene.place`. The
+            ranges of int8 come from an evenly spread batch of them, so the same keypoints give the
+            same frames.
 
     Raises:
-        SettingsError: If the device does not do that.
+        SettingsError: If the device does not support the precision.
     """
     check_precision(precision, scene.backbone.device)
     if precision == "fp32":
@@ -64,19 +65,19 @@ def in_precision(scene: Scene, precision: str, keypoints: Tensor) -> Scene:
 def halved(
     backbone: MotionBackbone, dtype: torch.dtype, compiler: str = "inductor"
 ) -> MotionBackbone:
-    """The same model, weights included, that draws in half precision, compiled at the first frame.
+    """The same model with shared weights, rendering in half precision; the first frame compiles it.
 
-    `compiler` is one that `torch.compile` knows. Positions, softmaxes and what else needs it stay
-    in fp32 (`torch.autocast`).
+    `compiler` is the name of a `torch.compile` backend. Positions, softmaxes and other sensitive
+    parts stay in fp32 (`torch.autocast`).
     """
     twin = copy.copy(backbone)
     compiled = torch.compile(backbone.rendering, backend=compiler)
 
     def rendering(appearance: Appearance, keypoints: Tensor) -> Rendering:
         with torch.autocast(backbone.device.type, dtype):
-            drawn = compiled(appearance, keypoints)
-        occlusion = None if drawn.occlusion is None else drawn.occlusion.float()
-        return Rendering(drawn.frames.float(), drawn.deformation.float(), occlusion)
+            half = compiled(appearance, keypoints)
+        occlusion = None if half.occlusion is None else half.occlusion.float()
+        return Rendering(half.frames.float(), half.deformation.float(), occlusion)
 
     twin.__dict__["rendering"] = rendering
     return twin

@@ -1,4 +1,4 @@
-"""A source frame ready to be animated: its appearance, and how keypoints are carried over to it."""
+"""A source frame that is ready to be animated, with the transfer of keypoints to it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from flawcast.generators.backbones import Appearance, MotionBackbone, Rendering
 from flawcast.generators.clips.frames import to_tensor, to_video
 
 PIXELS_PER_GPU_BATCH = 2**22  # 64 frames at 256x256
-MOST_PER_BATCH = 16  # on a CPU; more are no faster, and the last batch of a video is seldom full
+MOST_PER_BATCH = (
+    16  # on a CPU; larger batches are not faster, and the last batch of a video is often not full
+)
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,11 @@ class Scene:
     """One source frame, encoded once and rendered many times.
 
     Args:
-        backbone: In eval mode.
-        appearance: The source's.
-        pixels: H * W of the source.
-        carry: Takes a foreign clip's keypoints (F, D) over to the source; None where keypoints are
-            the source's own clip's.
+        backbone: A backbone in eval mode.
+        appearance: The encoded source frame.
+        pixels: Number of pixels of the source, H * W.
+        carry: Transfers keypoints (F, D) of another clip to the source; None if keypoints come
+            from the source's own clip.
     """
 
     backbone: MotionBackbone
@@ -44,31 +46,31 @@ class Scene:
         """Encode a source frame.
 
         Args:
-            backbone: In eval mode.
-            source: (H, W, 3).
-            driving: Keypoints (D,) that a foreign motion starts from; None for the source's own
+            backbone: A backbone in eval mode.
+            source: RGB source frame, (H, W, 3).
+            driving: First keypoints (D,) of a motion from another clip; None for the source's own
                 clip.
-            how: How the foreign motion is carried over.
+            how: Settings of the transfer from another clip.
         """
         frame = to_tensor(source[None]).to(backbone.device)
         appearance = backbone.appearance(frame[0])
         pixels = source.shape[0] * source.shape[1]
         if driving is None:
             return Scene(backbone, appearance, pixels)
-        own, start, chosen = backbone.keypoints(frame)[0], driving, how or Transfer()
+        own, start, settings = backbone.keypoints(frame)[0], driving, how or Transfer()
         return Scene(
             backbone,
             appearance,
             pixels,
-            lambda keypoints: backbone.transfer(keypoints, start, own, chosen),
+            lambda keypoints: backbone.transfer(keypoints, start, own, settings),
         )
 
     @property
     def batch(self) -> int:
-        """Frames that are drawn at once.
+        """Number of frames that are rendered at once.
 
-        Always so many, filled up where there are fewer: convolutions round differently for another
-        number of frames, and a frame must be the same in whatever company it is drawn.
+        Every batch has this size, and shorter ones are filled up: convolutions round differently
+        for another batch size, and a frame must not depend on the other frames of its batch.
         """
         if self.backbone.device.type == "cuda":
             return max(1, PIXELS_PER_GPU_BATCH // self.pixels)
@@ -91,8 +93,8 @@ class Scene:
 
     def rendered(self, keypoints: Tensor) -> Iterator[NDArray[np.uint8]]:
         """Render keypoints (F, D) batch by batch: uint8 (n, H, W, 3), F frames in all."""
-        for drawn in self.renderings(keypoints):
-            yield to_video(drawn.frames)
+        for rendering in self.renderings(keypoints):
+            yield to_video(rendering.frames)
 
     def renderings(self, keypoints: Tensor) -> Iterator[Rendering]:
         """Render keypoints (F, D) batch by batch, with dense motion and occlusion map."""
@@ -101,12 +103,12 @@ class Scene:
 
     @torch.no_grad()
     def _rendering(self, placed: Tensor) -> Rendering:
-        """Draw keypoints in a batch that is filled up with the last of them."""
+        """Render keypoints in a batch that is filled up with copies of the last of them."""
         count = len(placed)
         filler = placed[-1:].expand(self.batch - count, -1)
-        drawn = self.backbone.rendering(self.appearance, torch.cat([placed, filler]))
-        occlusion = None if drawn.occlusion is None else drawn.occlusion[:count]
-        return Rendering(drawn.frames[:count], drawn.deformation[:count], occlusion)
+        whole = self.backbone.rendering(self.appearance, torch.cat([placed, filler]))
+        occlusion = None if whole.occlusion is None else whole.occlusion[:count]
+        return Rendering(whole.frames[:count], whole.deformation[:count], occlusion)
 
     def render_all(
         self, futures: Tensor, on_futures: Callable[[int], None] = lambda done: None

@@ -1,4 +1,4 @@
-"""Trains TPS's network for animation via disentanglement, when all the rest is trained."""
+"""Trains TPS's network for animation via disentanglement, after all other networks."""
 
 from collections.abc import Sequence
 
@@ -30,11 +30,11 @@ def train_avd(
     Args:
         backbone: A trained model with `avd_network_params`; left in eval mode.
         videos: The clips it was trained on, RGB, each (T, H, W, 3) with T >= 2.
-        motion: The model's own training, for its augmentation of pairs.
-        settings: Steps, batch, rate.
-        seed: Decides pairs, augmentation and how poses are stretched.
+        motion: Settings of the model's own training, for the augmentation of pairs.
+        settings: Steps, batch and learning rate.
+        seed: Seed of pairs, augmentation and the stretching of poses.
         progress: Called after every step with its number (from 1) and its losses.
-        checkpoint: Saved now and then; where it holds this training already, it goes on from there.
+        checkpoint: File for regular saves; if it holds this training already, resume from there.
 
     Raises:
         ModelError: If the model has no such network, or the loss stops being finite.

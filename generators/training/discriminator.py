@@ -13,7 +13,7 @@ from flawcast.generators.blocks.geometry import gaussian_maps
 from flawcast.generators.blocks.layers import AntiAliasInterpolation
 from flawcast.generators.losses.objective import Outcome
 
-KEYPOINT_VARIANCE = 0.01  # of the bumps that show a discriminator where keypoints are
+KEYPOINT_VARIANCE = 0.01  # of the bumps that show a discriminator the keypoints
 BETAS = (0.5, 0.999)
 DISCRIMINATOR = "discriminator"  # its name among the networks that have a learning rate
 
@@ -37,7 +37,7 @@ class Block(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Says of every patch of a frame how real it looks (Isola et al., 2017)."""
+    """Scores how real every patch of a frame looks (Isola et al., 2017)."""
 
     def __init__(self, keypoints: int, params: DiscriminatorParams) -> None:
         super().__init__()
@@ -95,15 +95,15 @@ def _key(scale: float) -> str:
 
 
 class Adversary:
-    """A discriminator with its optimiser, and what the backbone owes to it.
+    """A discriminator with its optimiser, and the losses that it gives the backbone.
 
     Args:
         keypoints: K.
         settings: Sizes, weights, mode and rate.
-        device: Where the backbone is.
+        device: Device of the backbone.
 
     Raises:
-        SettingsError: If the weights of feature matching are not as many as the blocks.
+        SettingsError: If the numbers of feature-matching weights and of blocks differ.
 
     Reference:
         Siarohin et al., 2019, https://arxiv.org/abs/2003.00196 (least squares);
@@ -127,7 +127,7 @@ class Adversary:
         self._deceived, self._real, self._fake = _VERDICTS[settings.gan_mode]
 
     def losses(self, outcome: Outcome, driving: Tensor) -> dict[str, Tensor]:
-        """What the backbone has to lower: to be taken for real, and to look alike on the way."""
+        """Losses of the backbone: its frames should pass as real and have similar features."""
         weights = self.settings.loss_weights
         positions = outcome.positions.detach()
         self.discriminator.requires_grad_(False)  # it learns from its own loss only
@@ -142,7 +142,7 @@ class Adversary:
         return {"generator_gan": weights.generator_gan * deceived, "feature_matching": alike}
 
     def learn(self, outcome: Outcome, driving: Tensor) -> Tensor:
-        """Gradients of the discriminator's own loss; the loss, without a graph."""
+        """Accumulate gradients of the discriminator's loss and return it, without a graph."""
         positions, fake = outcome.positions.detach(), outcome.prediction.detach()
         self.discriminator.requires_grad_(True)
         loss = driving.new_zeros(())
@@ -151,8 +151,8 @@ class Adversary:
             self.discriminator(fake, positions),
             strict=True,
         )
-        for (_, real), (_, made) in pairs:
-            loss = loss + self._real(real) + self._fake(made)
+        for (_, real), (_, generated) in pairs:
+            loss = loss + self._real(real) + self._fake(generated)
         loss = self.settings.loss_weights.discriminator_gan * loss
         (loss / self.settings.accumulate).backward()
         return loss.detach()
@@ -160,7 +160,7 @@ class Adversary:
 
 Verdict = Callable[[Tensor], Tensor]
 
-# For each mode: the loss of a fake that should be taken for real, of a real and of a fake.
+# For each mode: the backbone's loss of a fake, the discriminator's loss of a real and of a fake.
 _VERDICTS: dict[str, tuple[Verdict, Verdict, Verdict]] = {
     "ls": (
         lambda verdict: ((1 - verdict) ** 2).mean(),

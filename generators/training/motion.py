@@ -30,8 +30,8 @@ class ReconstructionError:
     """Mean absolute error on [0, 1] pixels of frames redrawn from each clip's first frame.
 
     Args:
-        model: Of the backbone with the true keypoints.
-        copy: Of repeating the first frame instead, the baseline.
+        model: Error of the backbone with the true keypoints.
+        copy: Error of the baseline, which repeats the first frame.
     """
 
     model: float
@@ -46,18 +46,18 @@ def train_backbone(
     progress: Progress = lambda step, losses: None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train in place, with the original's losses, on the device where the backbone is.
+    """Train in place, with the losses of the original model, on the backbone's device.
 
-    A step's data and noise depend on its number alone, so a training that goes on from a checkpoint
-    ends with the weights of one that was never interrupted.
+    Data and noise of a step depend only on its number, so a training that resumes from a checkpoint
+    ends with the same weights as an uninterrupted one.
 
     Args:
         backbone: The model to train; left in eval mode.
         videos: Clips, RGB, each (T, H, W, 3) with T >= 2, all of one size.
         settings: Steps, batch, rates, losses, augmentation.
-        seed: Decides pairs, warps, noise and augmentation.
+        seed: Seed of pairs, warps, noise and augmentation.
         progress: Called after every step with its number (from 1) and its losses.
-        checkpoint: Saved now and then; where it holds this training already, it goes on from there.
+        checkpoint: File for regular saves; if it holds this training already, resume from there.
 
     Raises:
         ModelError: If the loss stops being finite.
@@ -74,7 +74,7 @@ def train_backbone(
 
 
 class _Training:
-    """A training under way: the backbone, its optimiser, and a discriminator where one is asked."""
+    """A running training: the backbone, its optimiser, and the discriminator if it has one."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Training:
         backbone.train()
 
     def step(self, step: int) -> dict[str, float]:
-        """Do one step, counted from 1; its losses by name."""
+        """Do one step, counted from 1, and return its losses by name."""
         done = (step - 1) / self.steps
         share = rate_share(done, self.settings.milestones, self.settings.schedule)
         rate = self.settings.learning_rate * share
@@ -138,7 +138,7 @@ class _Training:
         return totals
 
     def _backward(self, step: int, part: int, done: float) -> dict[str, Tensor]:
-        """Gradients of one batch; its losses."""
+        """Accumulate the gradients of one batch and return its losses."""
         data = derive_seed(self.seed, "motion", step, *([part] if part else []))
         generator = torch.Generator().manual_seed(data)
         source, driving = draw_pairs(self.videos, self.settings, generator)
@@ -189,7 +189,7 @@ def reconstruct(backbone: MotionBackbone, video: NDArray[np.uint8]) -> Tensor:
 def reconstruction_error(
     backbone: MotionBackbone, videos: Sequence[NDArray[np.uint8]]
 ) -> ReconstructionError:
-    """Measure reconstruction on clips, the first frame of each left out of the mean."""
+    """Measure reconstruction on clips; the mean leaves out the first frame of each clip."""
     model, copy = [], []
     for video in videos:
         truth = to_tensor(video)

@@ -1,4 +1,4 @@
-"""Training data of a motion model: two frames of a clip, augmented alike."""
+"""Training data of a motion model: two frames of a clip with the same augmentation."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from flawcast.generators.clips.frames import to_tensor
 def draw_pairs(
     videos: Sequence[NDArray[np.uint8]], settings: MotionTraining, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Draw two frames of each of `batch` clips.
+    """Choose two random frames of each of `batch` random clips.
 
     Args:
         videos: Clips, RGB, each (T, H, W, 3) with T >= 2, all of one size.
         settings: Batch and augmentation.
-        generator: Decides clips, frames and augmentation; on the CPU.
+        generator: Source of all randomness, on the CPU.
 
     Returns:
         Source and driving frames, each (B, 3, H, W) in [0, 1].
@@ -72,7 +72,7 @@ def _jittered(pair: Tensor, jitter: Jitter, generator: torch.Generator) -> Tenso
 
 
 def _hue_rotation(turns: Tensor) -> Tensor:
-    """Turn of colours around the grey axis, (3, 3): keeps grey and the distance from it."""
+    """Rotation of colours around the grey axis, (3, 3); grey values stay the same."""
     angle = 2 * torch.pi * turns
     along = torch.full((3, 3), 1 / 3)
     cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / 3**0.5

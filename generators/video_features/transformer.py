@@ -10,7 +10,7 @@ from torch.nn import functional
 from flawcast.configs.errors import ShapeError
 from flawcast.generators.video_features.positions import position_table
 
-TUBELET = 2  # frames of one token
+TUBELET = 2  # frames per token
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
@@ -23,8 +23,8 @@ class VJEPASizes:
         depth: Blocks.
         heads: Attention heads, of the encoder and of the probe.
         patch: Side of a token in pixels.
-        frames: Of the clips that it was trained on.
-        side: Of the frames that it was trained on, in pixels.
+        frames: Number of frames of the training clips.
+        side: Height and width of the training frames, in pixels.
         uniform_power: Whether the position table gives time, height and width equal shares.
         classes: That the probe was trained to tell apart.
     """
@@ -48,7 +48,7 @@ class VJEPAEncoder(nn.Module):
     """Video transformer over tubelets of 2 frames; positions come from a fixed table.
 
     Args:
-        sizes: Of the model.
+        sizes: Sizes of the model.
 
     Reference:
         Bardes et al., 2024, https://arxiv.org/abs/2404.08471
@@ -107,10 +107,10 @@ class VJEPAEncoder(nn.Module):
 
 
 class AttentiveProbe(nn.Module):
-    """One learned query that attends to all tokens; what it gathers is the feature.
+    """One learned query that attends to all tokens; its output is the feature.
 
     Args:
-        sizes: Of the encoder.
+        sizes: Sizes of the encoder.
         projected: Whether the output projection follows the attention, as in the package that
             publishes JEDi; the research repository's head holds its weights and leaves it out.
     """
@@ -126,7 +126,7 @@ class AttentiveProbe(nn.Module):
         return pooled
 
     def classify(self, tokens: Tensor) -> Tensor:
-        """What the probe was trained for: (B, tokens, width) -> (B, classes)."""
+        """Class scores, for which the probe was trained: (B, tokens, width) -> (B, classes)."""
         scores: Tensor = self.linear(self(tokens))
         return scores
 
@@ -146,7 +146,7 @@ class _PatchEmbedding(nn.Module):
 
 
 class _MLP(nn.Module):
-    """Two layers, four times as wide between."""
+    """Two layers with a hidden width of four times the token's."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

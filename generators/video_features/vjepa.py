@@ -1,4 +1,4 @@
-"""V-JEPA with published weights: videos in, the features that JEDi compares out."""
+"""V-JEPA with published weights: turns videos into the features that JEDi compares."""
 
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ PREFIXES = ("module.", "backbone.")
 
 
 class VJEPA(nn.Module):
-    """Encoder and probe with published weights: videos in, the features of JEDi out.
+    """Encoder and probe with published weights: turns videos into JEDi's features.
 
     Args:
         encoder: Path of the encoder's checkpoint.
         probe: Path of the probe's checkpoint.
-        sizes: Of both.
+        sizes: Sizes of encoder and probe.
         projected: See `AttentiveProbe`.
 
     Raises:
@@ -54,7 +54,7 @@ class VJEPA(nn.Module):
 
     @property
     def described_as(self) -> str:
-        """What the features are, for tables: only the published model's are JEDi's."""
+        """Description of the features for tables; only the published model gives JEDi's."""
         if self.encoder.sizes == PUBLISHED and self.projected:
             return JEDI_FEATURES
         sizes = self.encoder.sizes
@@ -63,7 +63,7 @@ class VJEPA(nn.Module):
 
     @torch.no_grad()
     def forward(self, clips: Tensor) -> Tensor:
-        """Features of clips, resized in space and time to what the encoder was trained on.
+        """Features of clips, which are resized in space and time to the encoder's training size.
 
         Args:
             clips: RGB in [0, 1], (B, T, 3, H, W).
@@ -86,21 +86,21 @@ class VJEPA(nn.Module):
 
 
 def _published_state(path: Path, keys: tuple[str, ...]) -> dict[str, Tensor]:
-    """The first part of a checkpoint that is there, with the training's prefixes removed."""
+    """Read the first part that a checkpoint has, and remove the prefixes of the training."""
     wanted = f"V-JEPA: expected a checkpoint with {' or '.join(keys)} in {path}"
     if not path.is_file():
         raise ModelError(f"{wanted}, found no such file; download it from its publisher")
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch names no common class for what a damaged file raises
+    except Exception as error:  # errors of torch.load for damaged files share no other base class
         raise ModelError(
             f"{wanted}, cannot read it: {one_line(error)}; download it again"
         ) from None
-    found = next((content[key] for key in keys if key in content), None) if content else None
-    if not isinstance(found, dict):
+    part = next((content[key] for key in keys if key in content), None) if content else None
+    if not isinstance(part, dict):
         raise ModelError(f"{wanted}, found another layout; use the published files as they are")
     state: dict[str, Tensor] = {}
-    for key, value in found.items():
+    for key, value in part.items():
         for prefix in PREFIXES:
             key = key.removeprefix(prefix)
         state[key] = value

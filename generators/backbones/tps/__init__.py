@@ -1,4 +1,4 @@
-"""The thin-plate-spline motion model; importing it makes it known as `tps`."""
+"""The thin-plate-spline motion model; importing this package registers it as `tps`."""
 
 from flawcast.generators.backbones.tps.model import TPS
 

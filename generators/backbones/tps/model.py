@@ -35,8 +35,8 @@ class TPSAppearance(Appearance):
     Args:
         frames: (B, 3, H, W).
         keypoints: (B, K, 2).
-        features: Of every resolution, finest first.
-        thumbnail: What the dense motion network sees, (B, 3, h, w).
+        features: Features at every resolution, finest first.
+        thumbnail: Small image for the dense motion network, (B, 3, h, w).
     """
 
     frames: Tensor
@@ -45,7 +45,7 @@ class TPSAppearance(Appearance):
     thumbnail: Tensor
 
     def expanded(self, count: int) -> "TPSAppearance":
-        """The same source for so many poses, without a copy."""
+        """The same source for `count` poses, without a copy."""
         return TPSAppearance(
             self.frames.expand(count, -1, -1, -1),
             self.keypoints.expand(count, -1, -1),
@@ -138,9 +138,9 @@ class TPS(MotionBackbone):
         """Move a source as in training.
 
         Args:
-            appearance: Of one source, or of as many as there are poses.
+            appearance: Appearance of one source, or of F sources.
             keypoints: Poses to move to, (F, K, 2).
-            background: Affine motion of the background, (F, 3, 3); None: it stands still.
+            background: Affine motion of the background, (F, 3, 3); None if it stands still.
             dropout: Probability that a spline is left out.
 
         Returns:
@@ -168,17 +168,17 @@ class TPS(MotionBackbone):
         return self.avd_network is not None
 
     def avd(self, keypoints: Tensor, source: Tensor) -> Tensor:
-        """Carry foreign poses over to a source by animation via disentanglement.
+        """Transfer poses of a driving clip to a source by animation via disentanglement.
 
         Args:
-            keypoints: Of the driving clip, (F, D).
-            source: The source frame's own, (D,).
+            keypoints: Keypoints of the driving clip, (F, D).
+            source: Keypoints of the source frame, (D,).
 
         Returns:
             Keypoints for `render`, (F, D): the driving poses with the source's shape.
 
         Raises:
-            ModelError: If this model has no network for it, or the vectors are of another length.
+            ModelError: If this model has no network for it, or the vectors have a wrong length.
         """
         check_length(self.layout, keypoints)
         carried: Tensor = self.disentangler()(source.expand_as(keypoints), keypoints)

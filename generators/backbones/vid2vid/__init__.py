@@ -1,4 +1,4 @@
-"""face-vid2vid; importing it makes it known as `vid2vid`."""
+"""face-vid2vid; importing this package registers it as `vid2vid`."""
 
 from flawcast.generators.backbones.vid2vid.model import Vid2Vid
 

@@ -30,7 +30,7 @@ MOMENTUM = 0.05  # weight of a batch in the average face
 
 @dataclass(frozen=True)
 class Vid2VidAppearance(Appearance):
-    """What is known of a source frame, with a batch axis.
+    """An encoded source frame, with a batch axis.
 
     Args:
         canonical: Canonical keypoints, (B, K, 3).

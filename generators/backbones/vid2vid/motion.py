@@ -14,7 +14,7 @@ from flawcast.generators.backbones.vid2vid.volumes import (
 )
 from flawcast.generators.blocks.geometry import in_single
 
-KEYPOINT_VARIANCE = 0.01  # of the bumps that tell the network where keypoints are
+KEYPOINT_VARIANCE = 0.01  # of the bumps that show the network the keypoints
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Painter(nn.Module, ABC):
     Args:
         common: Shared sizes.
         params: The generator's sizes.
-        kernel: Of the first convolution.
+        kernel: Kernel size of the first convolution.
     """
 
     def __init__(self, common: CommonParams, params: GeneratorParams, kernel: int) -> None:
@@ -108,10 +108,10 @@ GENERATORS: dict[str, type[OcclusionAwareGenerator] | type[OcclusionAwareSPADEGe
 
 
 def generator_kind(keys: Iterable[str]) -> Literal["original", "spade"]:
-    """Which generator a state dict belongs to.
+    """Identify the generator that a state dict belongs to.
 
     Args:
-        keys: Of the generator or of the whole model.
+        keys: Keys of the generator or of the whole model.
 
     Raises:
         ModelError: If the keys are of neither.

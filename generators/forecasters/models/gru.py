@@ -1,4 +1,4 @@
-"""GRU: a recurrent net that says the next frame, trained by the squared error."""
+"""GRU: a recurrent net that predicts the next frame, trained with the squared error."""
 
 from typing import Any, ClassVar
 
@@ -10,13 +10,14 @@ from flawcast.generators.forecasters.models.stepped import SteppedConfig, Steppe
 
 
 class GRUConfig(SteppedConfig):
-    """Sizes; the squared error is of scaled, not of whitened, increments.
+    """Sizes of the net.
 
     Args:
         hidden: Units of each recurrent layer.
-        gru_layers: Recurrent layers.
-        dropout: Share of the state that is left out while training.
-        whiten: Off: white coordinates would weigh the smallest motions as much as the largest.
+        gru_layers: Number of recurrent layers.
+        dropout: Share of the state that is left out during training.
+        whiten: Off by default: with whitened increments the squared error would weigh the
+            smallest motions as much as the largest.
     """
 
     hidden: int = Field(128, ge=1)
@@ -42,10 +43,10 @@ class GRUForecaster(SteppedForecaster):
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.hidden, features)
         nn.init.zeros_(self.output.bias)
-        nn.init.normal_(self.output.weight, std=1e-3)  # begin as "nothing moves"
+        nn.init.normal_(self.output.weight, std=1e-3)  # at first nothing moves
 
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Mean squared error of the next step of windows (B, T, D)."""
+        """Mean squared error of the next step over windows (B, T, D)."""
         shown = windows if seen is None else seen
         states, _ = self.gru(self.seen(shown[:, :-1]))
         error: Tensor = self.output(self.dropout(states)) - self.modelled(windows)

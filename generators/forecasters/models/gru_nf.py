@@ -10,7 +10,7 @@ from flawcast.generators.forecasters.base import FORECASTERS
 from flawcast.generators.forecasters.models.realnvp import ConditionalRealNVP
 from flawcast.generators.forecasters.models.stepped import SteppedConfig, SteppedForecaster
 
-LOG_SPREAD = 3.0  # the most that the state says of a step's spread, as a logarithm
+LOG_SPREAD = 3.0  # bound of the log spread that the state gives a step
 
 
 class GRUNFConfig(SteppedConfig):
@@ -18,15 +18,15 @@ class GRUNFConfig(SteppedConfig):
 
     Args:
         hidden: Units of each recurrent layer.
-        gru_layers: Recurrent layers.
-        condition: Length of what the flow is told of the state.
-        blocks: Coupling layers of the flow.
+        gru_layers: Number of recurrent layers.
+        condition: Length of the vector that conditions the flow.
+        blocks: Number of coupling layers of the flow.
         flow_hidden: Units of each layer of the flow's nets.
-        flow_layers: Fully connected layers of each of the flow's nets.
-        batch_norm: Whether batch norm layers follow the couplings.
-        affine: Whether the state also says outright where the next step lies and how widely it
-            spreads, so that the flow need only shape what is left.
-        dropout: Share of the state that the flow is not told, while training.
+        flow_layers: Number of fully connected layers of each of the flow's nets.
+        batch_norm: Whether a batch norm layer follows each coupling.
+        affine: Whether the state also gives the centre and the spread of the next step directly,
+            so that the flow only models the rest.
+        dropout: Share of the state that is hidden from the flow during training.
     """
 
     hidden: int = Field(96, ge=1)
@@ -44,11 +44,11 @@ class GRUNFConfig(SteppedConfig):
 class GRUNFForecaster(SteppedForecaster):
     """GRU whose state conditions a RealNVP flow over the next keypoint vector or its increment.
 
-    The flow gives p(x[t+1] | h[t]) exactly: training maximises it, sampling inverts it. The state
-    sees positions centred on the last observed frame, and increments; the flow sees increments
-    x[t+1] - x[t], whitened.
+    The flow gives p(x[t+1] | h[t]) exactly: training maximises it, and sampling inverts the flow.
+    The state reads positions relative to the last observed frame, and increments; the flow models
+    whitened increments x[t+1] - x[t].
     `feedback="mean"` feeds all trajectories the mean of the samples, as the paper's public code
-    does; the paper's text feeds each its own sample.
+    does. According to the paper's text each trajectory gets its own sample.
 
     Reference:
         Rasul et al., 2020, https://arxiv.org/abs/2002.06103; "Towards Efficient Real-Time Video
@@ -102,7 +102,7 @@ class GRUNFForecaster(SteppedForecaster):
 
         if config.affine:
             self.affine = nn.Linear(config.condition, 2 * features)
-            nn.init.zeros_(self.affine.weight)  # begin as no change
+            nn.init.zeros_(self.affine.weight)  # at first no change
             nn.init.zeros_(self.affine.bias)
 
     def log_prob(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -123,7 +123,7 @@ class GRUNFForecaster(SteppedForecaster):
 
     @property
     def noise_size(self) -> int:
-        """The base vector of the flow."""
+        """Length of the flow's base vector."""
         return self.features
 
     def start(self, past: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class GRUNFForecaster(SteppedForecaster):
         return self.placed(self.flow.inverse(temperature * noise, condition), condition), None
 
     def placed(self, shaped: Tensor, condition: Tensor) -> Tensor:
-        """What left the flow, put where the state says: (B, D), (B, C) -> (B, D)."""
+        """Move and scale the flow's output as the state predicts: (B, D), (B, C) -> (B, D)."""
         if not self.config.affine:
             return shaped
         centre, log_spread = self._affine(condition)
@@ -149,6 +149,6 @@ class GRUNFForecaster(SteppedForecaster):
         return following
 
     def _affine(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Centre and bounded logarithm of the spread of the next step."""
+        """Centre and bounded log spread of the next step."""
         centre, log_spread = self.affine(condition).chunk(2, dim=-1)
         return centre, LOG_SPREAD * torch.tanh(log_spread / LOG_SPREAD)

@@ -11,11 +11,11 @@ from flawcast.generators.forecasters.models.gru_nf import GRUNFConfig, GRUNFFore
 
 
 class GRUSNFConfig(GRUNFConfig):
-    """GRU-NF's settings, and those of the refinement.
+    """Settings of GRU-NF, and of the refinement.
 
     Args:
-        metropolis_steps: After every block.
-        metropolis_size: Deviation of a proposal, in units of the base noise.
+        metropolis_steps: Number of Metropolis steps after every block.
+        metropolis_size: Standard deviation of a proposal, in units of the base noise.
     """
 
     metropolis_steps: int = Field(2, ge=0)
@@ -24,13 +24,13 @@ class GRUSNFConfig(GRUNFConfig):
 
 @FORECASTERS.register("gru_snf")
 class GRUSNFForecaster(GRUNFForecaster):
-    """GRU-NF with its own weights, and a random walk after every block of the inverse flow.
+    """GRU-NF with a random walk after every block of the inverse flow.
 
-    The walk's energy goes from that of the base density (first block) to that of the flow's
-    density of the data (last block), so what leaves the last block is moved towards what the
-    model holds likely. Nothing is trained for it: a fitted GRU-NF's weights load as they are. A
-    step is accepted or refused for the whole vector, which leaves the energy's density as it is;
-    with no steps this is GRU-NF.
+    The walk's energy changes from that of the base density (first block) to that of the flow's
+    data density (last block), so the walk moves samples to where the model's density is high.
+    It needs no training: the weights of a fitted GRU-NF load unchanged. Each step is accepted or
+    rejected for the whole vector, which leaves the energy's density invariant. Without steps the
+    forecaster is GRU-NF.
 
     Reference:
         Wu, Köhler and Noé, 2020, https://arxiv.org/abs/2002.06707, section 4
@@ -47,7 +47,7 @@ class GRUSNFForecaster(GRUNFForecaster):
 
     @property
     def noise_size(self) -> int:
-        """The base vector; for each Metropolis step a proposal and one value that decides."""
+        """Length of the base vector, plus a proposal and one deciding value per Metropolis step."""
         steps = self.config.blocks * self.config.metropolis_steps
         return self.features + steps * (self.features + 1)
 
@@ -72,7 +72,7 @@ class GRUSNFForecaster(GRUNFForecaster):
         """One step of the walk: (B, D) -> (B, D)."""
         proposal = values + self.config.metropolis_size * temperature * noise[:, :-1]
         change = self._energy(proposal, condition, share) - self._energy(values, condition, share)
-        chance = torch.special.log_ndtr(noise[:, -1])  # the log of a uniform value
+        chance = torch.special.log_ndtr(noise[:, -1])  # log of a uniform random value
         accepted = chance < -change / temperature**2
         return torch.where(accepted[:, None], proposal, values)
 

@@ -16,7 +16,7 @@ class HoldForecaster(Forecaster):
     stochastic = False
 
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Mean absolute step of the windows (B, T, D): what holding misses each time."""
+        """Mean absolute step of the windows (B, T, D), the error of repeating the last frame."""
         return windows.diff(dim=1).abs().mean()
 
     def roll_out(self, past: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Linear: a ridge regression of the coming ways on the last steps."""
+"""Ridge regression from the last increments to the displacements of the next frames."""
 
 from typing import Any, ClassVar
 
@@ -14,9 +14,9 @@ class LinearConfig(ForecasterConfig):
     """Sizes of the regression.
 
     Args:
-        lags: How many of the last steps it sees.
-        horizon: How many frames it predicts at once; longer futures are predicted block by block.
-        ridge: Penalty, as a share of the variance of all steps it sees.
+        lags: Number of increments that it reads, the last ones.
+        horizon: Number of frames that it predicts at once; longer futures take several blocks.
+        ridge: Penalty, as a share of the total variance of these increments.
     """
 
     lags: int = Field(8, ge=1)
@@ -26,10 +26,10 @@ class LinearConfig(ForecasterConfig):
 
 @FORECASTERS.register("linear")
 class LinearForecaster(Forecaster):
-    """Ridge regression, solved at once: the least that a learned forecaster should beat.
+    """Ridge regression in closed form, a baseline that a learned forecaster should beat.
 
-    It predicts each future frame's way from the last observed one as a linear function of the
-    last steps of all dimensions.
+    It predicts the displacement of each future frame from the last observed frame as a linear
+    function of the last increments of all dimensions.
 
     Reference:
         Hoerl and Kennard, 1970, "Ridge regression: biased estimation for nonorthogonal problems"
@@ -73,21 +73,21 @@ class LinearForecaster(Forecaster):
         return (self._block(windows[:, :past]) - windows[:, past:]).abs().mean()
 
     def roll_out(self, past: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
-        """Block after block: (B, P, D), (B, N, F, 0) -> (B, N, F, D), all N alike."""
+        """Predict block by block: (B, P, D), (B, N, F, 0) -> (B, N, F, D), all N the same."""
         samples, horizon = noise.shape[1:3]
-        known = past
-        while known.shape[1] - past.shape[1] < horizon:
-            known = torch.cat([known, self._block(known)], dim=1)
-        future = known[:, past.shape[1] : past.shape[1] + horizon]
+        frames = past
+        while frames.shape[1] - past.shape[1] < horizon:
+            frames = torch.cat([frames, self._block(frames)], dim=1)
+        future = frames[:, past.shape[1] : past.shape[1] + horizon]
         return future[:, None].expand(-1, samples, -1, -1)
 
-    def _block(self, known: Tensor) -> Tensor:
+    def _block(self, frames: Tensor) -> Tensor:
         """The next frames: (B, P, D) -> (B, horizon, D)."""
-        ways = (self._steps(known) @ self.weight).unflatten(1, (-1, self.features))
-        return known[:, -1:] + ways
+        ways = (self._steps(frames) @ self.weight).unflatten(1, (-1, self.features))
+        return frames[:, -1:] + ways
 
-    def _steps(self, known: Tensor) -> Tensor:
-        """The last steps, none where the past is too short: (B, P, D) -> (B, lags * D)."""
-        missing = max(0, self.config.lags + 1 - known.shape[1])
-        padded = torch.cat([known[:, :1].expand(-1, missing, -1), known], dim=1)
+    def _steps(self, frames: Tensor) -> Tensor:
+        """The last increments, zero before the first frame: (B, P, D) -> (B, lags * D)."""
+        missing = max(0, self.config.lags + 1 - frames.shape[1])
+        padded = torch.cat([frames[:, :1].expand(-1, missing, -1), frames], dim=1)
         return padded[:, -self.config.lags - 1 :].diff(dim=1).flatten(1)

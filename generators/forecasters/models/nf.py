@@ -1,4 +1,4 @@
-"""NF: a RealNVP over the frame h later, given the frame."""
+"""NF: a RealNVP over the frame h later, conditioned on the current frame."""
 
 from typing import Any, ClassVar
 
@@ -15,11 +15,11 @@ class NFConfig(FrameMapConfig):
     """Sizes; the defaults fit small data on a CPU.
 
     Args:
-        blocks: Coupling layers of the flow.
+        blocks: Number of coupling layers of the flow.
         flow_hidden: Units of each layer of the flow's nets.
-        flow_layers: Fully connected layers of each of the flow's nets.
-        batch_norm: Whether batch norm layers follow the couplings.
-        error_weight: Of the squared error of the flow's centre beside the likelihood.
+        flow_layers: Number of fully connected layers of each of the flow's nets.
+        batch_norm: Whether a batch norm layer follows each coupling.
+        error_weight: Weight of the squared error of the flow's centre; the likelihood has 1.
     """
 
     blocks: int = Field(4, ge=1)
@@ -33,8 +33,8 @@ class NFConfig(FrameMapConfig):
 class NFForecaster(FrameMapForecaster):
     """Conditional RealNVP, trained by likelihood and the squared error of its centre.
 
-    The centre is the image of zero noise. Frames are drawn one by one, so a path's noise does not
-    hold together in time.
+    The centre is the image of zero noise. Each frame is sampled with noise of its own, so the
+    frames of a path are not consistent in time.
 
     Reference:
         Dinh et al., 2016, https://arxiv.org/abs/1605.08803
@@ -61,7 +61,7 @@ class NFForecaster(FrameMapForecaster):
         )
 
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Negative log-likelihood per dimension, and weighted squared error, of (B, T, D)."""
+        """Negative log-likelihood per dimension plus weighted squared error of (B, T, D)."""
         before, after = self.pairs(windows)
         shown = before if seen is None else self.pairs(seen)[0]
         wanted = self.modelled(before, after)
@@ -73,7 +73,7 @@ class NFForecaster(FrameMapForecaster):
 
     @property
     def noise_size(self) -> int:
-        """The base vector of the flow."""
+        """Length of the flow's base vector."""
         return self.features
 
     def draw(self, frames: Tensor, noise: Tensor, temperature: float) -> Tensor:

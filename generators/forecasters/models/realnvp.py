@@ -1,4 +1,7 @@
-"""A conditional RealNVP: exact densities of vectors given a condition, and their inverse."""
+"""A conditional RealNVP: exact densities of vectors given a condition, and the inverse map.
+
+Layout and key names are those of the published nets, so that their weights load.
+"""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,7 +15,7 @@ BATCH_NORM_MOMENTUM = 0.9
 
 
 class Subnet(nn.Module):
-    """Fully connected layers with one activation between them."""
+    """Fully connected layers with the same activation between them."""
 
     def __init__(
         self, inputs: int, hidden: int, layers: int, outputs: int, activation: type[nn.Module]
@@ -22,7 +25,7 @@ class Subnet(nn.Module):
         for index, (before, after) in enumerate(pairwise(widths)):
             self.add_module(str(index), nn.Linear(before, after))
         self.activation = activation()
-        # A fresh coupling is the identity, so that training starts from the base density.
+        # A new coupling is nearly the identity, so that training starts from the base density.
         last = self.get_submodule(str(layers - 1))
         assert isinstance(last, nn.Linear)  # noqa: S101 - narrows the type
         nn.init.normal_(last.weight, std=1e-3)
@@ -38,9 +41,9 @@ class Subnet(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Scales and shifts one half of the values by functions of the other half and the condition.
+    """Scales and shifts half of the values by functions of the other half and the condition.
 
-    The log-scale is a hyperbolic tangent, so no coupling changes a value by more than a factor e.
+    The log-scale is a hyperbolic tangent, so the factor of a coupling lies between 1/e and e.
 
     Reference:
         Dinh et al., 2016, https://arxiv.org/abs/1605.08803, eqs. 7-9
@@ -68,10 +71,10 @@ class Coupling(nn.Module):
         return (values - shift) * (-log_scale).exp()
 
     def _log_scale_and_shift(self, values: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-scale and shift, zero for the values that are kept."""
-        seen = torch.cat([condition, values * self.kept], dim=-1)
+        """Log-scale and shift; both are zero for the values that stay."""
+        inputs = torch.cat([condition, values * self.kept], dim=-1)
         changed = 1 - self.kept
-        return torch.tanh(self.scale(seen)) * changed, self.shift(seen) * changed
+        return torch.tanh(self.scale(inputs)) * changed, self.shift(inputs) * changed
 
 
 class FlowBatchNorm(nn.Module):
@@ -109,14 +112,14 @@ class FlowBatchNorm(nn.Module):
 
 
 class ConditionalRealNVP(nn.Module):
-    """Couplings of alternating halves, with batch norm layers between.
+    """Couplings of alternating halves, with batch norm layers between them.
 
     Args:
-        features: D.
-        condition: C, length of the condition.
+        features: Length of a vector, D.
+        condition: Length of the condition, C.
         hidden: Units of each fully connected layer.
-        layers: Fully connected layers of each scale and translation net.
-        blocks: Couplings.
+        layers: Number of fully connected layers of each scale and shift net.
+        blocks: Number of couplings.
         batch_norm: Whether a batch norm layer follows each coupling.
 
     Reference:

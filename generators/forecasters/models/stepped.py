@@ -1,4 +1,4 @@
-"""Forecasters that go on frame by frame: what they model, what they see, how they roll."""
+"""Forecasters that predict frame by frame: their targets, their inputs and the roll-out."""
 
 from abc import abstractmethod
 from typing import Any, Literal
@@ -8,23 +8,23 @@ from torch import Tensor
 
 from flawcast.generators.forecasters.base import Forecaster, ForecasterConfig
 
-STEP_FLOOR = 1e-3  # of a dimension's scale: the least that a step's scale may be
-SHRINKAGE = 0.05  # of the steps' covariance towards its diagonal
-LIMIT = 1.5  # of the largest step in training: the most that a sampled one may move
-LEAST_VARIANCE = 1e-4  # of a scaled step, in any direction
+STEP_FLOOR = 1e-3  # least scale of a step, in standardised units
+SHRINKAGE = 0.05  # weight of the diagonal in the estimate of the steps' covariance
+LIMIT = 1.5  # largest sampled step, relative to the largest step in training
+LEAST_VARIANCE = 1e-4  # least variance of a scaled step in any direction
 
 
 class SteppedConfig(ForecasterConfig):
-    """Coordinates of a step, and what is fed back.
+    """Coordinates of a step, and the input of later steps.
 
     Args:
-        target: Model increments x[t+1] - x[t], or positions (as published).
-        whiten: Rotate and scale increments so that over the training windows their covariance is
-            the identity: neighbouring keypoints move together, which a small model need not learn.
-        compress: Show the state large motions on a logarithmic scale: a jump of one keypoint must
-            not look like a fast head.
-        feedback: Feed every path its own samples (the paper's text), or all of them their mean
-            (its authors' code).
+        target: "increments" models x[t+1] - x[t], "positions" models x[t+1], as published.
+        whiten: Rotate and scale increments so that their covariance over the training windows is
+            the identity. Neighbouring keypoints move together; a small model need not learn this.
+        compress: Show large motions to the state on a logarithmic scale: a jump of one keypoint
+            must not look like a fast head.
+        feedback: "own" feeds every path its own samples (the paper's text), "mean" feeds all paths
+            their mean (the authors' code).
     """
 
     target: Literal["increments", "positions"] = "increments"
@@ -34,7 +34,7 @@ class SteppedConfig(ForecasterConfig):
 
 
 class SteppedForecaster(Forecaster):
-    """A state that is fed frame by frame, and draws the next frame or its increment."""
+    """Updates a state with every frame, and samples the next frame or its increment from it."""
 
     step_scale: Tensor
     step_basis: Tensor
@@ -54,7 +54,7 @@ class SteppedForecaster(Forecaster):
             self.register_buffer("step_limit", torch.full((features,), torch.finfo().max))
 
     def prepare(self, windows: Tensor, past: int) -> None:
-        """Scale, and if asked whiten, increments over the training windows (B, T, D)."""
+        """Set the scale of increments, and their whitening, from training windows (B, T, D)."""
         if not self.increments:
             return
         steps = windows.diff(dim=1)
@@ -68,7 +68,7 @@ class SteppedForecaster(Forecaster):
             self.step_limit.copy_(LIMIT * largest.clamp_min(1.0))
 
     def modelled(self, series: Tensor) -> Tensor:
-        """What is modelled of every frame but the first: (..., T, D) -> (..., T - 1, D)."""
+        """The targets of all frames except the first: (..., T, D) -> (..., T - 1, D)."""
         if not self.increments:
             return series[..., 1:, :]
         steps = series.diff(dim=-2) / self.step_scale
@@ -80,7 +80,7 @@ class SteppedForecaster(Forecaster):
         return volume + torch.linalg.slogdet(self.step_basis).logabsdet if self.whitens else volume
 
     def position(self, before: Tensor, drawn: Tensor) -> Tensor:
-        """The frame that follows `before`, from what was drawn for it: (..., D) each."""
+        """The frame after `before`, from its sampled target `drawn`: (..., D) each."""
         if not self.increments:
             return drawn
         if self.whitens:
@@ -88,7 +88,7 @@ class SteppedForecaster(Forecaster):
         return before + drawn * self.step_scale
 
     def seen(self, series: Tensor) -> Tensor:
-        """What the state is fed: positions, and how they got there, (..., T, D or 2 D)."""
+        """The input of the state: positions, and increments if modelled, (..., T, D or 2 D)."""
         if not self.increments:
             return series
         steps = series.diff(dim=-2, prepend=series[..., :1, :]) / self.step_scale
@@ -101,7 +101,7 @@ class SteppedForecaster(Forecaster):
 
     @abstractmethod
     def draw(self, state: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Any]:
-        """Draw the next frame as it is modelled, and what `advance` needs besides.
+        """Sample the target of the next frame, and the `extra` input of `advance`.
 
         Args:
             state: (layers, B, hidden).
@@ -111,7 +111,7 @@ class SteppedForecaster(Forecaster):
 
     @abstractmethod
     def advance(self, state: Tensor, seen: Tensor, extra: Any) -> Tensor:
-        """Feed one frame, (B, `inputs`), to the state."""
+        """Update the state with one frame, (B, `inputs`)."""
 
     @torch.no_grad()
     def roll_out(self, past: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
@@ -134,9 +134,10 @@ class SteppedForecaster(Forecaster):
 
 
 def whitening(steps: Tensor) -> tuple[Tensor, Tensor]:
-    """A basis in which steps have unit covariance, and the way back.
+    """A basis in which steps have unit covariance, and its inverse.
 
-    The covariance is drawn towards its diagonal, since few clips know little of rare directions.
+    The covariance is shrunk towards its diagonal, because few clips tell little about rare
+    directions.
 
     Args:
         steps: Scaled steps, (B, D).

@@ -1,4 +1,4 @@
-"""VAE: each frame is encoded, and decoded as the frame h later."""
+"""VAE: encodes each frame and decodes the frame h later."""
 
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
@@ -18,11 +18,11 @@ class VAEConfig(FrameMapConfig):
 
     Args:
         hidden: Units of each fully connected layer.
-        depth: Layers of `hidden` units in the encoder, and in the decoder.
-        latent: Latent values of one frame.
-        activation: Between the layers; "swish" is the authors'.
-        noise_scale: Of the latent values' deviation; the authors' code has 0.001.
-        kl_weight: Of the divergence from the prior in the loss.
+        depth: Number of layers of `hidden` units in the encoder and in the decoder.
+        latent: Number of latent values of one frame.
+        activation: Activation between the layers; the authors use "swish".
+        noise_scale: Factor of the deviation of the latent values; the authors' code has 0.001.
+        kl_weight: Weight of the divergence from the prior in the loss.
     """
 
     hidden: int = Field(128, ge=1)
@@ -37,7 +37,7 @@ class VAEConfig(FrameMapConfig):
 class VAEForecaster(FrameMapForecaster):
     """Time-lagged variational autoencoder, trained by squared error and divergence.
 
-    Frames are drawn one by one, so a path's noise does not hold together in time.
+    Each frame is sampled with noise of its own, so the frames of a path are not consistent in time.
 
     Reference:
         Hernández et al., 2017, https://arxiv.org/abs/1711.08576
@@ -68,7 +68,7 @@ class VAEForecaster(FrameMapForecaster):
         self.decoder = _layers([latent, latent, *hidden, features], config.activation)
 
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Mean squared error, and weighted divergence, of frames h later of windows (B, T, D)."""
+        """Mean squared error plus weighted divergence, for frames h later of windows (B, T, D)."""
         before, after = self.pairs(windows)
         shown = before if seen is None else self.pairs(seen)[0]
         mean, log_variance = self._latent(shown)
@@ -81,15 +81,15 @@ class VAEForecaster(FrameMapForecaster):
 
     @property
     def noise_size(self) -> int:
-        """The latent values."""
+        """Number of latent values."""
         return self.config.latent
 
     def draw(self, frames: Tensor, noise: Tensor, temperature: float) -> Tensor:
-        """Encode, disturb, decode: (..., D), (..., latent) -> (..., D)."""
+        """Encode, add noise, decode: (..., D), (..., latent) -> (..., D)."""
         mean, log_variance = self._latent(frames)
         scale = self.config.noise_scale * temperature
-        drawn: Tensor = self.decoder(mean + (0.5 * log_variance).exp() * scale * noise)
-        return drawn
+        target: Tensor = self.decoder(mean + (0.5 * log_variance).exp() * scale * noise)
+        return target
 
     def _latent(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and bounded log-variance of the frames' latent values."""

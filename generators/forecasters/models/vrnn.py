@@ -12,7 +12,7 @@ from flawcast.generators.forecasters.base import FORECASTERS
 from flawcast.generators.forecasters.models.stepped import SteppedConfig, SteppedForecaster
 
 LEAST_DEVIATION = 1e-4
-LOG_DEVIATIONS = (-6.0, 3.0)  # bounds of what the decoder leaves open
+LOG_DEVIATIONS = (-6.0, 3.0)  # bounds of the log deviation of the decoder's output
 
 Gaussian = tuple[Tensor, Tensor]
 
@@ -22,13 +22,13 @@ class VRNNConfig(SteppedConfig):
 
     Args:
         hidden: Units of the recurrent layer.
-        latent: Latent values of one step.
+        latent: Number of latent values of one step.
         mlp: Units of the prior, posterior and decoder nets.
-        output: What ends the decoder; "tanh" keeps frames in [-1, 1] (the authors' code).
-        output_noise: Model what the decoder leaves open as Gaussian, with deviations that it says
-            itself, and draw it; off is the published squared error, and nothing is added.
-        kl_weight: Of the divergence of posterior and prior in the loss; 1 is the exact bound.
-        dropout: Share of the state that the nets are not told, while training.
+        output: Last layer of the decoder; "tanh" keeps frames in [-1, 1], as in the authors' code.
+        output_noise: Let the decoder predict a Gaussian deviation of its output too, and sample
+            from it. If off, the loss is the published squared error, and no noise is added.
+        kl_weight: Weight of the divergence of posterior and prior; 1 is the exact bound.
+        dropout: Share of the state that is hidden from the nets during training.
     """
 
     hidden: int = Field(128, ge=1)
@@ -44,8 +44,8 @@ class VRNNConfig(SteppedConfig):
 class VRNNForecaster(SteppedForecaster):
     """GRU cell with a learned prior over latent values, trained by the evidence lower bound.
 
-    While the past is observed, the posterior's mean feeds the state; in the future every path
-    draws its own latent values from the prior and is fed its own frames: no true frame is read.
+    In the past, the posterior's mean updates the state. In the future, every path samples its own
+    latent values from the prior and reads its own frames, never a true one.
 
     Reference:
         Chung et al., 2015, https://arxiv.org/abs/1506.02216
@@ -84,7 +84,7 @@ class VRNNForecaster(SteppedForecaster):
         self.dropout = nn.Dropout(config.dropout)
         if config.output_noise:
             self.decoder_deviation = nn.Linear(mlp, features)
-            nn.init.zeros_(self.decoder_deviation.weight)  # begin with one deviation for all
+            nn.init.zeros_(self.decoder_deviation.weight)  # at first all deviations are equal
             nn.init.zeros_(self.decoder_deviation.bias)
 
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -109,19 +109,19 @@ class VRNNForecaster(SteppedForecaster):
 
         Args:
             windows: (B, T, D).
-            noise: Of the latent values, (B, T, latent); their means if None.
-            seen: What the state is shown instead of the windows, (B, T, D).
+            noise: Noise of the latent values, (B, T, latent); None for their means.
+            seen: Windows that the state reads instead of `windows`, (B, T, D).
 
         Returns:
-            What the decoder makes of every frame, (B, T, D); the divergence of posterior and
-            prior, (B, T); the state after the last frame, (1, B, hidden).
+            The decoded target of every frame, (B, T, D); the divergence of posterior and prior,
+            (B, T); the state after the last frame, (1, B, hidden).
         """
         decoded, _, divergence, state = self._follow(windows, noise, seen)
         return decoded, divergence, state
 
     @property
     def noise_size(self) -> int:
-        """Latent values, and what the decoder leaves open."""
+        """Number of latent values, plus D for the noise of the output."""
         return self.config.latent + (self.features if self.config.output_noise else 0)
 
     def start(self, past: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class VRNNForecaster(SteppedForecaster):
         return self.encode(past, None)[2]
 
     def draw(self, state: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """Draw latent values from the prior and decode them: the frame, and the latent values."""
+        """Sample latent values from the prior and decode them: the target, and the values."""
         mean, deviation = self._prior(state[0])
         inner, outer = noise.split([self.config.latent, self.noise_size - self.config.latent], -1)
         latent = mean + deviation * temperature * inner
@@ -144,7 +144,7 @@ class VRNNForecaster(SteppedForecaster):
         return following[None]
 
     def _frames(self, windows: Tensor) -> Tensor:
-        """What is modelled, with the first frame as it is or as no motion: (B, T, D)."""
+        """The targets, and for the first frame its position or a zero increment: (B, T, D)."""
         modelled = self.modelled(windows)
         first = torch.zeros_like(modelled[:, :1]) if self.increments else windows[:, :1]
         return torch.cat([first, modelled], dim=1)
@@ -160,7 +160,7 @@ class VRNNForecaster(SteppedForecaster):
         return self.posterior_mean(inner), softplus(self.posterior_std(inner)) + LEAST_DEVIATION
 
     def _decode(self, state: Tensor, latent: Tensor) -> Gaussian:
-        """The frame that state and latent values stand for, and the log of what they leave open."""
+        """The target that state and latent values decode to, and its log deviation."""
         inner = torch.relu(self.decoder_hidden(torch.cat([state, latent], dim=-1)))
         frame: Tensor = self.decoder_out(inner)
         frame = torch.tanh(frame) if self.config.output == "tanh" else frame
@@ -171,19 +171,19 @@ class VRNNForecaster(SteppedForecaster):
     def _follow(
         self, windows: Tensor, noise: Tensor | None, seen: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """`encode`, with the log of what the decoder leaves open, (B, T, D), in second place."""
+        """As `encode`, with the log deviation of the output, (B, T, D), in second place."""
         frames = self._frames(windows)
         inputs = self.seen(windows if seen is None else seen)
         state = windows.new_zeros(len(windows), self.config.hidden)
         decoded, deviations, divergences = [], [], []
         for step in range(windows.shape[1]):
-            told = self.dropout(state)
-            mean, deviation = self._posterior(told, frames[:, step])
+            visible = self.dropout(state)
+            mean, deviation = self._posterior(visible, frames[:, step])
             latent = mean if noise is None else mean + deviation * noise[:, step]
-            divergences.append(_divergence((mean, deviation), self._prior(told)))
-            frame, open_yet = self._decode(told, latent)
+            divergences.append(_divergence((mean, deviation), self._prior(visible)))
+            frame, log_deviation = self._decode(visible, latent)
             decoded.append(frame)
-            deviations.append(open_yet)
+            deviations.append(log_deviation)
             state = self.cell(torch.cat([inputs[:, step], latent], dim=-1), state)
         stacked = [torch.stack(parts, dim=1) for parts in (decoded, deviations, divergences)]
         return stacked[0], stacked[1], stacked[2], state[None]
