@@ -31,7 +31,7 @@ class Finding:
     """What a check found.
 
     Args:
-        name: Of what was checked.
+        name: What was checked.
         state: "ok", "warning" (works, but not as well as it could) or "error".
         found: What is there.
         fix: What to do about it; empty if all is well.

@@ -31,13 +31,13 @@ class Filter(BaseModel):
     """Which samples are shown, and in which order; every field is a parameter of the address.
 
     Args:
-        label: Of these labels; all if there are none. The same for the next four.
-        mode: Of these modes.
-        forecaster: Of these forecasters.
-        run: Of these runs.
-        review: Of these reviews: "accepted", "rejected", "none".
-        diversity_from: At least so diverse.
-        diversity_to: At most so diverse.
+        label: Show samples with these labels; empty for all. The next four work the same way.
+        mode: Show samples with these modes.
+        forecaster: Show samples by these forecasters.
+        run: Show samples from these runs.
+        review: Show samples with these reviews: "accepted", "rejected", "none".
+        diversity_from: The lowest diversity.
+        diversity_to: The highest diversity.
         mae_from: At least so large an error.
         mae_to: At most so large an error.
         where: A SQL condition of the user's own.
@@ -89,7 +89,7 @@ class Filter(BaseModel):
         return SORTS[self.sort][1]
 
     def address(self, **changes: Any) -> str:
-        """The parameters that lead here, with changes; only what differs from nothing chosen.
+        """Query string of this filter with `changes` applied; defaults are left out.
 
         Example:
             >>> Filter(label=["jam"], page=3).address(page=4)

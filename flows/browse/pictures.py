@@ -46,7 +46,7 @@ class Pictures:
         """A kept video as a small animated WebP, or its first frame.
 
         Args:
-            row: Of the sample.
+            row: The sample's row.
             still: Only the first frame.
 
         Raises:

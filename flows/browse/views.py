@@ -76,11 +76,11 @@ class Range:
 
     Args:
         name: "diversity" or "mae".
-        low: Where they begin.
-        high: Where they end.
-        step: Of both.
-        start: Where the lower one is.
-        end: Where the upper one is.
+        low: The smallest value of both sliders.
+        high: The largest value of both sliders.
+        step: The step of both sliders.
+        start: The position of the lower slider.
+        end: The position of the upper slider.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Range:
 def find_cards(held: CachedSamples, chosen: Filter) -> Cards:
     """The page of samples that a filter asks for; a page after the last is the last.
 
-    A condition that is no SQL is told on the page, as it is being typed there.
+    Invalid SQL becomes a message on the page, because the user may still be typing.
     """
     total = held.rows().num_rows
     lines = lines_for_samples(held.store.url, chosen.sql, chosen.order_by)

@@ -22,10 +22,10 @@ class Fitting:
     """One training.
 
     Args:
-        candidate: What is trained.
-        fold: On what.
+        candidate: The forecaster to train.
+        fold: The clips to train on and to test on.
         horizon: Past and future.
-        seed: Of weights and training.
+        seed: Seeds the initial weights and the training.
         recipe: How long and how fast.
         folder: Where the fitted predictor is kept.
     """
@@ -79,10 +79,10 @@ class Imported:
     """Weights that others published, in place of a training.
 
     Args:
-        candidate: What they are of.
-        fold: What they are tested on; its training clips are not looked at.
+        candidate: The forecaster that is tested.
+        fold: Its test clips are used, its training clips are not read.
         horizon: Past and future.
-        seed: Of the noise.
+        seed: Seeds the noise.
         file: The published file.
     """
 
@@ -112,10 +112,10 @@ def fit_key(
     """All that decides what a training gives, as plain values.
 
     Args:
-        candidate: What is trained.
-        clips: What it is trained on, by content.
+        candidate: The forecaster to train.
+        clips: The training clips; their content decides the result.
         horizon: Past and future.
-        seed: Of weights and training.
+        seed: Seeds the initial weights and the training.
         recipe: How long and how fast.
     """
     return {

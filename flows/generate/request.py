@@ -115,7 +115,7 @@ def request_from_options(
         model: As in `GenerateRequest`.
         store: As in `GenerateRequest`.
         mode: "reconstruction", "transfer" or "both".
-        settings: Of `GenerateSettings`; None where nothing was said.
+        settings: Fields of `GenerateSettings`; None for an option that was not given.
         sources: As in `GenerateRequest`.
         forecaster: Refuse a model whose forecaster has another name.
         windows: As in `GenerateRequest`.

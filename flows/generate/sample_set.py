@@ -103,7 +103,7 @@ class Observed:
         past: Observed frames, (P, H, W, 3).
         truth: What really happened, (F, H, W, 3).
         source: The frame that is animated, (H, W, 3).
-        keypoints: Of past and truth, (P + F, D).
+        keypoints: The keypoints of past and truth, (P + F, D).
         scene: The source, ready to be rendered.
     """
 

@@ -22,7 +22,7 @@ class Diverse:
     """Samples that were chosen for being far from one another.
 
     Args:
-        rows: Of the samples, lowest MAE first, columns as in `SampleStore.query`.
+        rows: One row per sample, lowest MAE first, with columns as in `SampleStore.query`.
         apd: Their mean mutual distance on the [0, 1] pixel scale, of frames as `SIZE` says.
         smallest: Their smallest mutual distance; at least half of the largest possible one.
         candidates: How many samples there were to choose from.

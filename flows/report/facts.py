@@ -25,10 +25,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Facts:
-    """A store, or the part of it that was asked for, in figures.
+    """A store, or the requested part of it, in figures.
 
     Args:
-        rows: Of the sets, smallest MAE first.
+        rows: The rows of the sets, smallest MAE first.
         kept: Videos in them.
         groups: Means by label and mode.
         ratio: APD to MAE of every row, in their order; these sets are the population.

@@ -56,9 +56,9 @@ class Loop:
     """A looping clip of tiles in a row.
 
     Args:
-        titles: Of the tiles.
+        titles: One title per tile.
         picture: Data address.
-        width: Of all tiles, in pixels.
+        width: The width of all tiles together, in pixels.
         height: In pixels.
     """
 

@@ -21,7 +21,7 @@ class Deadline:
 
     Args:
         seconds: How long the set may take; None for no limit.
-        title: Of the set, for the message.
+        title: The set's title, for the message.
     """
 
     def __init__(self, seconds: float | None, title: str) -> None:

@@ -128,11 +128,11 @@ def _do_on_ray(stage: Stage, job: Job, inbox: Inbox | None) -> None:
 def _failures(
     futures: Sequence[PrefectRayFuture[Any]], on_look: Callable[[int], None]
 ) -> list[BaseException]:
-    """Wait until all tasks have ended; what the failed ones raised.
+    """Wait until all tasks have ended; return what the failed ones raised.
 
     Args:
-        futures: Of submitted tasks.
-        on_look: Called at every look with the number of tasks that have ended.
+        futures: The futures of the submitted tasks.
+        on_look: Called at every check with the number of tasks that have ended.
     """
     waiting = [future.wrapped_future for future in futures]
     while waiting:

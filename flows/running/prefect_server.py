@@ -59,9 +59,9 @@ class PrefectServer:
     """A Prefect server that may still be starting.
 
     Args:
-        url: Of its API.
-        process: Of a server of our own; None where one is configured.
-        folder: Where that one keeps its records.
+        url: The address of its API.
+        process: The process of a server that we started; None if one was configured.
+        folder: Where a server that we started keeps its records.
     """
 
     url: str

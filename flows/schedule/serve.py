@@ -26,8 +26,8 @@ class ScheduleConfig(Settings):
     """A configuration file of `flawcast schedule`.
 
     Args:
-        name: Of the deployment.
-        request: What `flawcast generate` would be asked; see `GenerateRequest`.
+        name: The deployment's name.
+        request: The settings of each run; see `GenerateRequest`.
         alarms: When to warn.
     """
 
@@ -78,7 +78,7 @@ def serve_schedule(
     Args:
         config: What to run.
         cron: When, as five cron fields.
-        timezone: Of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
+        timezone: The time zone of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
         on_ready: Called with a line for people when all is ready.
 
     Raises:

@@ -37,7 +37,7 @@ class Arm:
 
     @property
     def forecaster(self) -> str:
-        """Which one foretells the samples that are made for it."""
+        """Name of the forecaster that makes this arm's samples."""
         return VRNN if self.vrnn else OWN
 
 

@@ -16,10 +16,12 @@ from flawcast.generators.clips import Clip
 from flawcast.generators.clips.dataset import ClipDataset
 from flawcast.generators.clips.frames import to_tensor
 
-DETECTOR_SIZE = 24  # detectors see frames shrunk to this
-FRAME_STRIDE = 2  # and every second frame, ending with the last,
-STRIDE_FROM_LENGTH = 6  # of videos of at least this length; all frames of shorter ones,
-MIN_FRAMES = 3  # which have at least this many
+# Detectors see every second frame (ending with the last) of videos of at least
+# STRIDE_FROM_LENGTH frames, all frames of shorter ones, and refuse fewer than MIN_FRAMES.
+DETECTOR_SIZE = 24  # frames are shrunk to this
+FRAME_STRIDE = 2
+STRIDE_FROM_LENGTH = 6
+MIN_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -208,8 +210,8 @@ class TrainingSet:
 
     Args:
         videos: Real ones first.
-        chances: Of each, summing to 1.
-        synthetic: How many are.
+        chances: How often each video is drawn, summing to 1.
+        synthetic: The number of synthetic videos.
     """
 
     videos: Videos
@@ -222,10 +224,10 @@ def training_set(real: Videos, made: Videos, arm: Arm, seed: int, share: float) 
 
     Args:
         real: Those clips.
-        made: Samples that may be used.
+        made: Synthetic samples that may be used.
         arm: What it takes of them.
         seed: Shuffles the control's labels.
-        share: Of what is drawn in training, how much is synthetic.
+        share: Synthetic share of the videos drawn in training.
 
     Raises:
         SettingsError: If an arm finds no samples.

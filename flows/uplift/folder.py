@@ -24,10 +24,10 @@ def make_folder(folder: Path) -> None:
 
 
 def check_experiment(folder: Path, about: dict[str, Any]) -> None:
-    """Make the folder, or see that it is this experiment's.
+    """Make the folder, or check that it belongs to this experiment.
 
     Args:
-        folder: Of the experiment.
+        folder: The experiment's folder.
         about: What decides its results, as plain JSON values.
 
     Raises:

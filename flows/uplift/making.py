@@ -38,10 +38,10 @@ class Making(Settings):
         per_label: Samples of each label in each mode; fewer in reconstruction mode where so many
             different futures were not drawn.
         drawn: Futures drawn of each clip, of which those nearest to what happened are used.
-        temperature: Of the forecaster.
+        temperature: The forecaster's sampling temperature.
         real_share: Share of the transferred samples that move as the clip did instead of as a
             sampled future does.
-        epochs: Of fitting a forecaster.
+        epochs: Epochs for which a forecaster is fitted.
     """
 
     per_label: int = Field(40, ge=1)

@@ -37,9 +37,9 @@ def write_report(
     favours the arms without, since the best is chosen on the clips that it is scored on.
 
     Args:
-        results: Of all cells.
+        results: One record per finished cell.
         material: What they were made of.
-        steps: Of training.
+        steps: Training steps per arm.
         out: Folder to write into.
         validation: Whether training clips were scored instead of test clips.
 

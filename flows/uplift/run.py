@@ -53,12 +53,12 @@ class UpliftRequest(Settings):
             there.
         store: Samples of those clips; None makes some for every K and seed.
         model: Model folder, or name of a shipped model; its motion model makes the samples.
-        line_seed: Of the built-in line.
-        k: Numbers of real defect clips of each label, in the order in which they are done.
-        seeds: How many draws of those clips.
+        line_seed: Seed of the built-in line.
+        k: Numbers of real defect clips per label, in the order in which they are run.
+        seeds: How many times those clips are drawn.
         arms: Which of `ARMS`.
         steps: Training steps, the same in all arms.
-        share: Of what is drawn in training, how much is synthetic.
+        share: Synthetic share of the videos drawn in training.
         normal: The label of good clips.
         validation: Score on held-out training clips instead of test clips, which are not read.
         making: How samples are made.

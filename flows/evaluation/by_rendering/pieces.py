@@ -84,10 +84,10 @@ class TrainPiece:
     """One forecaster's training on the keypoints of training clips.
 
     Args:
-        candidate: What is trained.
-        tracks: Files of keypoints.
+        candidate: The forecaster to train.
+        tracks: Keypoint files to train on.
         horizon: Past and future.
-        seed: Of weights and training.
+        seed: Seeds the initial weights and the training.
         recipe: How long and how fast.
         folder: Where the fitted predictor is kept.
     """

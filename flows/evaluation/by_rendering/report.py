@@ -31,15 +31,15 @@ class About:
         clips: Name of the folder.
         model: Name of the model folder.
         dataset: The data set, if one was named.
-        split: Who said which clips are tested on.
-        train: Clips that forecasters were trained on.
-        test: Clips that were tested on.
-        known: How many of those the motion model was trained on.
-        size: Of a frame.
-        samples: N.
-        keep: Of the closest.
-        seed: Of trainings, noise and sources.
-        features: What distances between sets of videos are computed on.
+        split: How the test clips were selected.
+        train: Clips that the forecasters were trained on.
+        test: Clips that the forecasters were tested on.
+        known: How many test clips the motion model was trained on.
+        size: Frame size in pixels.
+        samples: N, the number of futures sampled.
+        keep: The number of closest futures kept.
+        seed: Seeds training, noise and the choice of sources.
+        features: The features from which distances between sets of videos are computed.
     """
 
     clips: str
@@ -62,7 +62,7 @@ def write_render_report(
     """Sum up all windows into report.md, Parquet files and pictures.
 
     Args:
-        rows: Of all cells.
+        rows: The score rows of all cells.
         about: What was compared.
         out: Folder to write into.
         strips: Pictures of single windows to show.

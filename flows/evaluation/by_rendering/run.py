@@ -53,13 +53,13 @@ class RenderRequest(Settings):
         diverse: Names of those whose samples are rendered and scored.
         samples: N.
         keep: How many of the closest samples are kept.
-        windows: At most so many windows of each test clip, evenly spread; None for all.
+        windows: Largest number of windows per test clip, evenly spread; None for all.
         size: Frame size; None for the size that the model was trained at.
-        held_out: Share of the groups that is tested on, where nothing says which.
+        held_out: Share of the groups used for testing if neither file nor folders name them.
         group: See `split.group_of`.
-        seed: Of trainings, noise, sources, and that share.
+        seed: Seeds training, noise, and the choice of sources and held-out groups.
         recipe: How long and how fast to train.
-        features: What distances between sets of videos are computed on.
+        features: The features from which distances between sets of videos are computed.
         workers: Ray worker processes; 0 or 1 work in this process, without Prefect and Ray.
         ray_address: A running Ray cluster.
     """

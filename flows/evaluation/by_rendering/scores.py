@@ -14,8 +14,8 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
     """Error and distance of the single futures of each forecaster, mode and horizon.
 
     Args:
-        rows: Of all cells.
-        features: What the distance is computed on.
+        rows: The score rows of all cells.
+        features: The features from which the distance is computed.
     """
     found = []
     for mode, horizon in _settings(rows):
@@ -50,7 +50,7 @@ def diverse_figures(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dic
     Ratios are standardised over all videos of all compared forecasters of a mode and horizon.
 
     Args:
-        rows: Of all cells.
+        rows: The score rows of all cells.
 
     Returns:
         A row per forecaster, mode and horizon; a row per video.

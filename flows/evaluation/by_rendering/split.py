@@ -53,8 +53,8 @@ def split_entries(entries: Sequence[ClipEntry], held_out: float, group: str, see
     """Divide clips by labels.csv, or by folders `train` and `test`, or else by groups at random.
 
     Args:
-        entries: Of one folder.
-        held_out: Share of the groups that is tested on, where nothing says which.
+        entries: The clips of one folder.
+        held_out: Share of the groups used for testing if neither file nor folders name them.
         group: A regular expression; see `group_of`.
         seed: Draws those groups.
 

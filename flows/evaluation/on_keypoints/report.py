@@ -23,10 +23,10 @@ def write_keypoint_report(
     """Sum up all windows into report.md, summary.parquet, windows.parquet and pictures.
 
     Args:
-        rows: Of all cells: one per window and part of the vector.
+        rows: The score rows of all cells, one per window and part of the vector.
         out: Folder to write into.
-        samples: N.
-        keep: Of the closest.
+        samples: N, the number of futures sampled.
+        keep: The number of closest futures kept.
 
     Returns:
         The figures as plain values.
@@ -93,7 +93,7 @@ def _against(ours: dict[str, Any], base: dict[str, Any]) -> dict[str, float]:
 
 
 def _over(value: float, base: float) -> float:
-    """A ratio; 1 where neither moves or misses, and as far off as can be told where only one does.
+    """value / base; 1 if both are 0 (a clip that stands still).
 
     Keypoints of a clip that stands still make both possible.
     """

@@ -83,11 +83,11 @@ class FitPiece:
 
     Args:
         fitting: The training, or weights that need none.
-        members: Candidates that differ in inference alone.
-        cells: Where each one's scores go.
+        members: Candidates that share this training and differ only in inference.
+        cells: The score file of each member.
         samples: N.
-        keep: Of the closest.
-        positions: Which values of a vector are x or y.
+        keep: The number of closest futures kept.
+        positions: Indices of the vector's x and y values.
     """
 
     fitting: Fitting | Imported

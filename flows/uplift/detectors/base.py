@@ -22,8 +22,8 @@ class Lesson:
     """What a detector learns from.
 
     Args:
-        videos: (M, 3, T, S, S).
-        labels: Of each, 0 for good ones, (M,).
+        videos: The training videos, (M, 3, T, S, S).
+        labels: The label number of each video, 0 for good ones, (M,).
         chances: How often each is drawn, (M,), summing to 1.
         augmented: Whether a detector that can use it changes videos at random.
         count: How many labels there are.
@@ -45,8 +45,8 @@ class Verdict:
     """What a detector thinks of the videos that it is tested on.
 
     Args:
-        suspicion: Of each, higher is more likely defective, (M,).
-        said: The label that it names, (M,); None of a detector that knows none.
+        suspicion: A score for each video; higher is more likely defective, (M,).
+        said: The predicted label of each video, (M,); None if the detector predicts no labels.
         loss: Its training loss at the end.
     """
 

@@ -1,6 +1,6 @@
 """A one-class anomaly scorer: it learns how good parts move; defects are what it did not expect.
 
-A small network foretells the next frame of good videos. What it gets wrong, where and when, is a
+A small network predicts the next frame of good videos. What it gets wrong, where and when, is a
 video's error profile; its distance from the profiles of good videos is the score (Mahalanobis,
 with a covariance shrunk towards a multiple of the identity). Nothing is augmented: a flipped or
 shifted good video is not one that this line shows, and to take it for one costs AUROC.

@@ -70,9 +70,9 @@ def move(
 
     Args:
         still: The source.
-        motions: Of the driving clips.
+        motions: Keypoints of the driving clips.
         backbone: In eval mode.
-        count: At most so many.
+        count: The largest number of frames to make.
         seed: Chooses clips and moments.
     """
     rng = np.random.default_rng(derive_seed(seed, "motion", still.name))

@@ -32,7 +32,7 @@ def write_report(
     kind: this favours the arms without, since the best is chosen on the pictures it is tested on.
 
     Args:
-        results: Of all cells.
+        results: One record per finished cell.
         stills: The pictures.
         request: What was compared.
         motions: How many driving clips there were.

@@ -130,7 +130,7 @@ def _chances(bad: list[bool], balanced: bool) -> NDArray[np.float64]:
 
 
 def _shuffled(pixels: list[Pixels], rng: np.random.Generator) -> list[Pixels]:
-    """The same pixels, what they are called dealt out anew."""
+    """The same pixels with their defect labels shuffled: the control."""
     called = rng.permutation(np.concatenate([item.defective for item in pixels]))
     parts = np.split(called, np.cumsum([len(item.defective) for item in pixels])[:-1])
     return [Pixels(item.features, part, item.bad) for item, part in zip(pixels, parts, strict=True)]

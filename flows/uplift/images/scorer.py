@@ -89,7 +89,7 @@ def train(pixels: list[Pixels], chances: NDArray[np.float64], steps: int, seed: 
     """Train from scratch.
 
     Args:
-        pixels: Of each picture.
+        pixels: The training pixels of each picture.
         chances: How often each picture is drawn, summing to 1.
         steps: The same in every arm.
         seed: Decides weights and batches.
@@ -120,7 +120,7 @@ class Found:
     """What a scorer says of one picture.
 
     Args:
-        score: Of the picture.
+        score: The picture's score; higher is more likely defective.
         inside: Defective pixels by bin of their logit, (BINS,).
         outside: The other pixels.
     """

@@ -24,7 +24,7 @@ class Table:
     """Everything of one still.
 
     Args:
-        features: Of its pixels, for judging it, (H, W, C).
+        features: The features of its pixels, for judging it, (H, W, C).
         mask: True on the defect, (H, W).
         pixels: To learn from, by kind, one entry for each picture.
     """
@@ -43,7 +43,7 @@ class Tables:
         backbone: Moves stills.
         motions: Keypoints of the driving clips.
         copies: Frames made of each still, and augmented copies of each picture.
-        seed: Of all choices.
+        seed: Seeds all random choices.
     """
 
     folder: Path
