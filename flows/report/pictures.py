@@ -39,9 +39,9 @@ class Strip:
     Args:
         title: What it shows.
         kind: "past", "reference" or "future".
-        picture: Data address.
+        picture: The picture as a data URL.
         width: In pixels.
-        height: In pixels.
+        height: The height in pixels.
     """
 
     title: str
@@ -57,9 +57,9 @@ class Loop:
 
     Args:
         titles: One title per tile.
-        picture: Data address.
+        picture: The picture as a data URL.
         width: The width of all tiles together, in pixels.
-        height: In pixels.
+        height: The height in pixels.
     """
 
     titles: tuple[str, ...]

@@ -94,8 +94,8 @@ def read_material(
         past: P; clips shorter than P + F are left out.
         future: F.
         normal: The label of good clips.
-        validation: None to score on the test clips; else one in so many training clips of every
-            label is left out of training and scored instead, and no test clip is read.
+        validation: None to score on the test clips; else every n-th training clip of each
+            label is scored instead of being trained on, and no test clip is read.
 
     Raises:
         ClipError: If a split is empty, or labels are missing in one.
@@ -132,13 +132,13 @@ def read_material(
 
 
 def _hold_out(clips: list[Clip], every: int) -> tuple[list[Clip], list[Clip]]:
-    """Divide clips: the last of every so many of each label is held out."""
+    """Hold out every n-th clip of each label."""
     kept: list[Clip] = []
     held: list[Clip] = []
-    seen = dict.fromkeys((clip.label for clip in clips), 0)
+    counts = dict.fromkeys((clip.label for clip in clips), 0)
     for clip in sorted(clips, key=lambda clip: clip.id):
-        seen[clip.label] += 1
-        (held if seen[clip.label] % every == 0 else kept).append(clip)
+        counts[clip.label] += 1
+        (held if counts[clip.label] % every == 0 else kept).append(clip)
     return kept, held
 
 

@@ -93,9 +93,9 @@ def _against(ours: dict[str, Any], base: dict[str, Any]) -> dict[str, float]:
 
 
 def _over(value: float, base: float) -> float:
-    """value / base; 1 if both are 0 (a clip that stands still).
+    """Divide value by base; 1 if both are 0, very large or near 0 if only one is.
 
-    Keypoints of a clip that stands still make both possible.
+    The keypoints of a clip that stands still make both cases possible.
     """
     smallest = float(np.finfo(np.float32).tiny)
     return (value + smallest) / (base + smallest)

@@ -48,7 +48,7 @@ class KeypointRequest(Settings):
         forecasters: "all", or names with commas between them; `hold` is always among them.
         seeds: How many trainings of each, with seeds from 0.
         folds: Names of the folds to do, as a report shows them; all if none are named.
-        samples: N.
+        samples: N, the number of futures sampled.
         keep: How many of the closest samples are kept.
         published: Files that the paper's authors publish, by what they are of ("vrnn", "vae"):
             tested beside the others, on keypoints of FOMM with Jacobians.
@@ -85,7 +85,7 @@ class FitPiece:
         fitting: The training, or weights that need none.
         members: Candidates that share this training and differ only in inference.
         cells: The score file of each member.
-        samples: N.
+        samples: N, the number of futures sampled.
         keep: The number of closest futures kept.
         positions: Indices of the vector's x and y values.
     """
