@@ -97,8 +97,8 @@ class Filter(BaseModel):
         """
         plain = Filter()
         values = {**self.model_dump(), **changes}
-        told = {name: value for name, value in values.items() if value != getattr(plain, name)}
-        return "?" + urlencode(told, doseq=True) if told else "?"
+        changed = {name: value for name, value in values.items() if value != getattr(plain, name)}
+        return "?" + urlencode(changed, doseq=True) if changed else "?"
 
 
 def _quoted(text: str) -> str:

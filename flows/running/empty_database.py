@@ -35,8 +35,8 @@ def keep_database(path: Path) -> None:
     """Cache the database of a server that has just started, unless one is cached.
 
     Args:
-        path: The server's database; the server may still write to it. Its folder is ours: SQLite opens no file in
-            the user's cache, where locks of a network drive could keep it waiting.
+        path: The server's database; the server may still write to it. It is copied inside its own
+            folder first: on a network drive, locks in the user's cache could block SQLite.
     """
     copy = path.with_suffix(".copy")
     with suppress(OSError, sqlite3.Error):  # the cache is optional

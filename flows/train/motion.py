@@ -97,7 +97,7 @@ def train_disentanglement(
 
 
 class LossTable:
-    """Losses by step in a CSV file, complete after every row; a continued training appends to it."""
+    """Losses by step in a CSV file, complete after every row; a continued training adds to it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

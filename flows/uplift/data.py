@@ -1,4 +1,4 @@
-"""Training data of the arms: real clips, and samples made from nothing but the clips in use."""
+"""Training data of the arms: real clips, and samples made only from the clips in use."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,11 +29,11 @@ class Videos:
     """Videos as the detectors see them, with their labels' numbers and clips.
 
     Args:
-        videos: (M, 3, T, DETECTOR_SIZE, DETECTOR_SIZE).
-        labels: (M,); 0 is good.
+        videos: The videos, (M, 3, T, DETECTOR_SIZE, DETECTOR_SIZE).
+        labels: The label number of each video, (M,); 0 is good.
         clips: Ids of the clips that gave the motion.
-        sources: Ids of the clips that gave the looks.
-        kinds: Mode and forecaster; of real clips both are empty.
+        sources: Ids of the clips that gave the appearance.
+        kinds: Mode and forecaster of each video; both are empty for real clips.
     """
 
     videos: Tensor
@@ -49,8 +49,8 @@ class Material:
 
     Args:
         names: Labels, the normal one first.
-        clips: Those that detectors may be trained with, whole.
-        train: The same as the detectors see them.
+        clips: The training clips, at full size and length.
+        train: The training clips as the detectors see them.
         scored: The clips that detectors are scored on.
     """
 
@@ -67,7 +67,7 @@ def shrink(video: NDArray[np.uint8]) -> Tensor:
 
 
 def seen_frames(future: int) -> slice:
-    """Which of a video's frames detectors see.
+    """The indices of a video's frames that detectors see.
 
     Example:
         >>> list(range(12))[seen_frames(12)]
@@ -79,7 +79,7 @@ def seen_frames(future: int) -> slice:
 
 
 def shown(video: NDArray[np.uint8]) -> Tensor:
-    """What detectors see of a video (F, H, W, 3)."""
+    """A video (F, H, W, 3) as detectors see it."""
     return shrink(video[seen_frames(len(video))])
 
 
@@ -90,7 +90,7 @@ def read_material(
 
     Args:
         folder: Clips with the splits "train" and "test".
-        read: How they are read.
+        read: How clips are read.
         past: P; clips shorter than P + F are left out.
         future: F.
         normal: The label of good clips.
@@ -153,22 +153,22 @@ def _as_videos(clips: list[Clip], names: tuple[str, ...], future: int) -> Videos
 def choose_real(material: Material, k: int, seed: int) -> list[int]:
     """The training clips of one K and seed: all good ones and K of each defect.
 
-    Of one seed, those of a smaller K are among those of a larger one. Where there are fewer than
-    K, all are taken.
+    For one seed, the clips of a smaller K are among those of a larger K. If a defect has fewer
+    than K clips, all are taken.
     """
     labels = material.train.labels
-    chosen = np.flatnonzero(labels == 0).tolist()
+    indices = np.flatnonzero(labels == 0).tolist()
     for label in range(1, len(material.names)):
         order = np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))
-        chosen += order[:k].tolist()
-    return chosen
+        indices += order[:k].tolist()
+    return indices
 
 
 def usable(made: Videos, material: Material, real: list[int]) -> Videos:
-    """Samples that one K and seed may see.
+    """Select the samples that one K and seed may use.
 
-    Both of a sample's clips are among the real ones, and the animated frame is of a good clip or
-    of one with the sample's own label.
+    Both clips of a sample must be among the real ones, and the animated frame must come from a good
+    clip or from one with the sample's own label.
     """
     label_of = {material.train.clips[index]: int(material.train.labels[index]) for index in real}
     return pick(
@@ -183,7 +183,7 @@ def usable(made: Videos, material: Material, real: list[int]) -> Videos:
 
 
 def pick(videos: Videos, chosen: list[int]) -> Videos:
-    """Some of them."""
+    """The videos with some indices."""
     return Videos(
         videos.videos[chosen],
         videos.labels[chosen],
@@ -194,7 +194,7 @@ def pick(videos: Videos, chosen: list[int]) -> Videos:
 
 
 def joined(parts: list[Videos]) -> Videos:
-    """All of them."""
+    """All videos of the parts, in order."""
     return Videos(
         torch.cat([part.videos for part in parts]),
         np.concatenate([part.labels for part in parts]),
@@ -206,10 +206,10 @@ def joined(parts: list[Videos]) -> Videos:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What one arm trains with at one K and seed.
+    """The training data of one arm at one K and seed.
 
     Args:
-        videos: Real ones first.
+        videos: The training videos, real ones first.
         chances: How often each video is drawn, summing to 1.
         synthetic: The number of synthetic videos.
     """
@@ -220,33 +220,33 @@ class TrainingSet:
 
 
 def training_set(real: Videos, made: Videos, arm: Arm, seed: int, share: float) -> TrainingSet:
-    """The real clips of one K and seed, which are the same in all arms, and the arm's samples.
+    """Join the real clips, which all arms share, with the arm's samples.
 
     Args:
-        real: Those clips.
+        real: The real clips.
         made: Synthetic samples that may be used.
-        arm: What it takes of them.
+        arm: The arm, which selects some of the samples.
         seed: Shuffles the control's labels.
         share: Synthetic share of the videos drawn in training.
 
     Raises:
         SettingsError: If an arm finds no samples.
     """
-    chosen = [index for index, kind in enumerate(made.kinds) if arm.takes(*kind)]
+    indices = [index for index, kind in enumerate(made.kinds) if arm.takes(*kind)]
     chances = _chances(real.labels, arm.balanced)
     if not arm.synthetic:
         return TrainingSet(real, chances, 0)
-    if not chosen:
+    if not indices:
         raise SettingsError("uplift: no samples of these clips; generate more sets")
-    mine = pick(made, chosen)
+    samples = pick(made, indices)
     if arm.shuffled:
-        mine = replace(mine, labels=np.random.default_rng(seed).permutation(mine.labels))
-    both = [(1 - share) * chances, share * _chances(mine.labels, arm.balanced)]
-    return TrainingSet(joined([real, mine]), np.concatenate(both), len(chosen))
+        samples = replace(samples, labels=np.random.default_rng(seed).permutation(samples.labels))
+    both = [(1 - share) * chances, share * _chances(samples.labels, arm.balanced)]
+    return TrainingSet(joined([real, samples]), np.concatenate(both), len(indices))
 
 
 def _chances(labels: NDArray[np.int64], balanced: bool) -> NDArray[np.float64]:
-    """Of each item, summing to 1; balanced ones give every label that is there the same."""
+    """How often each item is drawn, summing to 1; `balanced` draws all labels equally often."""
     counts = np.bincount(labels)
     weights = 1 / counts[labels] if balanced else np.ones(len(labels))
     return np.asarray(weights / weights.sum())

@@ -25,7 +25,7 @@ REPORT, SINGLE, DIVERSE, RATIOS, DENSITIES = (
 
 @dataclass(frozen=True)
 class About:
-    """What a report says of an evaluation.
+    """Facts about an evaluation, for its report.
 
     Args:
         clips: Name of the folder.
@@ -139,14 +139,14 @@ def _published(
 ) -> list[list[str]]:
     """A row of others' figures, if the data set has any of this kind; none otherwise."""
     wanted = {"mae": "mae", "distance": "jedi", "ssim": "ssim"}[score]
-    found = {
+    published = {
         figure.forecaster: f"{figure.value:g}"
         for figure in (about.dataset.published if about.dataset else ())
         if (figure.mode, figure.horizon, figure.score) == (mode, horizon, wanted)
     }
-    if not found:
+    if not published:
         return []
-    return [[f"{horizon}, published, not ours", "", *(found.get(name, "") for name in names)]]
+    return [[f"{horizon}, published, not ours", "", *(published.get(name, "") for name in names)]]
 
 
 def _diverse_table(diverse: Sequence[Row], about: About) -> list[str]:
@@ -189,15 +189,15 @@ def _diverse_table(diverse: Sequence[Row], about: About) -> list[str]:
 def _published_diverse(about: About, row: Row) -> list[list[str]]:
     """A row of others' figures beside ours, if the data set has any; none otherwise."""
     key = (row["mode"], row["horizon"], row["forecaster"])
-    found = {
+    published = {
         figure.score: f"{figure.value:g}"
         for figure in (about.dataset.published if about.dataset else ())
         if (figure.mode, figure.horizon, figure.forecaster) == key
     }
     scores = ("apd", "kept mae", "ssim", "ratio mean", "ratio median")
-    if not any(score in found for score in scores):
+    if not any(score in published for score in scores):
         return []
-    figures = [found.get(score, "") for score in scores]
+    figures = [published.get(score, "") for score in scores]
     return [[f"{', '.join(key)}: published, not ours", *figures, "", "", ""]]
 
 

@@ -17,7 +17,7 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
         rows: The score rows of all cells.
         features: The features from which the distance is computed.
     """
-    found = []
+    figures = []
     for mode, horizon in _settings(rows):
         here = [row for row in _of(rows, mode, horizon) if row["kind"] == "single"]
         truth = np.array([row["features"] for row in here if row["forecaster"] == TRUTH])
@@ -28,7 +28,7 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
             distance = feature_distance(
                 np.array([row["features"] for row in ours]), truth, features
             )
-            found.append(
+            figures.append(
                 {
                     "mode": mode,
                     "horizon": horizon,
@@ -41,7 +41,7 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
                     "distance_name": distance.name,
                 }
             )
-    return found
+    return figures
 
 
 def diverse_figures(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -106,6 +106,6 @@ def _of(rows: Sequence[Row], mode: str, horizon: str | None) -> list[Row]:
 
 
 def _mean(rows: Sequence[Row], key: str) -> float | None:
-    """Mean of the values that are there; None without any."""
+    """Mean of the values that are not None; None if there are none."""
     values = [row[key] for row in rows if row[key] is not None]
     return float(np.mean(values)) if values else None

@@ -1,4 +1,4 @@
-"""What a detector of the experiment is: it learns from a lesson and says what it thinks of videos.
+"""A detector of the experiment learns from a lesson and judges videos.
 
 Detectors see small videos: (M, 3, T, S, S), RGB in [0, 1].
 """
@@ -19,7 +19,7 @@ SHIFT, LIGHT, CONTRAST = 2, 0.1, 0.15  # of augmentation: pixels, and relative c
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a detector learns from.
+    """The training data and settings of a detector.
 
     Args:
         videos: The training videos, (M, 3, T, S, S).
@@ -42,7 +42,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a detector thinks of the videos that it is tested on.
+    """A detector's judgement of the test videos.
 
     Args:
         suspicion: A score for each video; higher is more likely defective, (M,).
@@ -60,9 +60,9 @@ class Detector:
     """A way to tell defective videos from good ones.
 
     Args:
-        judge: Learns from a lesson and says what it thinks of videos (M, 3, T, S, S).
-        of_good_alone: Whether it learns from the good videos alone: arms that differ in nothing
-            but defective ones are then the same to it.
+        judge: Learns from a lesson and judges videos (M, 3, T, S, S).
+        of_good_alone: Whether it learns only from the good videos. Arms that differ only in
+            defective videos are then equal to it.
     """
 
     judge: Callable[[Lesson, Tensor], Verdict]

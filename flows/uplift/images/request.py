@@ -14,7 +14,7 @@ class ImagesRequest(Settings):
         images: Folder of pictures NAME.* with NAME_mask.png beside the defective ones.
         driving: Folder of clips whose motion the pictures take on.
         out: Folder for results; an interrupted run goes on there.
-        model: Model folder, or name of a shipped model; its motion model alone is used.
+        model: Model folder, or name of a shipped model; only its motion model is used.
         number: Regular expression whose first group is a number in a picture's file name.
         gap: Two pictures show the same item if their numbers differ by at most this.
         folds: Number of cross-validation folds; an item is in one fold only.
