@@ -1,11 +1,11 @@
-"""What is shown: the state in a page's address, as a form, as SQL, and as an address again."""
+"""The filter of a page: read from its address, shown as a form, turned into SQL and an address."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-CHOICES = {  # of the form, and the column that each is about
+CHOICES = {  # fields of the form, and the column of each
     "label": "label",
     "mode": "mode",
     "forecaster": "forecaster",
@@ -38,8 +38,8 @@ class Filter(BaseModel):
         review: Show samples with these reviews: "accepted", "rejected", "none".
         diversity_from: The lowest diversity.
         diversity_to: The highest diversity.
-        mae_from: At least so large an error.
-        mae_to: At most so large an error.
+        mae_from: The lowest error.
+        mae_to: The highest error.
         where: A SQL condition of the user's own.
         sort: A key of SORTS.
         page: Counted from 1.
@@ -102,5 +102,5 @@ class Filter(BaseModel):
 
 
 def _quoted(text: str) -> str:
-    """Text as SQL has it."""
+    """Quote text for SQL."""
     return "'" + text.replace("'", "''") + "'"
