@@ -32,11 +32,11 @@ OnFrames = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Animation:
-    """What was made.
+    """The animation that was made.
 
     Args:
         out: The video.
-        frames: How many frames.
+        frames: The number of frames.
         start: The driving frame whose pose is nearest to the source's, or 0.
     """
 
@@ -110,10 +110,10 @@ def read_source(path: Path, settings: ClipSettings) -> NDArray[np.uint8]:
 
 
 def nearest_pose(backbone: MotionBackbone, source: Tensor, keypoints: Tensor) -> int:
-    """Which driving frame's pose is nearest to the source's, wherever and however large it is.
+    """The driving frame whose pose is nearest to the source's, regardless of place and size.
 
     Args:
-        backbone: Knows where keypoints lie.
+        backbone: Computes the positions of keypoints.
         source: The source's keypoints, (D,).
         keypoints: The driving clip's, (T, D).
     """

@@ -35,7 +35,7 @@ def common(
 
 
 def main() -> None:
-    """Run the command line; an error is one line on standard error, a traceback if asked for."""
+    """Run the command line; an error is one line on standard error, with --verbose a traceback."""
     silence_telemetry()
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:

@@ -29,12 +29,12 @@ class DemoRequest(Settings):
 
 
 def run_demo(request: DemoRequest, display: Display | None = None) -> RunSummary:
-    """Draw clips that the shipped model has not seen, make their sets in both modes, and report.
+    """Render clips that the shipped model was not trained on, make their sets, and report.
 
     A second run finds the clips and the sets and only writes the report again.
 
     Args:
-        request: How much, and where to: `out`/clips, `out`/store and `out`/report.html.
+        request: The amounts and the folder: `out`/clips, `out`/store and `out`/report.html.
         display: Shows progress; None shows nothing.
     """
     display = display or Display.silent()

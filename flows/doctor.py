@@ -20,7 +20,7 @@ from flawcast.flows.running.prefect_server import configured_api, prefect_api
 from flawcast.flows.running.services import ray_workers, run_folder
 
 GIB = 2**30
-WORKER_MEMORY = 1.5 * GIB  # of a process with PyTorch, Ray and Prefect loaded, at 64x64
+WORKER_MEMORY = 1.5 * GIB  # bytes of a process with PyTorch, Ray and Prefect loaded, at 64x64
 ENOUGH_DISK = 2 * GIB
 CHECKED = ("", "torch", "generate")  # extras that making samples needs
 FRAME = 64  # size of the pictures that the codecs are tried with
@@ -28,12 +28,12 @@ FRAME = 64  # size of the pictures that the codecs are tried with
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Args:
-        name: Of what was checked.
+        name: What was checked.
         state: "ok", "warning" (works, but not as well as it could) or "error".
-        found: What is there.
+        found: What the check found.
         fix: What to do about it; empty if all is well.
     """
 
@@ -47,7 +47,7 @@ def examine(folder: Path, services: bool = True) -> Iterator[Finding]:
     """Check the installation and the machine, one thing after the other.
 
     Args:
-        folder: Where a store would be; its disk is looked at.
+        folder: Where a store would be; its disk is checked.
         services: Start a Prefect server and Ray as well, which takes some ten seconds.
     """
     checks: list[tuple[str, Callable[[], Finding]]] = [
@@ -65,7 +65,7 @@ def examine(folder: Path, services: bool = True) -> Iterator[Finding]:
     for name, check in checks:
         try:
             yield check()
-        except Exception as error:  # a doctor that falls ill helps nobody: name it and go on
+        except Exception as error:  # a failing check is reported, and the others go on
             fix = "install flawcast again in a fresh environment"
             yield Finding(name, "error", one_line(error, limit=None), fix)
 

@@ -26,7 +26,7 @@ Chosen = Annotated[Filter, Query()]
 
 
 class Mark(BaseModel):
-    """What a page posts.
+    """A review as a page posts it.
 
     Args:
         sample_id: The sample.
@@ -45,8 +45,8 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
     Args:
         held: The store's samples.
         pictures: Makes the pictures.
-        guard: Says who may look.
-        reviewer: Whose name reviews get.
+        guard: Decides who may look.
+        reviewer: The name under which reviews are stored.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(guard)
@@ -61,7 +61,7 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
 
     @app.get("/")
     def grid(request: Request, chosen: Chosen) -> Response:
-        """All samples, or those asked for."""
+        """The page of all samples, or of those that the filter selects."""
         return page(request, "grid.html", grid_page(held, chosen))
 
     @app.get("/cards")
@@ -72,7 +72,7 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
 
     @app.get("/set/{set_id}")
     def one_set(request: Request, set_id: str) -> Response:
-        """One set."""
+        """The page of one set."""
         return page(request, "set.html", set_page(held, set_id))
 
     @app.get("/set/{set_id}/keypoints")
@@ -96,7 +96,7 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
 
     @app.post("/review")
     def review(mark: Mark) -> Response:
-        """Add a review to the store: all that is ever written to it."""
+        """Add a review to the store; nothing else is ever written to it."""
         store = SampleStore.open(held.store.url, "a")
         store.review(mark.sample_id, mark.review, mark.note, reviewer)
         return JSONResponse({"sample_id": mark.sample_id, "review": mark.review})
@@ -111,7 +111,7 @@ def _webp(data: bytes) -> Response:
 
 
 def _tell_problems(app: FastAPI, page: Callable[..., Response]) -> None:
-    """Answer what went wrong in one line: as a page to a person, as JSON to a script."""
+    """Report an error in one line: as a page to a person, as JSON to a script."""
 
     def problem(request: Request, code: int, why: str) -> Response:
         line = one_line(why, limit=None)

@@ -1,11 +1,11 @@
-"""What is shown: the state in a page's address, as a form, as SQL, and as an address again."""
+"""The filter of a page: read from its address, shown as a form, turned into SQL and an address."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-CHOICES = {  # of the form, and the column that each is about
+CHOICES = {  # fields of the form, and the column of each
     "label": "label",
     "mode": "mode",
     "forecaster": "forecaster",
@@ -31,15 +31,15 @@ class Filter(BaseModel):
     """Which samples are shown, and in which order; every field is a parameter of the address.
 
     Args:
-        label: Of these labels; all if there are none. The same for the next four.
-        mode: Of these modes.
-        forecaster: Of these forecasters.
-        run: Of these runs.
-        review: Of these reviews: "accepted", "rejected", "none".
-        diversity_from: At least so diverse.
-        diversity_to: At most so diverse.
-        mae_from: At least so large an error.
-        mae_to: At most so large an error.
+        label: Show samples with these labels; empty for all. The next four work the same way.
+        mode: Show samples with these modes.
+        forecaster: Show samples by these forecasters.
+        run: Show samples from these runs.
+        review: Show samples with these reviews: "accepted", "rejected", "none".
+        diversity_from: The lowest diversity.
+        diversity_to: The highest diversity.
+        mae_from: The lowest error.
+        mae_to: The highest error.
         where: A SQL condition of the user's own.
         sort: A key of SORTS.
         page: Counted from 1.
@@ -89,7 +89,7 @@ class Filter(BaseModel):
         return SORTS[self.sort][1]
 
     def address(self, **changes: Any) -> str:
-        """The parameters that lead here, with changes; only what differs from nothing chosen.
+        """Query string of this filter with `changes` applied; defaults are left out.
 
         Example:
             >>> Filter(label=["jam"], page=3).address(page=4)
@@ -97,10 +97,10 @@ class Filter(BaseModel):
         """
         plain = Filter()
         values = {**self.model_dump(), **changes}
-        told = {name: value for name, value in values.items() if value != getattr(plain, name)}
-        return "?" + urlencode(told, doseq=True) if told else "?"
+        changed = {name: value for name, value in values.items() if value != getattr(plain, name)}
+        return "?" + urlencode(changed, doseq=True) if changed else "?"
 
 
 def _quoted(text: str) -> str:
-    """Text as SQL has it."""
+    """Quote text for SQL."""
     return "'" + text.replace("'", "''") + "'"

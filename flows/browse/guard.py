@@ -30,13 +30,13 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Guard:
-    """What is asked of every request.
+    """Checks of every request.
 
     Args:
-        host: The address that is listened on.
-        token: What a visitor has to know; None for anybody who reaches this machine's loopback.
-        form: What stands in our pages and comes back with every post.
-        cookie: Name of the cookie; servers on other ports of the machine have others.
+        host: The address that the server listens on.
+        token: The secret that a visitor needs; None admits everybody on this machine's loopback.
+        form: A secret in our pages that every post must return.
+        cookie: The cookie's name; servers on other ports of the machine use other names.
     """
 
     host: str
@@ -46,11 +46,11 @@ class Guard:
 
     @staticmethod
     def for_host(host: str) -> "Guard":
-        """A guard for an address: only loopback does without a token."""
+        """A guard for an address; only loopback needs no token."""
         return Guard(host, None if is_loopback(host) else secrets.token_urlsafe(32))
 
     async def __call__(self, request: Request, answer: Answer) -> Response:
-        """Answer a request, or say in one line why not."""
+        """Answer a request, or refuse it with a reason in one line."""
         refusal = self._refusal(request)
         if refusal is None and self.token and "token" in request.query_params:
             there = request.url.remove_query_params("token")
@@ -63,7 +63,7 @@ class Guard:
         return response
 
     def _refusal(self, request: Request) -> Response | None:
-        """Why a request is not answered; None if it is."""
+        """The reason to refuse a request; None if it is allowed."""
         if not self._is_ours(request.headers.get("host", "")):
             return _refused(421, "this server does not go by that name")
         if self.token:
@@ -106,7 +106,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _equal(given: str, wanted: str) -> bool:
-    """Compare secrets in a time that tells nothing."""
+    """Compare secrets in constant time."""
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 

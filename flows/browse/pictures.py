@@ -24,7 +24,7 @@ from flawcast.storage import SampleStore
 from flawcast.storage.arrays import array_sha256
 
 SIDE = 160  # longer side of a small clip, in pixels
-FASTEST = 20  # milliseconds; browsers slow down what is quicker
+FASTEST = 20  # milliseconds per frame; browsers slow down faster clips
 CACHE_BYTES = 1 << 30
 SHEETS = ("videos", "masks", "past", "reference")
 PINK, BLUE, SHADE = (255, 60, 200), (70, 150, 255), (20, 24, 30)
@@ -35,7 +35,7 @@ class Pictures:
 
     Args:
         store: The store.
-        cache: Folder outside the store where small clips are kept, named by the videos' checksums.
+        cache: Folder outside the store for small clips, which are named by the videos' checksums.
     """
 
     def __init__(self, store: SampleStore, cache: Path) -> None:
@@ -46,7 +46,7 @@ class Pictures:
         """A kept video as a small animated WebP, or its first frame.
 
         Args:
-            row: Of the sample.
+            row: The sample's row.
             still: Only the first frame.
 
         Raises:
@@ -92,7 +92,7 @@ class Pictures:
 
 
 def grid_columns(frames: int) -> int:
-    """How many frames stand in a row of a sheet."""
+    """The number of frames in a row of a sheet."""
     return math.ceil(math.sqrt(frames))
 
 

@@ -16,15 +16,15 @@ from flawcast.flows.browse.guard import Guard
 from flawcast.flows.browse.pictures import Pictures, default_cache, prune
 from flawcast.storage.sample_cache import CachedSamples
 
-LAST_SECONDS = 2  # for what is being answered when Ctrl-C comes
+LAST_SECONDS = 2  # for requests under way at Ctrl-C
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the pages are.
+    """The address of the pages.
 
     Args:
-        host: Address that is listened on.
+        host: Address to listen on.
         port: 0 for any that is free.
         open: Show them in the user's browser.
     """
@@ -35,12 +35,12 @@ class Address:
 
 
 class Server(uvicorn.Server):
-    """Answers for a store until it is told to end.
+    """Serves a store's pages until it is stopped.
 
     Args:
         store: The store.
-        address: Where.
-        reviewer: Whose name reviews get.
+        address: The address to listen on.
+        reviewer: The name under which reviews are stored.
         on_ready: Called with the URL, token included, once it can be opened.
         cache: Folder for small clips; the user's cache folder if not given.
 
@@ -70,13 +70,13 @@ class Server(uvicorn.Server):
         """Answer until `should_exit` is set.
 
         Raises:
-            KeyboardInterrupt: When interrupted, after all is closed.
+            KeyboardInterrupt: When interrupted, after everything is closed.
         """
         with closing(self._socket):
             self.run([self._socket])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin, then say where."""
+        """Start up, then call `on_ready`."""
         await super().startup(sockets)
         self._on_ready(self.url)
         if self._open:
@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
 
 
 def _settings(app: Any) -> uvicorn.Config:
-    """Of the server: no log but of what went wrong, no headers that tell its name."""
+    """The server's settings: log only errors, and send no header with its name."""
     return uvicorn.Config(
         app,
         log_level="error",
@@ -98,10 +98,10 @@ def _settings(app: Any) -> uvicorn.Config:
 
 
 def _listening(address: Address) -> socket.socket:
-    """A socket on an address that is free.
+    """Open a socket on a free address.
 
     Raises:
-        SettingsError: If it is not.
+        SettingsError: If the address is not free.
     """
     try:
         (family, *_, where), *_ = socket.getaddrinfo(
@@ -117,7 +117,7 @@ def _listening(address: Address) -> socket.socket:
 
 
 def _url(host: str, port: int, token: str | None) -> str:
-    """What a browser opens."""
+    """The URL that a browser opens."""
     name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104
     name = f"[{name}]" if ":" in name else name
     return f"http://{name}:{port}/" + (f"?token={token}" if token else "")

@@ -1,4 +1,4 @@
-"""What the pages' templates are given: plain values, read from the store for one request."""
+"""Values for the pages' templates, read from the store for one request."""
 
 import json
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from flawcast.flows.browse.pictures import grid_columns
 from flawcast.flows.browse.snippets import Line, lines_for_samples, lines_for_set
 from flawcast.storage.sample_cache import CachedSamples
 
-PAGE = 60  # samples of a page
-STEPS = 200  # of a slider
+PAGE = 60  # samples per page
+STEPS = 200  # steps of a slider
 CARD = (
     "sample_id",
     "set_id",
@@ -39,11 +39,11 @@ class Cards:
     """One page of samples.
 
     Args:
-        rows: Columns CARD of each.
+        rows: The columns CARD of each sample.
         count: How many samples meet the filter.
-        total: How many there are.
-        pages: How many pages they fill, at least 1.
-        lines: To copy.
+        total: How many samples the store has.
+        pages: How many pages the filtered samples fill, at least 1.
+        lines: Snippets to copy.
         problem: Why nothing can be shown; None if all is well.
     """
 
@@ -57,12 +57,12 @@ class Cards:
 
 @dataclass(frozen=True)
 class FilterChoice:
-    """A value that can be asked for.
+    """A value that the filter can select.
 
     Args:
         value: The value.
         count: How many samples have it.
-        chosen: Whether it is asked for now.
+        chosen: Whether the filter selects it now.
     """
 
     value: str
@@ -76,11 +76,11 @@ class Range:
 
     Args:
         name: "diversity" or "mae".
-        low: Where they begin.
-        high: Where they end.
-        step: Of both.
-        start: Where the lower one is.
-        end: Where the upper one is.
+        low: The smallest value of both sliders.
+        high: The largest value of both sliders.
+        step: The step of both sliders.
+        start: The position of the lower slider.
+        end: The position of the upper slider.
     """
 
     name: str
@@ -92,9 +92,9 @@ class Range:
 
 
 def find_cards(held: CachedSamples, chosen: Filter) -> Cards:
-    """The page of samples that a filter asks for; a page after the last is the last.
+    """The page of samples that a filter selects; a page number after the last gives the last page.
 
-    A condition that is no SQL is told on the page, as it is being typed there.
+    Invalid SQL becomes a message on the page, because the user may still be typing.
     """
     total = held.rows().num_rows
     lines = lines_for_samples(held.store.url, chosen.sql, chosen.order_by)
@@ -109,7 +109,7 @@ def find_cards(held: CachedSamples, chosen: Filter) -> Cards:
 
 
 def find_choices(held: CachedSamples, chosen: Filter) -> dict[str, list[FilterChoice]]:
-    """For each field of the form the values that samples have, and those asked for in vain."""
+    """The values of each field of the form: those of samples, and selected ones without samples."""
     rows = held.rows()
     counts = {name: _counted(rows, column) for name, column in CHOICES.items() if name != "review"}
     reviews = _counted(held.verdicts(), "verdict")
@@ -125,7 +125,7 @@ def find_choices(held: CachedSamples, chosen: Filter) -> dict[str, list[FilterCh
 
 
 def find_ranges(held: CachedSamples, chosen: Filter) -> list[Range]:
-    """Sliders that reach from the smallest to the largest value there is."""
+    """Sliders from the smallest to the largest value of all samples."""
     ranges = []
     for name in RANGES:
         ends = pc.min_max(held.rows()[name]).as_py()
@@ -138,7 +138,7 @@ def find_ranges(held: CachedSamples, chosen: Filter) -> list[Range]:
 
 
 def grid_page(held: CachedSamples, chosen: Filter) -> dict[str, Any]:
-    """What the page of the grid needs."""
+    """Values for the page of the grid."""
     return {
         "filter": chosen,
         "choices": find_choices(held, chosen),
@@ -149,7 +149,7 @@ def grid_page(held: CachedSamples, chosen: Filter) -> dict[str, Any]:
 
 
 def set_page(held: CachedSamples, set_id: str) -> dict[str, Any]:
-    """What the page of one set needs.
+    """Values for the page of one set.
 
     Raises:
         StoreError: If there is no such set or it is damaged.
@@ -161,7 +161,7 @@ def set_page(held: CachedSamples, set_id: str) -> dict[str, Any]:
         "samples": samples,
         "scores": {name: row[name] for name in SCORES},
         "provenance": {name: value for name, value in row.items() if name not in HIDDEN},
-        # The row's own text, with what this flawcast does not know.
+        # The row's own text, which may have fields unknown to this version.
         "settings": json.dumps(json.loads(row["settings"]), indent=2, ensure_ascii=False),
         "lines": lines_for_set(held.store.url, set_id),
         "data": _for_script(row, samples),
@@ -169,13 +169,13 @@ def set_page(held: CachedSamples, set_id: str) -> dict[str, Any]:
 
 
 def _for_script(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the script of a set's page needs."""
+    """Values for the script of a set's page."""
     names: tuple[str, ...] = tuple(f"value {i + 1}" for i in range(row["keypoint_length"]))
     positions: tuple[tuple[int, int], ...] = ()
     try:
         layout = layout_of(row["backbone"], row["keypoint_length"])
         names, positions = layout.names, layout.positions
-    except FlawcastError:  # of a backbone that this version does not know: curves, no tracks
+    except FlawcastError:  # a backbone unknown to this version: curves, no tracks
         pass
     sizes = {name: row[name] for name in ("past", "future", "width", "height", "samples")}
     return {
@@ -192,6 +192,6 @@ def _for_script(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str,
 
 
 def _counted(table: pa.Table, column: str) -> dict[str, int]:
-    """How often each value of a column is there, values sorted."""
+    """How often each value of a column occurs, sorted by value."""
     pairs = pc.value_counts(table[column].combine_chunks()).to_pylist()
     return dict(sorted((str(pair["values"]), pair["counts"]) for pair in pairs))

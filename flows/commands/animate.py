@@ -1,4 +1,4 @@
-"""`flawcast animate`: one picture moved as a clip moves."""
+"""`flawcast animate`: move one picture as a clip moves."""
 
 import json
 from dataclasses import asdict
@@ -50,7 +50,7 @@ def animate(
         interruptible("nothing was written"),
         display(quiet or as_json).counting("frames") as on_frames,
     ):
-        made = run(
+        animation = run(
             source,
             driving,
             model,
@@ -62,7 +62,7 @@ def animate(
             on_frames=on_frames,
         )
     if as_json:
-        typer.echo(json.dumps({**asdict(made), "out": str(made.out)}))
+        typer.echo(json.dumps({**asdict(animation), "out": str(animation.out)}))
         return
-    started = f", from frame {made.start}" if best_frame else ""
-    typer.echo(f"{made.out}: {made.frames} frames{started}")
+    started = f", from frame {animation.start}" if best_frame else ""
+    typer.echo(f"{animation.out}: {animation.frames} frames{started}")

@@ -1,4 +1,4 @@
-"""What all commands share: the application, common options, and how they begin and end."""
+"""Shared by all commands: the application, common options, consoles and error messages."""
 
 import json
 import sys
@@ -34,7 +34,8 @@ BackboneOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="Of drawing: fp32, int8 on CPUs, bf16 or fp16 on GPUs.")
+    Precision,
+    typer.Option(help="Precision of rendering: fp32, int8 on CPUs, bf16 or fp16 on GPUs."),
 ]
 WorkersOption = Annotated[
     int | None,
@@ -50,7 +51,7 @@ WorkersOption = Annotated[
 def interruptible(
     next_step: str = "finished sets are in the store, the same command makes the rest",
 ) -> Iterator[None]:
-    """Say what Ctrl-C means for the work that was under way."""
+    """Tell the user after Ctrl-C what happens to the work under way."""
     try:
         yield
     except KeyboardInterrupt:
@@ -64,20 +65,20 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def console() -> Console:
-    """Where results go; a pipe has no width of its own."""
+    """The console for results; a pipe has no width of its own."""
     console = Console()
     return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def display(quiet: bool) -> "Display":
-    """Where progress goes: standard error, so that results can be piped."""
+    """The console for progress: standard error, so that results can be piped."""
     from flawcast.flows.running.display import Display
 
     return Display.silent() if quiet else Display(Console(stderr=True))
 
 
 def report(summary: "RunSummary", as_json: bool) -> None:
-    """Print what a run amounts to."""
+    """Print the summary of a run."""
     from flawcast.flows.generate.summary import print_summary
 
     if as_json:

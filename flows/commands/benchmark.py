@@ -98,7 +98,7 @@ def benchmark(
         if not as_json:
             report.show(console())
     if as_json:
-        found = [report.to_json() for report in reports]
-        typer.echo(json.dumps(found[0] if subject is not None else found))
+        values = [report.to_json() for report in reports]
+        typer.echo(json.dumps(values[0] if subject is not None else values))
     if plot is not None:
         reports[-1].plot(plot)

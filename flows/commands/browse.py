@@ -1,4 +1,4 @@
-"""Commands that show samples in a browser: browse."""
+"""`flawcast browse`: show samples in a browser."""
 
 import json
 from pathlib import Path

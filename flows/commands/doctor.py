@@ -32,8 +32,8 @@ def doctor(
             table.add_column(width=12)
             table.add_column(width=8)
             table.add_column(overflow="fold")
-            found = f"{finding.found}; {finding.fix}" if finding.fix else finding.found
-            table.add_row(finding.name, Text(finding.state, COLOURS[finding.state]), Text(found))
+            result = f"{finding.found}; {finding.fix}" if finding.fix else finding.found
+            table.add_row(finding.name, Text(finding.state, COLOURS[finding.state]), Text(result))
             console().print(table)
     wrong = [finding.name for finding in findings if finding.state == "error"]
     if as_json:

@@ -1,4 +1,4 @@
-"""The command that compares forecasters: evaluate."""
+"""`flawcast evaluate`: compare forecasters."""
 
 import json
 from pathlib import Path
@@ -57,13 +57,13 @@ def evaluate(
     samples: Annotated[int, typer.Option(min=2, help="Futures drawn per window.")] = 100,
     keep: Annotated[int, typer.Option(min=2, help="Futures kept: the closest.")] = 20,
     windows: Annotated[
-        int | None, typer.Option(min=1, help="At most so many windows of each test clip.")
+        int | None, typer.Option(min=1, help="Largest number of windows per test clip.")
     ] = None,
     size: Annotated[
         int | None, typer.Option(min=16, help="Frame size, instead of the model's.")
     ] = None,
     held_out: Annotated[
-        float, typer.Option(help="Share of the clips that is tested on, where nothing says which.")
+        float, typer.Option(help="Share of the clips to test on, if no split is given.")
     ] = 0.25,
     group: Annotated[
         str | None,
@@ -81,10 +81,12 @@ def evaluate(
         int, typer.Option(min=1, help="Trainings of each forecaster, on keypoint files.")
     ] = 3,
     fold: Annotated[
-        list[str] | None, typer.Option(help="Of keypoint files: this fold, not all. Repeatable.")
+        list[str] | None, typer.Option(help="On keypoint files: this fold, not all. Repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides all chance, on clips.")] = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of a training, at most.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices, on clips.")] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of training epochs.")
+    ] = None,
     workers: WorkersOption = None,
     ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
     quiet: QuietFlag = False,
@@ -143,8 +145,8 @@ def evaluate(
 
 def _named_file(text: str) -> tuple[str, Path]:
     """Read NAME=FILE."""
-    name, found, file = text.partition("=")
-    if not found or name not in ("vrnn", "vae"):
+    name, separator, file = text.partition("=")
+    if not separator or name not in ("vrnn", "vae"):
         raise SettingsError(f"published: expected vrnn=FILE or vae=FILE, got {text!r}")
     return name, Path(file)
 

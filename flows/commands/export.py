@@ -1,4 +1,4 @@
-"""Commands that hand samples to other programs: export."""
+"""`flawcast export`: write samples for other programs."""
 
 import json
 from dataclasses import asdict

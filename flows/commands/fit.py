@@ -29,7 +29,7 @@ def fit(
     forecaster: Annotated[str | None, typer.Option(help="Forecaster by name.")] = None,
     past: Annotated[int | None, typer.Option(min=1, help="Past frames per window.")] = None,
     future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Largest number of epochs.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the model's seed.")] = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,

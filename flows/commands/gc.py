@@ -28,9 +28,9 @@ def gc(
     from flawcast.storage import SampleStore
 
     opened = SampleStore.open(store, "r" if dry_run else "a")
-    removed, found, size = [], 0, 0
+    removed, count, size = [], 0, 0
     for item in opened.gc(dry_run, older_than):
-        found, size = found + 1, size + item.size
+        count, size = count + 1, size + item.size
         if as_json:
             removed.append(asdict(item))
         else:
@@ -39,4 +39,4 @@ def gc(
         typer.echo(json.dumps({"dry_run": dry_run, "bytes": size, "removed": removed}))
     else:
         verb = "would remove" if dry_run else "removed"
-        typer.echo(f"{verb} {found} files and folders, {size:,} bytes")
+        typer.echo(f"{verb} {count} files and folders, {size:,} bytes")

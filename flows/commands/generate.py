@@ -54,7 +54,7 @@ def generate(
     ] = False,
     windows: Annotated[
         int | None,
-        typer.Option(min=1, help="At most so many windows of each clip; all if not given."),
+        typer.Option(min=1, help="Largest number of windows per clip; all if not given."),
     ] = None,
     masks: Annotated[
         bool, typer.Option("--masks", help="Store masks and their validity beside the videos.")
@@ -69,7 +69,7 @@ def generate(
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Draw, render, score and keep futures of every window of every clip."""
+    """Sample, render and score futures of every window of every clip, and keep the best."""
     from flawcast.flows.generate.request import request_from_options
     from flawcast.flows.generate.run import generate as run
     from flawcast.generators.model import find_model

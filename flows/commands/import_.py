@@ -31,8 +31,8 @@ def import_(
     model = import_model(checkpoint, backbone, config, out)
     weights = sum(value.numel() for value in model.parameters())
     if as_json:
-        about = {"backbone": backbone, "weights": weights, "features": model.layout.length}
-        typer.echo(json.dumps({"model": str(out), **about}))
+        facts = {"backbone": backbone, "weights": weights, "features": model.layout.length}
+        typer.echo(json.dumps({"model": str(out), **facts}))
         return
     typer.echo(f"{out}: {backbone}, {weights / 1e6:.1f} million weights, D = {model.layout.length}")
     typer.echo(f"next: flawcast fit CLIPS --model {out}   (or: flawcast animate)")

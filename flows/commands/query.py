@@ -31,7 +31,7 @@ def query(
     order_by: Annotated[
         str | None, typer.Option(help='Column or expression, e.g. apd or "apd desc".')
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Largest number of rows.")] = None,
     rows: Annotated[
         Rows,
         typer.Option(help="One row per sample set, kept sample, run, rejected clip, or review."),

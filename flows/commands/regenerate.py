@@ -21,13 +21,13 @@ def regenerate(
     store: StoreArgument,
     sample_id: Annotated[str, typer.Argument(help="As `query --rows samples` shows it.")],
     model: Annotated[
-        str | None, typer.Option(help="Model folder; where the run had it if not given.")
+        str | None, typer.Option(help="Model folder; the one that the run used if not given.")
     ] = None,
     clips: Annotated[
-        Path | None, typer.Option(help="Folder of clips; where the run had it if not given.")
+        Path | None, typer.Option(help="Folder of clips; the one that the run used if not given.")
     ] = None,
     sources: Annotated[
-        Path | None, typer.Option(help="Folder of sources; where the run had it if not given.")
+        Path | None, typer.Option(help="Folder of sources; the one that the run used if not given.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Video to write as well: .mp4, .mkv (lossless) or .gif.")
@@ -35,18 +35,18 @@ def regenerate(
     device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
-    """Make one kept sample again from its row, and say whether the bytes are equal."""
+    """Make one kept sample again from its row, and check whether the bytes are equal."""
     from flawcast.flows.generate.regenerate import regenerate as run
 
-    made = run(store, sample_id, model, clips, sources, out, device)
+    sample = run(store, sample_id, model, clips, sources, out, device)
     if as_json:
-        typer.echo(json.dumps(asdict(made)))
-    elif made.equal:
-        typer.echo(f"{made.sample_id}: made again, all bytes are equal")
+        typer.echo(json.dumps(asdict(sample)))
+    elif sample.equal:
+        typer.echo(f"{sample.sample_id}: made again, all bytes are equal")
     else:
         typer.echo(
-            f"{made.sample_id}: made again, the largest difference of a pixel is "
-            f"{made.largest} of 255; another machine or library version rounds differently"
+            f"{sample.sample_id}: made again, the largest difference of a pixel is "
+            f"{sample.largest} of 255; another machine or library version rounds differently"
         )
-    if not made.equal:
+    if not sample.equal:
         raise typer.Exit(1)

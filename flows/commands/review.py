@@ -1,4 +1,4 @@
-"""Commands by which people say what they think of samples: review."""
+"""`flawcast review`: accept or reject samples."""
 
 import getpass
 import json
@@ -13,7 +13,7 @@ WORDS = {"accept": "accepted", "reject": "rejected", "clear": "none"}
 
 
 def reviewer_name() -> str:
-    """Who is at the keyboard, as far as the machine knows."""
+    """The name of the logged-in user."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -36,12 +36,12 @@ def review(
     """Mark kept samples; queries and loaders can ask: --where "review != 'rejected'"."""
     from flawcast.storage import SampleStore
 
-    chosen = [word for word, given in zip(WORDS, (accept, reject, clear), strict=True) if given]
-    if len(chosen) != 1:
-        given = " and ".join(f"--{word}" for word in chosen) or "none"
+    words = [word for word, given in zip(WORDS, (accept, reject, clear), strict=True) if given]
+    if len(words) != 1:
+        given = " and ".join(f"--{word}" for word in words) or "none"
         raise SettingsError(f"review: expected one of --accept, --reject, --clear, got {given}")
-    SampleStore.open(store)  # a store that is absent is not made
-    opened, said = SampleStore.open(store, "a"), WORDS[chosen[0]]
+    SampleStore.open(store)  # refuses an absent store instead of creating it
+    opened, said = SampleStore.open(store, "a"), WORDS[words[0]]
     who = reviewer_name() if reviewer is None else reviewer
     for sample_id in sample_ids:
         opened.review(sample_id, said, note, who)

@@ -1,4 +1,4 @@
-"""`flawcast runs`: list who wrote into a store and when."""
+"""`flawcast runs`: list the runs that wrote into a store."""
 
 import json
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ def runs(store: StoreArgument, as_json: JsonFlag = False) -> None:
 
 
 def _duration(row: dict[str, Any]) -> str:
-    """How long a run took, or has been seen alive."""
+    """How long a run took, or how long it has been known to run."""
     seconds = round(row["seconds"])
     text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return text if row["ended"] else f"{text} +"

@@ -18,7 +18,7 @@ def schedule(
     config: Annotated[Path, typer.Argument(help="YAML file: name, request, alarms.")],
     cron: Annotated[str, typer.Option(help='When, as five cron fields: "0 2 * * *".')],
     timezone: Annotated[
-        str | None, typer.Option(help="Of the cron fields, e.g. Europe/Berlin; UTC if not given.")
+        str | None, typer.Option(help="Time zone of --cron, e.g. Europe/Berlin; UTC if not given.")
     ] = None,
 ) -> None:
     """Serve a Prefect deployment that generates on a schedule, until interrupted."""
@@ -27,6 +27,6 @@ def schedule(
     log_to_terminal()
     from flawcast.flows.schedule.serve import read_schedule, serve_schedule
 
-    chosen = read_schedule(config)
+    schedule = read_schedule(config)
     with interruptible("runs under way were stopped; finished sets are in the store"):
-        serve_schedule(chosen, cron, timezone, lambda line: typer.echo(line, err=True))
+        serve_schedule(schedule, cron, timezone, lambda line: typer.echo(line, err=True))

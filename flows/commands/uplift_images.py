@@ -25,9 +25,9 @@ def uplift_images(
         str, typer.Option(help="Expression whose group is the number in a picture's name.")
     ] = r"(\d+)",
     gap: Annotated[
-        int, typer.Option(min=0, help="Numbers at most so far apart are of one item.")
+        int, typer.Option(min=0, help="Numbers that differ by at most this are one item.")
     ] = 0,
-    folds: Annotated[int, typer.Option(min=2, help="Of cross-validation by item.")] = 4,
+    folds: Annotated[int, typer.Option(min=2, help="Cross-validation folds, by item.")] = 4,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of folds.")] = 2,
     copies: Annotated[int, typer.Option(min=1, help="Frames made of each picture.")] = 2,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 300,

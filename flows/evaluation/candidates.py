@@ -1,4 +1,4 @@
-"""Which forecasters are compared, and under what names tables show them."""
+"""The forecasters that are compared, and their labels in tables."""
 
 from flawcast.configs.errors import SettingsError
 from flawcast.generators.forecasters.base import FORECASTERS, with_preset
@@ -9,14 +9,14 @@ MEAN = ", mean feedback"
 
 
 def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
-    """Read "all", or names with commas between them, each perhaps with a preset ("vrnn:paper").
+    """Read "all", or comma-separated names with optional presets ("vrnn:paper").
 
-    `hold` comes first whether it is named or not.
+    `hold` always comes first, named or not.
 
     Args:
-        text: As on the command line.
-        mean_feedback: Whether VRNN and GRU-NF stand for two: fed by their own samples, and fed by
-            the mean of all.
+        text: The option's text.
+        mean_feedback: Whether VRNN and GRU-NF count as two candidates each: one is fed its own
+            samples, the other the mean of all samples.
 
     Raises:
         SettingsError: If a name or preset is unknown.
@@ -27,7 +27,7 @@ def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
     """
     everything = in_table_order()
     names = everything if text.strip() == "all" else [part.strip() for part in text.split(",")]
-    found = [Candidate(BASELINE, BASELINE, {})]
+    compared = [Candidate(BASELINE, BASELINE, {})]
     for name in dict.fromkeys(name for name in names if name != BASELINE):
         kind, _, preset = name.partition(":")
         if not kind:
@@ -38,10 +38,10 @@ def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
         config = {"preset": preset} if preset else {}
         with_preset(FORECASTERS[kind], config)
         label = f"{kind} ({preset})" if preset else kind
-        found.append(Candidate(label, kind, config))
+        compared.append(Candidate(label, kind, config))
         if mean_feedback and FORECASTERS[kind].compared_with_mean_feedback:
-            found.append(Candidate(label + MEAN, kind, {**config, "feedback": "mean"}))
-    return found
+            compared.append(Candidate(label + MEAN, kind, {**config, "feedback": "mean"}))
+    return compared
 
 
 def with_samples_compared() -> tuple[str, ...]:
@@ -50,6 +50,6 @@ def with_samples_compared() -> tuple[str, ...]:
 
 
 def in_table_order() -> list[str]:
-    """Names of all forecasters but the baseline, the simplest first."""
+    """Names of all forecasters except the baseline, the simplest first."""
     others = [name for name in FORECASTERS.names() if not FORECASTERS[name].baseline]
     return sorted(others, key=lambda name: (FORECASTERS[name].table_place, name))

@@ -1,4 +1,4 @@
-"""One training of a comparison: read where it was done before, resumed where it was cut off."""
+"""One training of a comparison: a finished one is read, an interrupted one is resumed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,10 +22,10 @@ class Fitting:
     """One training.
 
     Args:
-        candidate: What is trained.
-        fold: On what.
+        candidate: The forecaster to train.
+        fold: The clips to train on and to test on.
         horizon: Past and future.
-        seed: Of weights and training.
+        seed: Seeds the initial weights and the training.
         recipe: How long and how fast.
         folder: Where the fitted predictor is kept.
     """
@@ -39,7 +39,7 @@ class Fitting:
 
     @property
     def title(self) -> str:
-        """What is fitted, on what, for people."""
+        """The candidate, the horizon and the fold, for people."""
         where = f", without {self.fold.name}" if self.fold.name else ""
         return f"{self.candidate.label}, {self.horizon}{where}, seed {self.seed}"
 
@@ -79,10 +79,10 @@ class Imported:
     """Weights that others published, in place of a training.
 
     Args:
-        candidate: What they are of.
-        fold: What they are tested on; its training clips are not looked at.
+        candidate: The forecaster that is tested.
+        fold: Its test clips are used, its training clips are not read.
         horizon: Past and future.
-        seed: Of the noise.
+        seed: Seeds the noise.
         file: The published file.
     """
 
@@ -94,14 +94,14 @@ class Imported:
 
     @property
     def title(self) -> str:
-        """Whose weights, on what, for people."""
+        """The candidate, the horizon and the fold, for people."""
         return f"{self.candidate.label}, {self.horizon}, on {self.fold.name}, seed {self.seed}"
 
     def predictor(self) -> KeypointPredictor:
         """The predictor with published weights.
 
         Raises:
-            ModelError: If the file is not what its name says.
+            ModelError: If the file does not hold such weights.
         """
         return import_published(self.file, self.candidate.name, self.horizon.past)
 
@@ -109,13 +109,13 @@ class Imported:
 def fit_key(
     candidate: Candidate, clips: Mapping[str, Any], horizon: Horizon, seed: int, recipe: Recipe
 ) -> dict[str, Any]:
-    """All that decides what a training gives, as plain values.
+    """Everything that decides the result of a training, as plain values.
 
     Args:
-        candidate: What is trained.
-        clips: What it is trained on, by content.
+        candidate: The forecaster to train.
+        clips: The training clips; their content decides the result.
         horizon: Past and future.
-        seed: Of weights and training.
+        seed: Seeds the initial weights and the training.
         recipe: How long and how fast.
     """
     return {
@@ -129,7 +129,7 @@ def fit_key(
 
 
 def fit_folder(out: Path, key: Mapping[str, Any]) -> Path:
-    """Where a training's result is kept."""
+    """The folder for a training's result."""
     return out / "fits" / content_id("fit", **key)
 
 

@@ -15,7 +15,7 @@ class Horizon(Settings):
     future: int = Field(ge=2, le=10_000)
 
     def __str__(self) -> str:
-        """As it is written on the command line and in tables."""
+        """The text on the command line and in tables."""
         return f"{self.past}-{self.future}"
 
     @property
@@ -28,13 +28,13 @@ def horizons(text: str) -> tuple[Horizon, ...]:
     """Read "12-12,6-24".
 
     Raises:
-        SettingsError: If it is something else.
+        SettingsError: If the text has another form.
 
     Example:
         >>> [str(horizon) for horizon in horizons("12-12, 6-24")]
         ['12-12', '6-24']
     """
-    found = []
+    parsed = []
     for part in dict.fromkeys(part.strip() for part in text.split(",")):
         match = re.fullmatch(r"(\d{1,4})-(\d{1,4})", part)
         past, future = map(int, match.groups()) if match else (0, 0)
@@ -43,5 +43,5 @@ def horizons(text: str) -> tuple[Horizon, ...]:
                 f"horizons: expected PAST-FUTURE like 12-12, with a past of 1 and a future of 2 "
                 f"frames at least, got {part!r}; several are separated by commas"
             )
-        found.append(Horizon(past=past, future=future))
-    return tuple(found)
+        parsed.append(Horizon(past=past, future=future))
+    return tuple(parsed)

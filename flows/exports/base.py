@@ -87,10 +87,10 @@ class Export:
     """What an export is made of.
 
     Args:
-        rows: Of all samples, in order.
+        rows: The rows of all samples, in order.
         samples: Reads them one after the other; may be called again.
         settings: How they are written.
-        name: Of the data set.
+        name: The name of the data set.
     """
 
     rows: Sequence[dict[str, Any]]
@@ -112,7 +112,7 @@ def write_samples_csv(
 
     Args:
         path: The file.
-        rows: Of the samples.
+        rows: The rows of the samples.
         file: Names a sample's file or folder.
     """
     with path.open("w", newline="", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""Masks that go with a set's videos: which kind, decided when it is planned, then made."""
+"""Masks for a set's videos: their kind is chosen in planning, the masks are made in the worker."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ MOTION = SetMasks("motion", "motion")
 
 
 def read_levels(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray[np.uint8] | None:
-    """A clip's masks as levels, (T, H, W); None where it has none.
+    """A clip's masks as levels, (T, H, W); None if it has none.
 
     Raises:
-        ClipError: If the masks cannot be read or are not as many as the frames.
+        ClipError: If the masks cannot be read or differ in number from the frames.
     """
     grey = read_masks(entry, settings, length)
     return None if grey is None else levels_of(grey)
@@ -32,20 +32,20 @@ def read_levels(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArra
 def plan_masks(
     entry: ClipEntry, settings: ClipSettings, length: int, frames: Sequence[int]
 ) -> dict[int, SetMasks]:
-    """Which masks the sets get that animate a frame of a clip.
+    """Choose the kind of masks for each frame of a clip that may be animated.
 
-    A frame without anything drawn on it says "nothing wrong" only in a clip whose masks are all
-    empty. In one where something is drawn later, an empty mask that is carried along would deny
-    a defect that the future may show: there, the motion is asked.
+    An empty mask means "nothing wrong" only in a clip whose masks are all empty. If a later frame
+    of the clip has a defect drawn on it, carrying an empty mask along would deny a defect that the
+    future may show. Such a frame gets masks made from the motion instead.
 
     Args:
         entry: The source's clip.
-        settings: How it is read.
-        length: Its frames.
-        frames: Those that may be animated.
+        settings: How the clip is read.
+        length: The number of its frames.
+        frames: Indices of the frames that may be animated.
 
     Raises:
-        ClipError: If the masks cannot be read or are not as many as the frames.
+        ClipError: If the masks cannot be read or differ in number from the frames.
     """
     levels = read_levels(entry, settings, length)
     if levels is None:
@@ -54,8 +54,8 @@ def plan_masks(
     plans = {}
     for frame in frames:
         digest = hashlib.sha256(levels[frame].tobytes()).hexdigest()[:16]
-        drawn = empty or levels[frame].any()
-        plans[frame] = SetMasks("drawn", f"drawn-{digest}") if drawn else MOTION
+        usable = empty or levels[frame].any()
+        plans[frame] = SetMasks("drawn", f"drawn-{digest}") if usable else MOTION
     return plans
 
 
@@ -63,28 +63,29 @@ def plan_masks(
 def make_masks(
     kind: str, scene: Scene, futures: Tensor, kept: Sequence[int], levels: NDArray[np.uint8] | None
 ) -> FrameMaps:
-    """Masks of a set's kept videos.
+    """Make the masks of a set's kept videos.
 
-    The usual rendering, from which motion differs, is that of the median future: the middle value
-    of all sampled futures for every keypoint and frame, which is what the forecaster expects of
-    this past.
+    Masks of kind "motion" show where a video differs from the usual rendering. The usual rendering
+    is that of the median future, which the forecaster expects after this past: the median of all
+    sampled futures for every keypoint and frame.
 
     Args:
         kind: "drawn" or "motion".
         scene: The source, ready to be rendered.
         futures: All sampled keypoints, (N, F, D).
-        kept: Which of them are kept, K.
-        levels: What is drawn on the source frame, (H, W); of kind "drawn" alone.
+        kept: The K indices of the kept futures.
+        levels: The mask of the source frame, (H, W); used by the kind "drawn" only.
 
     Returns:
         Maps and validity, each (K, F, H, W).
     """
     if levels is not None and kind == "drawn":
-        draw = partial(carry_levels, levels)
+        make_maps = partial(carry_levels, levels)
     else:
         middle = futures.contiguous().median(dim=0).values  # of an expanded tensor it would be 0
         usual = list(scene.renderings(middle))
-        draw = partial(motion_difference, usual=usual)
-    made = [draw(list(scene.renderings(futures[index]))) for index in kept]
-    maps, valid = np.stack([item.maps for item in made]), np.stack([item.valid for item in made])
-    return FrameMaps(maps, valid)
+        make_maps = partial(motion_difference, usual=usual)
+    videos = [make_maps(list(scene.renderings(futures[index]))) for index in kept]
+    return FrameMaps(
+        np.stack([video.maps for video in videos]), np.stack([video.valid for video in videos])
+    )

@@ -25,10 +25,10 @@ class SourceFrame:
     """The frame that is animated.
 
     Args:
-        entry: The clip that it is from, to be read again by a worker.
+        entry: Its clip, which a worker reads again.
         clip_id: That clip's id.
         frame: Its index after the stride.
-        length: How many frames that clip has; read where its masks are.
+        length: The number of the clip's frames, which its masks must have, too.
     """
 
     entry: ClipEntry
@@ -42,13 +42,13 @@ class SetPlan:
     """One sample set to be made; small enough to travel to a worker.
 
     Args:
-        set_id: Hash of all that decides the set's content.
+        set_id: Hash of everything that decides the set's content.
         entry: The clip whose future is sampled.
         clip_id: That clip's id.
         window: Which of its frames are past and future.
         source: The frame that is animated.
         mode: "reconstruction" or "transfer".
-        masks: Which masks its videos get; None for none.
+        masks: The kind of masks for its videos; None for no masks.
     """
 
     set_id: str
@@ -74,13 +74,13 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What planning keeps of a clip once it was read."""
+class _ReadClip:
+    """A clip that was read, reduced to what planning needs."""
 
     entry: ClipEntry
     clip_id: str
     length: int
-    masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame that may be animated
+    masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame
 
 
 def plan_sets(
@@ -97,31 +97,31 @@ def plan_sets(
     """List every set: each window of each readable clip, in each mode.
 
     In reconstruction mode the source is the window's first frame. In transfer mode it is the first
-    frame of another clip, drawn by the run's seed from `sources` (or else from the other clips).
+    frame of another clip, chosen by the run's seed from `sources` (or else from the other clips).
 
     Args:
         clips: Folder of clips.
         sources: Folder of clips to animate in transfer mode; None for the same clips.
         modes: "reconstruction", "transfer" or both.
-        settings: Horizon, samples and all else that decides a set.
+        settings: Horizon, samples and everything else that decides a set.
         clip_settings: How clips are read.
-        weights_id: Which model.
-        windows: At most so many windows of each clip, evenly spread; None for all.
+        weights_id: The model's id.
+        windows: Largest number of windows per clip, evenly spread; None for all.
         on_clip: Called with the name of each clip that was read.
         masks: Whether videos get masks; a clip whose masks cannot be read is left out.
 
     Raises:
-        ClipError: If no clip can be used, or transfer mode finds no other clip.
+        ClipError: If no clip can be used, or there is no other clip for transfer mode.
     """
     rejects: list[Reject] = []
     minimum = settings.past + settings.future
-    seen = _read_all(clips, clip_settings, minimum, rejects, on_clip, masks)
-    others = seen
+    read = _read_all(clips, clip_settings, minimum, rejects, on_clip, masks)
+    others = read
     if "transfer" in modes and sources is not None:
         others = _read_all(sources, clip_settings, 1, rejects, on_clip, masks)
     sets = [
         _plan_set(mode, clip, window, others, settings, weights_id)
-        for clip in seen
+        for clip in read
         for window in spread(split_windows(clip.length, settings.past, settings.future), windows)
         for mode in modes
     ]
@@ -135,35 +135,35 @@ def _read_all(
     rejects: list[Reject],
     on_clip: Callable[[str], None],
     masks: bool,
-) -> list[_Seen]:
-    """Read every clip once: it must decode, and its id is a hash of its bytes."""
-    seen = []
+) -> list[_ReadClip]:
+    """Read every clip once to check that it decodes and to hash its bytes."""
+    read = []
     for clip in iter_clips(folder, settings, minimum, rejects.append):
         entry, length = clip.entry, len(clip.frames)
         try:
-            drawn = plan_masks(entry, settings, length, range(length)) if masks else {}
+            frame_masks = plan_masks(entry, settings, length, range(length)) if masks else {}
         except ClipError as error:
             rejects.append(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
             continue
-        seen.append(_Seen(entry, clip.id, length, drawn))
+        read.append(_ReadClip(entry, clip.id, length, frame_masks))
         on_clip(clip.name)
-    if not seen:
+    if not read:
         raise ClipError(
             f"clips: expected a clip of {folder} whose masks can be read, the first cannot: "
             f"{rejects[-1].name}: {rejects[-1].reason}; mend them or leave out --masks"
         )
-    return seen
+    return read
 
 
 def _plan_set(
     mode: str,
-    clip: _Seen,
+    clip: _ReadClip,
     window: Window,
-    others: Sequence[_Seen],
+    others: Sequence[_ReadClip],
     settings: GenerateSettings,
     weights_id: str,
 ) -> SetPlan:
-    """Name one set by everything that decides its content."""
+    """Plan one set; its id is a hash of everything that decides its content."""
     if mode == "transfer":
         other = _draw_source(clip, window, others, settings.seed)
         source = SourceFrame(other.entry, other.clip_id, 0, other.length)
@@ -183,11 +183,13 @@ def _plan_set(
     return SetPlan(set_id, clip.entry, clip.clip_id, window, source, mode, masks)
 
 
-def _draw_source(clip: _Seen, window: Window, others: Sequence[_Seen], seed: int) -> _Seen:
-    """Choose another clip to animate; which one depends on the seed, the clip and the window.
+def _draw_source(
+    clip: _ReadClip, window: Window, others: Sequence[_ReadClip], seed: int
+) -> _ReadClip:
+    """Choose another clip to animate; the choice depends on the seed, the clip and the window.
 
-    Every other clip draws a lot and the highest wins: one clip more takes its share of the windows
-    and leaves all others as they were.
+    Every other clip draws a lot and the highest wins. So an additional clip takes over its share
+    of the windows, and all other windows keep their sources.
     """
     candidates = [other for other in others if other.clip_id != clip.clip_id]
     if not candidates:
@@ -196,7 +198,7 @@ def _draw_source(clip: _Seen, window: Window, others: Sequence[_Seen], seed: int
             "found none; add clips or name a folder with --sources"
         )
 
-    def lot(other: _Seen) -> int:
+    def lot(other: _ReadClip) -> int:
         return derive_seed(seed, clip.clip_id, window.start, "source", other.clip_id)
 
     return max(candidates, key=lot)

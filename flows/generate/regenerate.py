@@ -38,6 +38,39 @@ class Regenerated:
     largest: int
 
 
+class OriginalRequest:
+    """The request of the run that made a sample, as its row in the store recorded it.
+
+    Args:
+        store: The store.
+        run_id: The run.
+    """
+
+    def __init__(self, store: SampleStore, run_id: str) -> None:
+        rows = store.query(f"run_id = '{run_id}'", rows="runs").to_pylist()
+        self._values: dict[str, Any] = json.loads(rows[0]["settings"]) if rows else {}
+
+    def path(self, name: str, option: str) -> Path:
+        """A path that the run was given.
+
+        Args:
+            name: The request's field.
+            option: The option that replaces it, for the message.
+
+        Raises:
+            StoreError: If the store did not record it.
+        """
+        path = self.optional_path(name)
+        if path is None:
+            raise StoreError(f"{name}: the store does not say where the run had it; use {option}")
+        return path
+
+    def optional_path(self, name: str) -> Path | None:
+        """A path that the run may have been given; None if it was not."""
+        value = self._values.get(name)
+        return Path(value) if value else None
+
+
 def regenerate(
     store: str,
     sample_id: str,
@@ -47,45 +80,50 @@ def regenerate(
     out: Path | None = None,
     device: str = "auto",
 ) -> Regenerated:
-    """Make a kept sample again from what its row says of model, clip, window, settings and seed.
+    """Make a kept sample again from the model, clip, window, settings and seed in its row.
 
     Args:
         store: The store.
         sample_id: As `query --rows samples` shows it.
-        model: Model folder; None for where the run had it.
-        clips: Folder of clips; None for where the run had it.
-        sources: Folder of the sources of transfer mode; None for where the run had it.
-        out: Video to write as well.
-        device: Where to draw; bytes are equal on the kind of processor that the run had.
+        model: Model folder; None for the one that the run used.
+        clips: Folder of clips; None for the one that the run used.
+        sources: Folder of sources for transfer mode; None for the one that the run used.
+        out: Video file to write; None writes none.
+        device: Where to render; the bytes are equal on the kind of processor that the run used.
 
     Raises:
-        FlawcastError: If the store has no such sample, or the model or a clip is not what it was
-            made from.
+        FlawcastError: If the store does not have the sample, or the model or a clip differs from
+            the one that it was made from.
     """
     if out is not None:
         check_video_name(out)
-    opened = SampleStore.open(store)
-    row = _row(opened, sample_id)
-    asked = _asked(opened, row["run_id"])
-    about = SetSettings.parse(row["settings"])
-    settings, read = about.generate, about.clips
-    if settings is None or read is None:
+    samples = SampleStore.open(store)
+    row = _row(samples, sample_id)
+    request = OriginalRequest(samples, row["run_id"])
+    set_settings = SetSettings.parse(row["settings"])
+    settings, clip_settings = set_settings.generate, set_settings.clips
+    if settings is None or clip_settings is None:
         raise StoreError(
             f"{sample_id}: expected settings of `flawcast generate` in its row, found others; "
             f"use flawcast {row['version']}, which wrote it"
         )
-    loaded = load_model(find_model(model or asked("model", "--model")), pick_device(device))
+    loaded = load_model(find_model(model or request.path("model", "--model")), pick_device(device))
     if loaded.weights_id != row["weights_id"]:
         raise ModelError(
             f"model: {sample_id} was made with {row['weights_id']}, found {loaded.weights_id}; "
             "name the folder of that model with --model"
         )
-    folder = clips or Path(asked("clips", "--clips"))
-    entry = _find(folder, row["clip_name"], row["clip_id"], read, "--clips")
+    folder = clips or request.path("clips", "--clips")
+    entry = _find(folder, row["clip_name"], row["clip_id"], clip_settings, "--clips")
     source = entry
     if row["mode"] == "transfer":
-        where = sources or Path(asked("sources", "") or folder)
-        source = _find(where, row["source_clip_name"], row["source_clip_id"], read, "--sources")
+        source = _find(
+            sources or request.optional_path("sources") or folder,
+            row["source_clip_name"],
+            row["source_clip_id"],
+            clip_settings,
+            "--sources",
+        )
     plan = SetPlan(
         set_id=row["set_id"],
         entry=entry,
@@ -94,14 +132,14 @@ def regenerate(
         source=SourceFrame(source, row["source_clip_id"], row["source_frame"]),
         mode=row["mode"],
     )
-    drawn = sample_set_futures(
-        plan, loaded, SetRequest(settings, read, row["run_id"], row["version"])
+    sampled = sample_set_futures(
+        plan, loaded, SetRequest(settings, clip_settings, row["run_id"], row["version"])
     )
-    video = drawn.scene.render(drawn.futures[row["index"]])
-    kept = np.asarray(opened.open_array(row["set_id"], "videos")[row["rank"]], np.uint8)
+    video = sampled.scene.render(sampled.futures[row["index"]])
+    stored = np.asarray(samples.open_array(row["set_id"], "videos")[row["rank"]], np.uint8)
     if out is not None:
         write_video(out, video, row["fps"])
-    largest = int(np.abs(video.astype(np.int16) - kept).max())
+    largest = int(np.abs(video.astype(np.int16) - stored).max())
     return Regenerated(sample_id, largest == 0, largest)
 
 
@@ -116,22 +154,8 @@ def _row(store: SampleStore, sample_id: str) -> dict[str, Any]:
     return dict(rows[0])
 
 
-def _asked(store: SampleStore, run_id: str) -> Any:
-    """What the run of a row was asked, by name; a function that says which option is missing."""
-    rows = store.query(f"run_id = '{run_id}'", rows="runs").to_pylist()
-    request = json.loads(rows[0]["settings"]) if rows else {}
-
-    def value(name: str, option: str) -> str:
-        found = request.get(name)
-        if found is None and option:
-            raise StoreError(f"{name}: the store does not say where the run had it; use {option}")
-        return found or ""
-
-    return value
-
-
 def _find(folder: Path, name: str, wanted: str, read: ClipSettings, option: str) -> ClipEntry:
-    """The clip of that id; its name is only where to look first. None is decoded."""
+    """Find a clip by its id, without decoding any. Clips with the given name are tried first."""
     entries = sorted(list_clips(folder), key=lambda entry: entry.name != name)
     for entry in entries:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a user asks of `flawcast generate`."""
+"""The request of `flawcast generate`, as a user makes it."""
 
 import os
 from pathlib import Path
@@ -24,20 +24,20 @@ class GenerateRequest(Settings):
     Args:
         clips: Folder of clips, or one clip.
         model: Model folder, or name of a shipped model.
-        store: Path or URL of the store; made if absent.
+        store: Path or URL of the store; created if absent.
         sources: Folder of clips to animate in transfer mode; None for the same clips.
-        modes: Which modes.
-        settings: What a set holds; past and future are as the model was trained if not given.
+        modes: "reconstruction", "transfer" or both.
+        settings: What a set holds; past and future default to those of the model's training.
         size: Frame size; None for the size that the model was trained at.
-        windows: At most so many windows of each clip, evenly spread; None for all.
+        windows: Largest number of windows per clip, evenly spread; None for all.
         masks: Whether every kept video gets masks and their validity.
-        workers: Ray worker processes, where Ray is started by the run; 0 makes the sets in this
+        workers: Ray worker processes, if the run starts Ray; 0 makes the sets in this
             process, without Prefect and Ray: for debugging, small runs and notebooks.
         ray_address: A running Ray cluster; None starts one on this machine.
         task_cpus: Cores that a running cluster keeps for each worker; a fraction lets workers
             share one.
-        task_gpus: GPUs that Ray keeps for each worker; None for an equal share, none on a CPU.
-        device: Where workers draw: "auto" for a GPU where there is one.
+        task_gpus: GPUs that Ray keeps for each worker; None for an equal share (0 on a CPU).
+        device: Where workers render: "auto" for a GPU if there is one.
         threads: Torch threads of each worker.
         set_seconds: How long one set may take; None for no limit.
     """
@@ -60,21 +60,21 @@ class GenerateRequest(Settings):
     set_seconds: float | None = Field(default=3600, gt=0)
 
     def gpus_per_worker(self) -> float:
-        """What Ray keeps for each worker; it hides GPUs from those that it keeps none for."""
+        """GPUs that Ray reserves for each worker; a worker with none reserved sees no GPU."""
         if self.task_gpus is not None:
             return self.task_gpus
-        found = torch.cuda.device_count()
-        if self.device == "cpu" or (self.device == "auto" and not found):
+        gpus = torch.cuda.device_count()
+        if self.device == "cpu" or (self.device == "auto" and not gpus):
             return 0
-        return min(1.0, found / max(1, self.workers)) if found else 1.0
+        return min(1.0, gpus / max(1, self.workers)) if gpus else 1.0
 
 
 def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRequest:
-    """The same request with whole paths, and the horizon that it leaves to the model.
+    """Make a request's paths absolute and take a horizon that it does not set from the model.
 
     Args:
-        request: What a user asks.
-        card: The model's; None reads it.
+        request: The user's request.
+        card: The model's card; None reads it.
 
     Raises:
         ModelError: If the model cannot be read.
@@ -85,12 +85,12 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     settings = request.settings.model_copy(
         update={name: getattr(trained, name) for name in open_still}
     )
-    where = {
+    paths = {
         "clips": request.clips.absolute(),
         "sources": request.sources and request.sources.absolute(),
         "model": model.absolute(),
     }
-    return request.model_copy(update={**where, "settings": settings})
+    return request.model_copy(update={**paths, "settings": settings})
 
 
 def request_from_options(
@@ -108,14 +108,14 @@ def request_from_options(
     ray_address: str | None = None,
     device: str = "auto",
 ) -> GenerateRequest:
-    """What the command line asks; what it leaves open is left out.
+    """Build a request from command-line options; options that were not given get the defaults.
 
     Args:
         clips: As in `GenerateRequest`.
         model: As in `GenerateRequest`.
         store: As in `GenerateRequest`.
         mode: "reconstruction", "transfer" or "both".
-        settings: Of `GenerateSettings`; None where nothing was said.
+        settings: Fields of `GenerateSettings`; None for an option that was not given.
         sources: As in `GenerateRequest`.
         forecaster: Refuse a model whose forecaster has another name.
         windows: As in `GenerateRequest`.
@@ -127,10 +127,10 @@ def request_from_options(
     Raises:
         FlawcastError: If the model cannot be read, has another forecaster, or a value does not fit.
     """
-    held = read_card(model).settings.forecaster.name
-    if forecaster not in (None, held):
+    trained = read_card(model).settings.forecaster.name
+    if forecaster not in (None, trained):
         raise SettingsError(
-            f"forecaster: expected {forecaster}, {model} holds {held}; "
+            f"forecaster: expected {forecaster}, {model} holds {trained}; "
             "name its own or train another model"
         )
     values: dict[str, Any] = {

@@ -23,16 +23,16 @@ from flawcast.storage import SampleStore
 def generate(request: GenerateRequest, display: Display | None = None) -> RunSummary:
     """Make all sample sets of a folder of clips that the store does not have yet.
 
-    Starts a Prefect server and Ray workers where none are configured, and stops them at the end,
-    also when it is interrupted. With no workers it makes them in this process, without either. A
-    set that was committed stays; the next run makes the others.
+    Starts a Prefect server and Ray workers if none are configured, and stops them at the end,
+    also after an interruption. With 0 workers it makes the sets in this process, without Prefect
+    and Ray. A committed set stays; the next run makes the others.
 
     Args:
         request: Clips, model, store, modes and settings.
         display: Shows progress; None shows nothing.
 
     Returns:
-        What was made, what was there already, and which clips were left out.
+        The sets that were made, those that the store already had, and the clips left out.
 
     Raises:
         FlawcastError: If clips, model, store or settings cannot be used, or a shard failed.
@@ -82,17 +82,17 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
                     name, flow = run_name(request, forecaster), "flawcast-generate"
                     place.run(Job([stage], name, flow, request, on_event=show))
         finally:
-            made = sum(store.has(item.set_id) for item in missing)
-            entry.count(made, len(plan.sets) - len(missing), len(missing) - made)
+            written = sum(store.has(item.set_id) for item in missing)
+            entry.count(written, len(plan.sets) - len(missing), len(missing) - written)
     summary = summarise(store, plan, missing, run_id, time.perf_counter() - began)
     return write_sheet(summary, store) if missing else summary
 
 
 def _place(request: GenerateRequest) -> Here | OnRay:
-    """Where a request's sets are made.
+    """Choose where a request's sets are made.
 
     Raises:
-        SettingsError: If a cluster is named for no workers.
+        SettingsError: If a cluster is named but the number of workers is 0.
     """
     place = place_of(request.workers, request.ray_address)
     if isinstance(place, Here):
@@ -101,7 +101,7 @@ def _place(request: GenerateRequest) -> Here | OnRay:
 
 
 def run_name(request: GenerateRequest, forecaster: str) -> str:
-    """What a run is called in Prefect: clips, modes and forecaster."""
+    """The name of a run in Prefect: clips, modes and forecaster."""
     return f"{request.clips.name}, {'+'.join(request.modes)}, {forecaster}"
 
 

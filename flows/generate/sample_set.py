@@ -32,7 +32,7 @@ OnFutures = Callable[[int], None]
 
 @dataclass(frozen=True)
 class SetRequest:
-    """What making a set needs beside its plan and the model."""
+    """What is needed to make a set, apart from its plan and the model."""
 
     settings: GenerateSettings
     clips: ClipSettings
@@ -45,14 +45,14 @@ def make_set(
     model: Model,
     request: SetRequest,
     on_futures: OnFutures = lambda done: None,
-    on_frames: OnFutures = lambda drawn: None,
+    on_frames: OnFutures = lambda rendered: None,
 ) -> SampleSet:
-    """Draw, render, score and keep the futures of one window of one clip.
+    """Sample futures of one window of a clip, render and score them, and keep the best.
 
     Args:
-        plan: Which window, which source frame, which mode.
+        plan: The window, the source frame and the mode.
         model: Backbone and forecaster.
-        request: Settings, and what the set's provenance says of the run.
+        request: The settings, and the run's data for the set's provenance.
         on_futures: Called with the number of futures that are rendered or ruled out so far.
         on_frames: Called once, with the number of frames that were rendered, of N * F.
 
@@ -65,9 +65,9 @@ def make_set(
     transfer = plan.mode == "transfer"
     still = scene.render(sampled.keypoints[settings.past - 1 : settings.past])
     reference = scene.render(sampled.keypoints[settings.past :]) if transfer else truth
-    chosen = render_and_keep(sampled, reference, settings, on_futures)
-    on_frames(chosen.drawn)
-    kept, indices = chosen.videos, chosen.indices.tolist()
+    closest = render_and_keep(sampled, reference, settings, on_futures)
+    on_frames(closest.drawn)
+    kept, indices = closest.videos, closest.indices.tolist()
     masks = None
     if plan.masks is not None:
         levels = read_levels(plan.source.entry, request.clips, plan.source.length)
@@ -79,7 +79,7 @@ def make_set(
         videos=kept,
         indices=indices,
         keypoints=sampled.futures.numpy(),
-        mae=chosen.mae.astype(np.float32),
+        mae=closest.mae.astype(np.float32),
         hold_mae=float(mae(np.repeat(still, settings.future, axis=0)[None], reference)[0]),
         past=sampled.past,
         reference=reference,
@@ -96,14 +96,14 @@ def make_set(
 
 @dataclass(frozen=True)
 class Observed:
-    """What is there before any future is forecast.
+    """A set's input, before any future is sampled.
 
     Args:
         clip: The clip whose future is sampled.
         past: Observed frames, (P, H, W, 3).
         truth: What really happened, (F, H, W, 3).
         source: The frame that is animated, (H, W, 3).
-        keypoints: Of past and truth, (P + F, D).
+        keypoints: The keypoints of past and truth, (P + F, D).
         scene: The source, ready to be rendered.
     """
 
@@ -117,10 +117,10 @@ class Observed:
 
 @dataclass(frozen=True)
 class Sampled(Observed):
-    """The same with a set's futures, before any is rendered.
+    """A set's input with its futures, before any is rendered.
 
     Args:
-        futures: Sampled, (N, F, D).
+        futures: The keypoints of the sampled futures, (N, F, D).
     """
 
     futures: Tensor
@@ -153,10 +153,10 @@ def observe(
 def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Sampled:
     """Read a set's clips, find its keypoints, sample its futures and encode its source."""
     settings = request.settings
-    seen = observe(plan, model.backbone, settings, request.clips)
-    futures = sample_futures(plan, model.predictor, seen.keypoints[: settings.past], settings)
-    scene = in_precision(seen.scene, settings.precision, futures.flatten(0, 1))
-    return Sampled(**{**vars(seen), "scene": scene}, futures=futures)
+    observed = observe(plan, model.backbone, settings, request.clips)
+    futures = sample_futures(plan, model.predictor, observed.keypoints[: settings.past], settings)
+    scene = in_precision(observed.scene, settings.precision, futures.flatten(0, 1))
+    return Sampled(**{**vars(observed), "scene": scene}, futures=futures)
 
 
 def render_and_keep(
@@ -167,8 +167,8 @@ def render_and_keep(
 ) -> Closest:
     """Render a set's futures as far as the selector needs them, and keep those it chooses.
 
-    For the closest ones, a future is rendered until it cannot be among them any more. Any other
-    selector sees all videos.
+    The selector of the closest ones stops rendering a future once it cannot be among them. Any
+    other selector gets all videos.
     """
     futures, scene = sampled.futures, sampled.scene
     selector = SELECTORS[settings.selector]
@@ -197,9 +197,9 @@ def _distances(backbone: MotionBackbone, futures: Tensor, truth: Tensor) -> NDAr
 def sample_futures(
     plan: SetPlan, predictor: KeypointPredictor, past: Tensor, settings: GenerateSettings
 ) -> Tensor:
-    """Draw futures of a window's keypoints, the same wherever and whenever it is done.
+    """Sample futures of a window's keypoints; equal inputs give equal futures on every worker.
 
-    Both modes of a window see the same futures.
+    Both modes of a window get the same futures.
     """
     seed = derive_seed(settings.seed, plan.clip_id, plan.window.start, "futures")
     return predictor.sample(
@@ -212,8 +212,8 @@ def sample_futures(
 
 
 def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) -> SetProvenance:
-    """All that traces a set back to real clips and forward to being made again."""
-    about = SetSettings(request.settings, request.clips, plan.source.entry.split, plan.masks)
+    """Everything needed to trace a set to its real clips and to make it again."""
+    set_settings = SetSettings(request.settings, request.clips, plan.source.entry.split, plan.masks)
     return SetProvenance(
         clip_id=plan.clip_id,
         clip_name=clip.name,
@@ -232,7 +232,7 @@ def _provenance(plan: SetPlan, clip: Clip, model: Model, request: SetRequest) ->
         forecaster=model.predictor.name,
         weights_id=model.weights_id,
         settings_id=content_id("settings", **request.settings.model_dump(mode="json")),
-        settings=about.to_json(),
+        settings=set_settings.to_json(),
         seed=request.settings.seed,
         samples=request.settings.samples,
         keep=request.settings.keep,

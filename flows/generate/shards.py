@@ -34,10 +34,10 @@ class Made:
     """A set that is not yet committed.
 
     Args:
-        plan: What it was made from.
-        set: What will be.
-        seconds: It took.
-        frames: That were rendered for it.
+        plan: The plan that it was made from.
+        set: The sample set.
+        seconds: How long it took.
+        frames: The number of frames that were rendered for it.
     """
 
     plan: SetPlan
@@ -53,15 +53,15 @@ class Shard:
     Args:
         number: Counted from 1.
         plans: The sets.
-        model: Model folder.
-        weights_id: The model that the sets were planned with.
-        store: Store.
+        model: The model folder.
+        weights_id: The id of the model that the sets were planned with.
+        store: The store's path or URL.
         request: Settings and provenance.
         title: Clips, modes and forecaster, for people who look at the task.
         set_seconds: How long one set may take; None for no limit.
         threads: Torch threads of the worker.
-        device: Where to draw.
-        in_worker: Whether a worker process does it, which is ended if it is stuck.
+        device: Where to render.
+        in_worker: Whether it runs in a worker process, which is ended if it is stuck.
     """
 
     number: int
@@ -77,16 +77,16 @@ class Shard:
     in_worker: bool
 
     def work(self) -> None:
-        """Make and commit the sets; one that the store has already is left as it is.
+        """Make and commit the sets, except those that the store already has.
 
-        A set that fails does not keep the others from being made.
+        If a set fails, the others are still made.
 
         Raises:
             ModelError: If the model was replaced since the sets were planned.
             PartsError: If some sets could not be made.
         """
         tell = current_receiver()
-        store, writer = (SampleStore.open(self.store, "a") for _ in range(2))  # one a thread
+        store, writer = (SampleStore.open(self.store, "a") for _ in range(2))  # one per thread
         model = worker_model(self.model, self.threads, self.device)
         if model.weights_id != self.weights_id:
             raise ModelError(
@@ -133,14 +133,14 @@ class Shard:
 class Committer:
     """Commits sets in a thread of its own, each while the next one is made.
 
-    A commit waits for a disk or a bucket. The next one waits for it, so two sets at most are in
-    memory.
+    A commit waits for a disk or a bucket. Each commit waits for the one before it, so at most two
+    sets are in memory.
 
     Args:
-        shard: Which shard the sets are in.
-        store: Where they go; no other thread uses it.
-        tell: Takes a `SetDone` for every set, in that thread.
-        fail: Takes a set that could not be committed, and the error.
+        shard: The shard that the sets belong to.
+        store: The store to commit to; no other thread uses this object.
+        tell: Called in that thread with a `SetDone` for every set.
+        fail: Called with the plan of a set that could not be committed, and the error.
     """
 
     def __init__(
@@ -163,15 +163,15 @@ class Committer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._thread.shutdown()  # what is being committed becomes whole, even at Ctrl-C
+        self._thread.shutdown()  # a commit under way is finished, even after Ctrl-C
 
     def put(self, made: Made) -> None:
-        """Begin to commit a set, once the one before it is committed."""
+        """Start to commit a set as soon as the one before it is committed."""
         self.settle()
         self._under_way = made.plan, self._thread.submit(self._commit, made)
 
     def settle(self) -> None:
-        """Wait until the last set that was put is committed or has failed."""
+        """Wait until the last set passed to `put` is committed or has failed."""
         if self._under_way is None:
             return
         plan, commit = self._under_way
@@ -182,7 +182,7 @@ class Committer:
             self._fail(plan, error)
 
     def _commit(self, made: Made) -> None:
-        """Commit one set, within a time limit of its own, and tell of it."""
+        """Commit one set within its own time limit, and report it."""
         shard, title, began = self._shard, made.plan.title, time.perf_counter()
         with time_limit(shard.set_seconds, title, shard.in_worker):
             fresh = self._store.commit(made.set)
@@ -199,9 +199,9 @@ def cut_shards(
 ) -> list[Shard]:
     """Divide sets into shards of nearly equal length, a few for each worker.
 
-    Neighbours stay together: a worker decodes a clip once for all its windows. However many sets
-    there are, Ray and Prefect see only so many tasks at once; what a shard has committed stays
-    when its worker is lost.
+    Neighbours stay together, so a worker decodes a clip once for all its windows. The number of
+    tasks in Ray and Prefect does not grow with the number of sets. If a worker is lost, the sets
+    that its shard has committed stay.
     """
     count = max(1, min(len(plans), request.workers * SHARDS_PER_WORKER))
     bounds = [len(plans) * number // count for number in range(count + 1)]
@@ -225,7 +225,7 @@ def cut_shards(
 
 
 def _title(number: int, plans: Sequence[SetPlan], forecaster: str) -> str:
-    """Which clips a shard is of, in which modes, by which forecaster."""
+    """A shard's clips, modes and forecaster, for people."""
     first, last = plans[0].entry.name, plans[-1].entry.name
     clips = first if first == last else f"{first} to {last}"
     modes = "+".join(sorted({plan.mode for plan in plans}))
@@ -235,9 +235,9 @@ def _title(number: int, plans: Sequence[SetPlan], forecaster: str) -> str:
 def _failure(plan: SetPlan, error: Exception) -> Failure:
     """Describe what went wrong with a set.
 
-    A mistake will come again; a disk or a bucket that failed may have recovered soon.
+    An error of our own would happen again; a disk or a bucket that failed may recover soon.
     """
-    known = isinstance(error, FlawcastError)
-    reason = str(error) if known else f"{type(error).__name__}: {error}"
-    lasting = known and not isinstance(error.__cause__, OSError)
+    expected = isinstance(error, FlawcastError)
+    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    lasting = expected and not isinstance(error.__cause__, OSError)
     return Failure(plan.title, " ".join(reason.split()), lasting)

@@ -1,4 +1,4 @@
-"""What a run amounts to: a table by label and mode, a contact sheet, the clips left out."""
+"""The summary of a run: a table by label and mode, a contact sheet, the clips left out."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -35,20 +35,20 @@ class GroupMeans:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run made and found.
+    """The results of a run.
 
     Args:
         run_id: Name of the run.
         store: Where the sets are.
         written: Sets that this run committed.
-        present: Sets that the store had before.
+        present: Sets that the store already had.
         kept: Videos in the written and present sets.
         groups: Means by label and mode, over all of the plan's sets.
         rejects: Clips that were left out.
         seconds: Duration.
         sheet: The contact sheet, if anything was written.
-        fresh: The sets written.
-        page: The report, where one was written.
+        fresh: Ids of the sets that this run committed.
+        page: The report, if one was written.
     """
 
     run_id: str
@@ -73,7 +73,7 @@ class RunSummary:
 def summarise(
     store: SampleStore, plan: Plan, missing: Sequence[SetPlan], run_id: str, seconds: float
 ) -> RunSummary:
-    """Read back from the store what the plan's sets hold."""
+    """Summarise the plan's sets from their rows in the store."""
     rows = [store.row(item.set_id) for item in plan.sets if store.has(item.set_id)]
     fresh = tuple(item.set_id for item in missing if store.has(item.set_id))
     return RunSummary(
@@ -104,9 +104,9 @@ def groups_of(rows: Sequence[dict[str, Any]]) -> list[GroupMeans]:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the values that are there; None without any."""
-    found = [value for value in values if value is not None]
-    return sum(found) / len(found) if found else None
+    """Mean of the values that are not None; None if there are none."""
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present else None
 
 
 def write_sheet(summary: RunSummary, store: SampleStore) -> RunSummary:
@@ -121,16 +121,18 @@ def write_sheet(summary: RunSummary, store: SampleStore) -> RunSummary:
 
 def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
     """Frames and scores of one set."""
-    made = store.load(set_id)
-    about = made.provenance
-    kept = made.mae[made.indices].mean()
+    sample_set = store.load(set_id)
+    provenance = sample_set.provenance
+    kept = sample_set.mae[sample_set.indices].mean()
     return SheetRow(
-        title=f"{about.label} · {about.mode}",
-        subtitle=f"MAE {kept:.3f} (hold {made.hold_mae:.3f})  APD {made.apd:.3f}",
-        past=made.past,
-        reference=made.reference,
-        kept=made.videos,
-        masks=made.masks > 0 if made.masks is not None and made.mask_kind == "drawn" else None,
+        title=f"{provenance.label} · {provenance.mode}",
+        subtitle=f"MAE {kept:.3f} (hold {sample_set.hold_mae:.3f})  APD {sample_set.apd:.3f}",
+        past=sample_set.past,
+        reference=sample_set.reference,
+        kept=sample_set.videos,
+        masks=sample_set.masks > 0
+        if sample_set.masks is not None and sample_set.mask_kind == "drawn"
+        else None,
     )
 
 

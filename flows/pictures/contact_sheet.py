@@ -36,7 +36,7 @@ class SheetRow:
         past: The observed frames, RGB uint8, (P, H, W, 3).
         reference: The real future, RGB uint8, (F, H, W, 3).
         kept: The kept futures, best first, RGB uint8, (K, F, H, W, 3).
-        masks: What is outlined on them, (K, F, H, W); None for nothing.
+        masks: The masks to outline on the kept futures, (K, F, H, W); None for none.
     """
 
     title: str

@@ -18,8 +18,8 @@ def draw_curves(path: Path, curves: Mapping[str, Points], title: str, x: str, y:
         path: The file to write; its suffix says the format (svg, png or pdf).
         curves: Points (x, y) by name, at least one each, none negative.
         title: Above the picture.
-        x: What the horizontal axis is.
-        y: What the vertical axis is.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
 
     Returns:
         `path`.

@@ -1,4 +1,4 @@
-"""The one place where frames are made smaller, each pixel the average of those it stands for."""
+"""Shrinks frames; each new pixel is the average of the pixels that it covers."""
 
 import cv2
 import numpy as np

@@ -52,7 +52,7 @@ def write_answer(answer: pa.Table, style: str, out: Path | None, console: Consol
     """Print an answer, or write it to a file, which appears whole.
 
     Args:
-        answer: Of `SampleStore.query`.
+        answer: The result of `SampleStore.query`.
         style: "table", "json", "csv" or "parquet".
         out: File to write; None prints.
         console: Where a table goes.

@@ -19,10 +19,10 @@ SIZE = 32  # distances are taken between frames shrunk to this: motion counts, s
 
 @dataclass(frozen=True)
 class Diverse:
-    """Samples that were chosen for being far from one another.
+    """Samples chosen to be far from one another.
 
     Args:
-        rows: Of the samples, lowest MAE first, columns as in `SampleStore.query`.
+        rows: One row per sample, lowest MAE first, with columns as in `SampleStore.query`.
         apd: Their mean mutual distance on the [0, 1] pixel scale, of frames as `SIZE` says.
         smallest: Their smallest mutual distance; at least half of the largest possible one.
         candidates: How many samples there were to choose from.
@@ -45,7 +45,7 @@ def diverse(
 
     Args:
         store: The store, or a snapshot of it.
-        k: How many.
+        k: The number of samples to choose.
         max_mae: Largest error; None for any.
         where: SQL condition over the columns of samples.
         on_sample: Called with the number of samples read and of all to read.

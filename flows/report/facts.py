@@ -1,4 +1,4 @@
-"""What a report says in figures: counts, means, distributions, provenance, what was left out."""
+"""The figures of a report: counts, means, distributions, provenance and the clips left out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ class Reason:
 
 @dataclass(frozen=True)
 class Facts:
-    """A store, or the part of it that was asked for, in figures.
+    """A store, or the requested part of it, in figures.
 
     Args:
-        rows: Of the sets, smallest MAE first.
-        kept: Videos in them.
+        rows: The rows of the sets, smallest MAE first.
+        kept: The number of kept videos in the sets.
         groups: Means by label and mode.
         ratio: APD to MAE of every row, in their order; these sets are the population.
-        runs: That the sets are of, or all that the store knows of, the last one first.
+        runs: The runs that made the sets, or all runs of the store, the last one first.
         reasons: Why those runs left clips out, most frequent first.
-        provenance: Names and values.
+        provenance: Names and values of what the sets were made from.
     """
 
     rows: tuple[Row, ...]
@@ -47,7 +47,7 @@ class Facts:
 
 
 def gather(store: SampleStore, where: str | None) -> Facts:
-    """Ask a store for everything that a report says in figures.
+    """Read all figures of a report from a store.
 
     Args:
         store: The store, or a snapshot of it.
@@ -82,7 +82,7 @@ def gather(store: SampleStore, where: str | None) -> Facts:
 
 
 def to_show(facts: Facts, most: int) -> list[Row]:
-    """The sets that are shown with their videos: at most so many, best, median and worst first.
+    """Choose at most `most` sets to show with their videos; best, median and worst come first.
 
     Then those next to the best, the median and the worst of each label and mode, and the rest
     evenly spread over the errors.
@@ -104,7 +104,7 @@ def to_show(facts: Facts, most: int) -> list[Row]:
 
 
 def _reasons(rejects: Sequence[Row]) -> list[Reason]:
-    """Rejected clips by reason; a clip that several runs met counts once."""
+    """Rejected clips by reason; a clip that several runs rejected counts once."""
     found: dict[str, dict[str, None]] = {}
     for reject in rejects:
         found.setdefault(reject["reason"], {})[reject["clip"]] = None
@@ -113,7 +113,7 @@ def _reasons(rejects: Sequence[Row]) -> list[Reason]:
 
 
 def _provenance(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """What the sets were made from and with."""
+    """The clips, models and settings that the sets were made from."""
     clips = len({row["clip_id"] for row in rows})
     sources = len({row["source_clip_id"] for row in rows})
     created = [row["created_at"] for row in rows]

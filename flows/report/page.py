@@ -1,4 +1,4 @@
-"""Puts a report's parts together into one HTML file that needs nothing else."""
+"""Combines a report's parts into one HTML file that needs no other file."""
 
 import base64
 import hashlib
@@ -36,8 +36,8 @@ class SetView:
     """A set as the page shows it.
 
     Args:
-        row: All that the store knows of it.
-        ratio: Its APD to MAE ratio; None where it is undefined.
+        row: The set's row in the store.
+        ratio: Its APD to MAE ratio; None if it is undefined.
         loop: Its looping clip.
         strips: Its contact sheet.
         place: "best", "median" or "worst" of all; empty for the others.
@@ -63,8 +63,8 @@ def render_page(
     Args:
         facts: The figures.
         views: Sets that are shown with their videos.
-        damaged: What is wrong with sets that cannot be shown, a line each.
-        store: As the user named it.
+        damaged: One line for each set that cannot be shown, with the reason.
+        store: The store, as the user named it.
         where: The user's condition.
     """
     templates = Environment(

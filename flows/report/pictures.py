@@ -22,7 +22,7 @@ from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.storage import SampleSet
 
 TILE = 96  # longest side of a frame in the page, in pixels; smaller frames stay as they are
-MOST_FRAMES = 48  # of a clip; longer ones skip frames
+MOST_FRAMES = 48  # per clip; longer clips skip frames
 SHOWN_FRAMES = 4  # of each video in a strip
 STRIPS = 4  # futures that get a strip
 SHORTEST_FRAME, LAST_FRAME = 80, 700  # milliseconds
@@ -39,9 +39,9 @@ class Strip:
     Args:
         title: What it shows.
         kind: "past", "reference" or "future".
-        picture: Data address.
-        width: In pixels.
-        height: In pixels.
+        picture: The picture as a data URL.
+        width: The width in pixels.
+        height: The height in pixels.
     """
 
     title: str
@@ -56,10 +56,10 @@ class Loop:
     """A looping clip of tiles in a row.
 
     Args:
-        titles: Of the tiles.
-        picture: Data address.
-        width: Of all tiles, in pixels.
-        height: In pixels.
+        titles: One title per tile.
+        picture: The picture as a data URL.
+        width: The width of all tiles together, in pixels.
+        height: The height in pixels.
     """
 
     titles: tuple[str, ...]

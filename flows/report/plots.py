@@ -96,9 +96,9 @@ def draw_density(
     """Density of a score for each kind of sets, with every value as a tick below.
 
     Args:
-        name: Of the score.
+        name: The name of the score.
         series: Values; a kind with fewer than two different ones gets ticks alone.
-        within: What the score can be; curves end there.
+        within: The range of possible scores; curves end there.
         tail: Whether the score may have a long tail, which is cut and counted.
     """
     every = [value for item in series for value in item.values]

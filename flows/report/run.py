@@ -22,11 +22,11 @@ class Reported:
     Args:
         out: The page.
         bytes: Its size.
-        sets: Sets that the figures are of.
+        sets: Sets that the figures cover.
         shown: Sets whose videos are in the page.
         damaged: Sets that could not be shown, with the reason.
         groups: Means by label and mode.
-        ratio_median: Of the APD to MAE ratio over these sets; None where it is undefined.
+        ratio_median: Median APD to MAE ratio of these sets; None if it is undefined.
         ratio_left_out: Sets without a ratio.
         rejects: Clips that the runs left out, by reason.
     """

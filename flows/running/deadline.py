@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from flawcast.configs.errors import FlawcastError
 
 STUCK = 3.0  # times the limit after which a worker that does not answer is ended
-EXIT_STUCK = 75  # what a stuck worker leaves as its exit status
+EXIT_STUCK = 75  # the exit status of a stuck worker
 
 
 class SetTimeoutError(FlawcastError):
-    """A set took longer than it may."""
+    """A set took longer than its limit."""
 
 
 class Deadline:
@@ -21,7 +21,7 @@ class Deadline:
 
     Args:
         seconds: How long the set may take; None for no limit.
-        title: Of the set, for the message.
+        title: The set's title, for the message.
     """
 
     def __init__(self, seconds: float | None, title: str) -> None:
@@ -45,13 +45,13 @@ class Deadline:
 def time_limit(seconds: float | None, title: str, ends_process: bool = True) -> Iterator[Deadline]:
     """Limit one set's time.
 
-    Work that looks at the deadline ends with an error. Work that hangs, in a file system for
-    instance, never looks: three limits later the worker process is ended, and Ray starts the shard
-    again on another one.
+    Work that checks the deadline ends with an error. Work that hangs, for instance in a file
+    system, never checks it: after three times the limit the worker process is ended, and Ray
+    starts the shard again on another worker.
 
     Args:
         seconds: How long the set may take; None for no limit.
-        title: The set, for the message.
+        title: The set's title, for the message.
         ends_process: Whether this is a worker process, which may be ended.
     """
     watch = None

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it works: bars with rates and time left, one line per set."""
+"""The display of a running job: bars with rates and time left, one line per set."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-if TYPE_CHECKING:  # bars are shown where neither Ray nor torch is installed, too
+if TYPE_CHECKING:  # bars work without Ray and torch, too
     from flawcast.generators.clips import Reject
 
 
@@ -36,10 +36,10 @@ class ShardLike(Protocol):
 
 
 class Rate(ProgressColumn):
-    """How much gets done in a second, or in a minute where that is less than one.
+    """Rate per second, or per minute if that is less than one.
 
     Args:
-        what: Is counted, with a space before it; empty where the bar says so.
+        what: The unit, with a space before it; empty if the bar names it.
     """
 
     def __init__(self, what: str = "") -> None:
@@ -47,7 +47,7 @@ class Rate(ProgressColumn):
         self._what = what
 
     def render(self, task: Task) -> Text:
-        """The rate of a bar; nothing before there is one."""
+        """The rate of a bar; empty until it is known."""
         speed = task.finished_speed or task.speed
         if not speed:
             return Text("")
@@ -72,7 +72,7 @@ class Display:
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[str], None]]:
-        """Show which clip is being read; yields a function that takes its name."""
+        """Show the clip being read; yields a function that takes its name."""
         with self._bars(SpinnerColumn(), TextColumn("{task.description}", markup=False)) as bars:
             task = bars.add_task("reading clips", total=None)
             count = 0
@@ -88,7 +88,7 @@ class Display:
     def making(
         self, shards: Sequence[ShardLike], samples: int
     ) -> Iterator[Callable[[object], None]]:
-        """Show all sets and each shard, counted in rendered futures; yields the event's taker."""
+        """Show all sets and each shard, counted in rendered futures; yields the event receiver."""
         from flawcast.flows.running.progress import FuturesDone, SetDone
 
         columns = (
@@ -102,9 +102,9 @@ class Display:
         )
         with self._bars(*columns) as bars:
             wanted = {shard.number: len(shard.plans) for shard in shards}
-            # Sets by id: a shard that is tried again meets those that it had made.
+            # Sets by id: a shard that is tried again reports sets that it made before.
             done: dict[int, set[str]] = {number: set() for number in wanted}
-            ahead = dict.fromkeys(wanted, ("", 0))  # the set that a shard is at, and its futures
+            ahead = dict.fromkeys(wanted, ("", 0))  # each shard's current set, and its futures
             total = sum(wanted.values())
             overall = bars.add_task(
                 "starting workers", total=total * samples, sets=f"0/{total} sets"
@@ -193,7 +193,7 @@ class Display:
             yield on_done
 
     def left_out(self, reject: "Reject") -> None:
-        """Say which clip is left out, and why."""
+        """Show a clip that is left out, and the reason."""
         line = f"left out: {reject.name}: {reject.reason}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 

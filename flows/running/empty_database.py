@@ -1,8 +1,8 @@
-"""An empty database of a Prefect server, kept between runs: to make one is most of its start.
+"""A cached empty database for Prefect servers; making one takes most of a server's start.
 
 A new server goes through all migrations of Prefect's history, and ends at the same tables every
-time. They are kept among the user's caches, one file for each version of Prefect. Without it, or
-where it is damaged, a server makes its own.
+time. They are cached in the user's cache folder, one file per version of Prefect. If the file is
+missing or damaged, the server makes its own.
 """
 
 import shutil
@@ -17,13 +17,13 @@ from flawcast.configs.files import whole_file
 
 
 def lay_database(path: Path) -> None:
-    """Put the kept database, if there is a sound one, where a server will look for its own."""
+    """Copy the cached database, if it is sound, to where a server will look for its own."""
     with suppress(OSError):
         try:
             shutil.copyfile(_kept(), path)
         except FileNotFoundError:
             return
-        except OSError:  # half of it, on a full disk
+        except OSError:  # a partial copy, on a full disk
             path.unlink(missing_ok=True)
             return
         if not _sound(path):
@@ -32,14 +32,14 @@ def lay_database(path: Path) -> None:
 
 
 def keep_database(path: Path) -> None:
-    """Keep the database of a server that has just started, unless one is kept.
+    """Cache the database of a server that has just started, unless one is cached.
 
     Args:
-        path: The server's, which may go on writing. Its folder is ours: SQLite opens no file in
-            the user's cache, where locks of a network drive could keep it waiting.
+        path: The server's database; the server may still write to it. It is copied inside its own
+            folder first: on a network drive, locks in the user's cache could block SQLite.
     """
     copy = path.with_suffix(".copy")
-    with suppress(OSError, sqlite3.Error):  # no cache, no harm
+    with suppress(OSError, sqlite3.Error):  # the cache is optional
         kept = _kept()
         if kept.is_file() or not path.is_file():
             return
@@ -51,18 +51,18 @@ def keep_database(path: Path) -> None:
 
 
 def forget_database() -> None:
-    """Remove the kept database: a server could not use it."""
+    """Remove the cached database, which a server could not use."""
     with suppress(OSError):
         _kept().unlink()
 
 
 def _kept() -> Path:
-    """Where it is kept."""
+    """Path of the cached database."""
     return user_cache_path("flawcast") / f"prefect-{version('prefect')}.db"
 
 
 def _sound(path: Path) -> bool:
-    """Whether SQLite finds nothing wrong with a database that migrations have gone through."""
+    """Whether a database is migrated and SQLite finds no damage in it."""
     try:
         with closing(sqlite3.connect(path)) as database:
             (answer,) = database.execute("PRAGMA quick_check").fetchone()

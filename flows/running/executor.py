@@ -14,10 +14,10 @@ class Place(Protocol):
     """Where a job is done."""
 
     def run(self, job: Job) -> None:
-        """Do all stages in order; a failed piece does not keep the others of its stage from it.
+        """Do all stages in order; if a piece fails, the others of its stage are still done.
 
         Raises:
-            FlawcastError: If a piece failed; what others left stays.
+            FlawcastError: If a piece failed; the results of the others stay.
         """
 
 
@@ -25,12 +25,12 @@ class Place(Protocol):
 class Here:
     """This process, one piece after the other: neither Prefect nor Ray is even imported.
 
-    Every piece has one try: who works here is there to see it fail, and may run it again.
+    Every piece has one try: the user sees it fail and can run it again.
     """
 
     def run(self, job: Job) -> None:
         """Do all stages in order."""
-        turn = threading.Lock()  # pieces may tell from a thread of theirs
+        turn = threading.Lock()  # pieces may send events from their own threads
 
         def take(event: object) -> None:
             with turn:
@@ -46,11 +46,11 @@ class Here:
 class OnRay:
     """Ray workers, as the tasks of one Prefect flow run.
 
-    Prefect and Ray are started where none are configured, and stopped at the end.
+    Prefect and Ray are started if none are configured, and stopped at the end.
 
     Args:
         address: A running cluster; None starts Ray on this machine.
-        workers: Worker processes, where Ray is started.
+        workers: Worker processes, if Ray is started.
         cpus: Cores that a running cluster keeps for each task.
         gpus: GPUs that Ray keeps for each task.
     """
@@ -72,15 +72,15 @@ class OnRay:
 
 
 def place_of(workers: int, address: str | None, fewest: int = 1) -> Here | OnRay:
-    """Where work is done that is asked of so many workers.
+    """Choose where to work, by the number of workers and the cluster's address.
 
     Args:
         workers: Ray worker processes; 0 for this process.
         address: A running Ray cluster; None for this machine.
-        fewest: Fewer workers than this are this process too, unless an address is given.
+        fewest: With fewer workers than this, work in this process unless an address is given.
 
     Raises:
-        SettingsError: If an address is given, and no workers.
+        SettingsError: If an address is given but the number of workers is 0.
     """
     if address is None:
         return Here() if workers < max(fewest, 1) else OnRay(None, workers)

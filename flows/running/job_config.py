@@ -1,4 +1,4 @@
-"""Which folders a Ray job puts on its workers' path: none but where flawcast itself was found."""
+"""Keep all folders off the workers' import path except the one that holds flawcast."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ class OwnCodeOnly(JobConfig):
     """
 
     def _get_proto_job_config(self) -> Any:
-        """The job as Ray's processes are told of it; called after Ray has added its folders."""
+        """The configuration that Ray sends to its processes; Ray has added its folders by then."""
         self._py_driver_sys_path = [
             folder
             for folder in self._py_driver_sys_path

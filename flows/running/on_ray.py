@@ -1,6 +1,6 @@
-"""A job as one Prefect flow run, whose tasks are done by Ray workers.
+"""A job as one Prefect flow run whose tasks run on Ray workers.
 
-The one module that imports Prefect and Ray for work: only `executor.OnRay` imports it.
+Only this module runs work on Prefect and Ray, and only `executor.OnRay` imports it.
 """
 
 import logging
@@ -29,12 +29,12 @@ from flawcast.flows.running.pieces import (
 from flawcast.flows.running.progress import SetFailed, receiving
 from flawcast.flows.running.services import run_services, stop_on_sigterm
 
-POLL_SECONDS = 0.5  # between looks at the workers; on few cores looking costs them time
+POLL_SECONDS = 0.5  # between checks of the workers; on few cores a check costs them time
 
 
 @dataclass(frozen=True)
 class Current:
-    """What the flow works on beside its parameters, which Prefect sends along with every task."""
+    """The flow's job and resources; not parameters, since Prefect sends those with every task."""
 
     job: Job
     cpus: float
@@ -45,17 +45,17 @@ CURRENT: ContextVar[Current] = ContextVar("CURRENT")
 
 
 def current() -> Current:
-    """The job of this run; a function, since Prefect pickles a flow with the globals it names."""
+    """Return this run's job. A function, because Prefect pickles the globals that a flow names."""
     return CURRENT.get()
 
 
 def run_flow(job: Job, address: str | None, workers: int, cpus: float, gpus: float) -> None:
-    """Do a job, with services of our own where none are configured.
+    """Do a job; start Prefect and Ray if none are configured.
 
     Args:
-        job: What to do.
+        job: The work.
         address: A running Ray cluster; None starts Ray on this machine.
-        workers: Worker processes, where Ray is started.
+        workers: Worker processes, if Ray is started.
         cpus: Cores that Ray keeps for each task.
         gpus: GPUs that Ray keeps for each task.
 
@@ -78,7 +78,7 @@ def do_stages(request: object) -> None:
     """Run the current job's pieces as tasks, stage by stage.
 
     Args:
-        request: What the run is for, for people who look at it.
+        request: The user's request; Prefect shows it to people who look at the run.
 
     Raises:
         FlawcastError: If a piece failed; the others of its stage were finished first.
@@ -96,7 +96,7 @@ def do_stages(request: object) -> None:
 
 @contextmanager
 def _inbox_of(job: Job) -> Iterator[Inbox | None]:
-    """An inbox for a job to whose events somebody listens."""
+    """Open an inbox if the job has a receiver of events."""
     if job.on_event is None:
         yield None
     else:
@@ -128,11 +128,11 @@ def _do_on_ray(stage: Stage, job: Job, inbox: Inbox | None) -> None:
 def _failures(
     futures: Sequence[PrefectRayFuture[Any]], on_look: Callable[[int], None]
 ) -> list[BaseException]:
-    """Wait until all tasks have ended; what the failed ones raised.
+    """Wait until all tasks have ended; return what the failed ones raised.
 
     Args:
-        futures: Of submitted tasks.
-        on_look: Called at every look with the number of tasks that have ended.
+        futures: The futures of the submitted tasks.
+        on_look: Called at every check with the number of tasks that have ended.
     """
     waiting = [future.wrapped_future for future in futures]
     while waiting:
@@ -143,7 +143,7 @@ def _failures(
 
 
 def _result(future: PrefectRayFuture[Any]) -> object:
-    """What a task gave or raised, or what Ray says of one that it lost."""
+    """A task's result or error, or Ray's error for a lost task."""
     try:
         return future.result(raise_on_failure=False)
     except Exception as error:  # of many kinds
@@ -151,7 +151,7 @@ def _result(future: PrefectRayFuture[Any]) -> object:
 
 
 def _worth_another_try(task: object, run: object, state: State[None]) -> bool:
-    """Whether a failed piece may do better: not where a part's failure would come again."""
+    """Whether to try a failed piece again: not if all its failures are lasting."""
     del task, run
     error = state.result(raise_on_failure=False)
     return not (isinstance(error, PartsError) and error.lasting)
@@ -164,7 +164,7 @@ def _worth_another_try(task: object, run: object, state: State[None]) -> bool:
     retry_condition_fn=_worth_another_try,
 )
 def do_piece(piece: Piece, threads: int, inbox: str | None) -> None:
-    """Do one piece on a worker; what it tells goes to the log and to the run's inbox."""
+    """Do one piece on a worker; its events go to the log and to the run's inbox."""
     logger, outbox = get_run_logger(), Outbox(inbox)
 
     def tell(event: object) -> None:
@@ -179,5 +179,5 @@ def do_piece(piece: Piece, threads: int, inbox: str | None) -> None:
 
 
 def _literal(name: str) -> str:
-    """A name as Prefect's templates of names have it; clips may have braces in theirs."""
+    """Escape a name for Prefect's name templates; clip names may contain braces."""
     return name.replace("{", "{{").replace("}", "}}")

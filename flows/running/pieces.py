@@ -1,4 +1,4 @@
-"""Pieces of work: what they are, the stages and jobs that they form, and what may go wrong."""
+"""Pieces of work, the stages and jobs that they form, and their failures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ OnDone = Callable[[str, int, int], None]
 
 
 class Piece(Protocol):
-    """A share of the work that leaves its result where it belongs, and can travel to a worker."""
+    """A share of the work; it can be sent to a worker and stores its own result."""
 
     @property
     def title(self) -> str:
-        """What it is, for people."""
+        """The piece's name, for people."""
 
     def work(self) -> None:
-        """Do it; `progress.current_receiver` takes what there is to tell meanwhile.
+        """Do the piece; its events go to `progress.current_receiver`.
 
         Raises:
             PartsError: If some of its parts failed; the others are done.
@@ -61,15 +61,15 @@ class PartsError(FlawcastError):
 
 @dataclass(frozen=True)
 class Stage:
-    """Pieces that need what the stages before them left.
+    """Pieces that need the results of the stages before.
 
     Args:
         name: What the pieces are, for people.
-        pieces: Called when the stages before are done; lists what is not done yet.
+        pieces: Called when the stages before are done; lists the pieces that are not done yet.
         parts: What the parts of a piece are, for people; empty if pieces have none.
         retries: How often Prefect tries a failed piece again, unless its failure is lasting.
-        task: What a piece's task is called in Prefect.
-        threads: Torch threads for each piece: small models slow down where several threads share
+        task: The name of a piece's task in Prefect.
+        threads: Torch threads for each piece: small models slow down if several threads share
             busy cores.
     """
 
@@ -83,15 +83,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Job:
-    """Stages to be done in order, and what they are called in Prefect.
+    """Stages to be done in order, and their names in Prefect.
 
     Args:
         stages: The work.
-        name: This run of it.
-        flow: The kind of job.
-        request: What it is for; Prefect shows it as the flow's parameter.
-        on_done: Called with a stage's name, the number of its pieces done, and of all.
-        on_event: Called with what pieces tell; None if nobody listens.
+        name: The name of this run.
+        flow: The name of this kind of job.
+        request: The user's request; Prefect shows it as the flow's parameter.
+        on_done: Called with a stage's name, the number of its finished pieces, and of all pieces.
+        on_event: Called with each event of a piece; None ignores events.
     """
 
     stages: Sequence[Stage]
@@ -104,7 +104,7 @@ class Job:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Work with so many torch threads."""
+    """Use `count` torch threads inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -114,7 +114,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def raise_failed(stage: Stage, failed: Sequence[BaseException], total: int) -> None:
-    """Turn what failed in a stage into one error; without failures do nothing."""
+    """Raise one error for all failures of a stage; do nothing if there are none."""
     if not failed:
         return
     parts = sum(len(error.failures) for error in failed if isinstance(error, PartsError))

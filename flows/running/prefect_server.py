@@ -1,7 +1,7 @@
-"""The Prefect server of a run: the user's own, or one that comes and goes with the run.
+"""The Prefect server of a run: the user's, or one that lives as long as the run.
 
-Tasks on Ray workers that find no Prefect server start one each, which loses records; so a run
-without `PREFECT_API_URL` has a server of its own, on loopback, in a folder that goes with it.
+Without a Prefect server every task on a Ray worker would start one, and records would be lost. So
+a run without `PREFECT_API_URL` starts its own server, on loopback, in a temporary folder.
 """
 
 import ctypes
@@ -25,8 +25,8 @@ START_SECONDS = 300.0  # it takes 5 on an idle machine
 STOP_SECONDS = 10.0
 SERVER = (sys.executable, "-P", "-m", "prefect", "server", "start")  # -P: without this folder
 DATABASE, LOG, HOME = "prefect.db", "server.log", "prefect"
-# What looks after deployments, work pools, automations and pauses: nobody has any on a server that
-# ends with its only run, and on two cores their looking takes two hundredths of the machine.
+# Services for deployments, work pools, automations and pauses. A server for one run has none of
+# these, and on two cores the services take 2 % of the machine.
 UNUSED_BY_A_RUN = {
     f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false"
     for name in (
@@ -59,9 +59,9 @@ class PrefectServer:
     """A Prefect server that may still be starting.
 
     Args:
-        url: Of its API.
-        process: Of a server of our own; None where one is configured.
-        folder: Where that one keeps its records.
+        url: The address of its API.
+        process: The process of a server that we started; None if one was configured.
+        folder: Where a server that we started keeps its records.
     """
 
     url: str
@@ -115,7 +115,7 @@ def prefect_server(
 
 
 def _start(folder: Path, port: int, unused: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a server of our own, whose records are in a folder alone."""
+    """Start our own server, with all its records in one folder."""
     environment = {
         **os.environ,
         **unused,
@@ -147,7 +147,7 @@ def configured_api() -> str | None:
 
 @contextmanager
 def _free_port() -> Iterator[int]:
-    """A loopback port that nobody listens on, and that nobody else is given in this context.
+    """A free loopback port that is reserved inside this context.
 
     Ray, which starts beside the server, takes free ports for itself. On Linux a server may listen
     on a port that another socket has bound, if both allow it, as Prefect's does.
@@ -214,7 +214,7 @@ def _restore(before: dict[str, str | None]) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and all it started."""
+    """End the server and all processes that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if server.poll() is not None:
             break

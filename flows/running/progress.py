@@ -1,4 +1,4 @@
-"""What pieces of work tell while they work, and who takes it."""
+"""Events that pieces of work send while they run, and their receivers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ OnEvent = Callable[[object], None]
 
 @dataclass(frozen=True)
 class FuturesDone:
-    """How many futures of the set that a shard is at are rendered or ruled out."""
+    """How many futures of a shard's current set are rendered or ruled out."""
 
     shard: int
     set_id: str
@@ -25,8 +25,8 @@ class SetDone:
     """A set is in the store.
 
     Args:
-        shard: Which shard made it.
-        set_id: The set.
+        shard: The number of the shard that made it.
+        set_id: The set's id.
         line: One line for the log.
         fresh: False if the store had it already.
     """
@@ -40,7 +40,7 @@ class SetDone:
     def describe(
         shard: int, title: str, made: SampleSet, fresh: bool, seconds: float, drawn: int
     ) -> "SetDone":
-        """Describe a set that was just made, for which so many frames were rendered."""
+        """Describe a set that was just made; `drawn` frames were rendered for it."""
         kept = made.mae[made.indices].mean()
         line = (
             f"{made.id}  {title}  MAE {kept:.4f} (hold {made.hold_mae:.4f})  "
@@ -52,14 +52,14 @@ class SetDone:
 
 @dataclass(frozen=True)
 class SetFailed:
-    """A set could not be made; the line says which and why."""
+    """A set could not be made; `line` names the set and the reason."""
 
     shard: int
     line: str
 
 
 def _ignore(event: object) -> None:
-    """Take an event that nobody listens to."""
+    """Discard an event that has no receiver."""
     del event
 
 
@@ -67,13 +67,16 @@ _RECEIVER: ContextVar[OnEvent] = ContextVar("RECEIVER", default=_ignore)
 
 
 def current_receiver() -> OnEvent:
-    """Who takes what the piece at work tells; ask in its own thread, call from any."""
+    """Return the receiver of the current piece's events.
+
+    Call this in the piece's own thread; the receiver may be called from any.
+    """
     return _RECEIVER.get()
 
 
 @contextmanager
 def receiving(on_event: OnEvent) -> Iterator[None]:
-    """Let somebody take what pieces tell in this context."""
+    """Send the events of pieces in this context to `on_event`."""
     token = _RECEIVER.set(on_event)
     try:
         yield
@@ -82,7 +85,7 @@ def receiving(on_event: OnEvent) -> Iterator[None]:
 
 
 class FuturesCount:
-    """Tells of rendered futures, in every tenth part of a set alone.
+    """Sends an event of rendered futures after every tenth of a set.
 
     Args:
         tell: Takes the events.
@@ -93,11 +96,11 @@ class FuturesCount:
     def __init__(self, tell: OnEvent, shard: int, samples: int) -> None:
         self._tell, self._shard = tell, shard
         self._every = max(1, samples // MESSAGES_PER_SET)
-        self._told = ("", 0)
+        self._reported = ("", 0)
 
     def futures(self, set_id: str, done: int) -> None:
-        """Tell that `done` futures of a set are rendered or ruled out."""
-        last, told = self._told
-        if set_id != last or done - told >= self._every:
+        """Report that `done` futures of a set are rendered or ruled out."""
+        last_set, reported = self._reported
+        if set_id != last_set or done - reported >= self._every:
             self._tell(FuturesDone(self._shard, set_id, done))
-            self._told = set_id, done
+            self._reported = set_id, done

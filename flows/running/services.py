@@ -1,4 +1,4 @@
-"""Starts what a run needs and is not there, Prefect and Ray side by side; stops both at the end."""
+"""Starts Prefect and Ray side by side for a run that has none; stops both at the end."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_serve
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # Logs go to the Prefect server; on the terminal our own lines say it, without tracebacks.
+    # Logs go to the Prefect server; the terminal shows our own lines, without tracebacks.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_COLORS": "false",
     "DO_NOT_TRACK": "1",
@@ -34,10 +34,10 @@ LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
 
 
 def silence_telemetry() -> None:
-    """Switch telemetry off in this process and all it starts; the user's own choice stands."""
+    """Switch telemetry off in this process and its children, unless the user has set it."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    # Of the local cluster's token, which is Ray's own affair.
+    # Ray's messages about the local cluster's token do not concern the user.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
 
 
@@ -50,7 +50,7 @@ def log_to_terminal() -> None:
 def stop_on_sigterm() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C, so that a stopped run cleans up as well.
 
-    In a thread, where Prefect may run a flow, signals are not ours to handle.
+    Prefect may run a flow in a thread, where signals cannot be handled.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -68,7 +68,7 @@ def stop_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A temporary folder for what a run's services write; removed at the end.
+    """A temporary folder for the files of a run's services; removed at the end.
 
     Ray keeps sockets in it, whose paths may have 107 bytes: a long TMPDIR is not used.
     """
@@ -83,7 +83,7 @@ def run_folder() -> Iterator[Path]:
 
 @contextmanager
 def run_services(address: str | None, workers: int) -> Iterator[None]:
-    """Prefect and Ray for as long as this context; each starts while the other does.
+    """Provide Prefect and Ray in this context; both start at the same time.
 
     Args:
         address: A running Ray cluster; None for a local one.
@@ -103,9 +103,9 @@ def run_services(address: str | None, workers: int) -> Iterator[None]:
 
 @contextmanager
 def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[None]:
-    """Ray for as long as this context: a local one of `workers` processes, or a running cluster.
+    """Provide Ray in this context: a local one of `workers` processes, or a running cluster.
 
-    Ray gives its own processes 30 seconds to start, too few for a busy machine: it is tried again.
+    Ray gives its processes 30 seconds to start. A busy machine may need more, so it is tried again.
 
     Raises:
         FlawcastError: If it does not start, or no cluster answers at the address.
@@ -129,7 +129,7 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
 
 
 def _join_cluster(address: str) -> None:
-    """Connect to a cluster; Ray itself would wait for minutes where nobody listens."""
+    """Connect to a cluster; Ray itself would wait minutes for an address without one."""
     import ray
 
     host, _, port = address.removeprefix("ray://").rpartition(":")

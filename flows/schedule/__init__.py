@@ -1,1 +1,1 @@
-"""Runs at set times, and alarms where one is late or drifts."""
+"""Scheduled runs, and alarms if a run is late or its results drift."""

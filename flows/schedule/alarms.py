@@ -1,4 +1,4 @@
-"""What a person should hear about a nightly run: that it is late, empty, or unlike the others."""
+"""Warnings about a nightly run that is late, empty, or unlike the runs before it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flawcast.configs.settings import Settings
 
-EARLIER = 3  # runs that there must be before one can be unlike them
+EARLIER = 3  # smallest number of earlier runs to compare a run with
 
 
 class AlarmSettings(Settings):
@@ -21,7 +21,7 @@ class AlarmSettings(Settings):
             clips is such a run.
         drift: Relative difference from the last runs' median from which error or diversity has
             drifted.
-        last_runs: How many runs are looked at.
+        last_runs: How many earlier runs to compare with.
     """
 
     late_minutes: float = Field(30, gt=0)
@@ -53,7 +53,7 @@ class Alarm:
 
     Args:
         kind: "late", "empty", "error-drift" or "diversity-drift".
-        message: In one line.
+        message: The warning in one line.
     """
 
     kind: str
@@ -82,7 +82,7 @@ def unlike_the_last(
     Args:
         run: What the run wrote; None for nothing.
         earlier: Runs before it, the last first.
-        settings: How far is far.
+        settings: The limits.
     """
     if run is None:
         if not settings.empty:

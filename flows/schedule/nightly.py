@@ -31,7 +31,7 @@ SHEET_WIDTH, SHEET_QUALITY = 900, 70  # of the picture in the artifact
 
 
 def nightly_name() -> str:
-    """What a scheduled run is called: clips, modes and forecaster."""
+    """The name of a scheduled run: clips, modes and forecaster."""
     request = flow_run.parameters["request"]
     if not isinstance(request, GenerateRequest):
         request = GenerateRequest.model_validate(request)
@@ -41,7 +41,7 @@ def nightly_name() -> str:
 
 @flow(name="flawcast", flow_run_name=nightly_name, persist_result=False)
 def nightly(request: GenerateRequest, alarms: AlarmSettings = AlarmSettings()) -> None:  # noqa: B008 - frozen
-    """Make all sample sets that the store does not have yet, and say how it went.
+    """Make all sample sets that the store does not have yet, and report the results.
 
     Fired twice for the same clips, the second run finds everything done and writes nothing.
 
@@ -81,7 +81,7 @@ def run_figures(store: SampleStore, run_id: str) -> tuple[RunFigures | None, lis
 
 
 def artifact_markdown(summary: RunSummary, alarms: list[Alarm]) -> str:
-    """What a run amounts to, as Prefect's UI shows it: counts, metrics, rejects, contact sheet."""
+    """The summary of a run for Prefect's UI: counts, metrics, rejects and contact sheet."""
     lines = [
         f"# {summary.run_id}",
         "",

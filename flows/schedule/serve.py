@@ -19,15 +19,15 @@ from flawcast.flows.schedule.alarms import AlarmSettings
 from flawcast.flows.schedule.nightly import nightly
 from flawcast.generators.model import is_model, shipped_models
 
-GRACE_SECONDS = 600  # after which a slot of a run that never came to life is free again
+GRACE_SECONDS = 600  # after this the slot of a run that never started is free again
 
 
 class ScheduleConfig(Settings):
     """A configuration file of `flawcast schedule`.
 
     Args:
-        name: Of the deployment.
-        request: What `flawcast generate` would be asked; see `GenerateRequest`.
+        name: The deployment's name.
+        request: The settings of each run; see `GenerateRequest`.
         alarms: When to warn.
     """
 
@@ -40,7 +40,7 @@ def read_schedule(path: Path) -> ScheduleConfig:
     """Read a configuration file; its relative paths are relative to the file.
 
     Raises:
-        SettingsError: If it is absent, no YAML, or does not hold valid settings.
+        SettingsError: If it is absent, not YAML, or does not hold valid settings.
     """
     if not path.is_file():
         raise SettingsError(f"config: expected a YAML file, found none at {path}; write one")
@@ -76,9 +76,9 @@ def serve_schedule(
     with it.
 
     Args:
-        config: What to run.
-        cron: When, as five cron fields.
-        timezone: Of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
+        config: The configuration of the runs.
+        cron: The times of the runs, as five cron fields.
+        timezone: The time zone of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
         on_ready: Called with a line for people when all is ready.
 
     Raises:
@@ -94,8 +94,8 @@ def serve_schedule(
             schedule=schedule,
             parameters={name: part.model_dump(mode="json") for name, part in parameters.items()},
             entrypoint_type=EntrypointType.MODULE_PATH,
-            # One at a time spares the machine. A slot that leaks delays a run at most so long;
-            # that nothing is made twice is up to the store alone.
+            # One run at a time spares the machine. A leaked slot delays a run by at most this;
+            # the store alone ensures that nothing is made twice.
             global_limit=ConcurrencyLimitConfig(limit=1, grace_period_seconds=GRACE_SECONDS),
             print_starting_message=False,
         )

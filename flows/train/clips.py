@@ -19,7 +19,7 @@ from flawcast.generators.line.clips import draw_line
 
 @dataclass(frozen=True)
 class TrainClip:
-    """What training keeps of a clip."""
+    """A clip, reduced to what training needs."""
 
     id: str
     name: str
@@ -30,7 +30,7 @@ class TrainClip:
 def read_clips(
     folder: Path | None, settings: TrainSettings, rejects: list[Reject], display: Display
 ) -> list[TrainClip]:
-    """Read all clips, or draw the built-in line."""
+    """Read all clips, or render those of the built-in line."""
     clips = []
     with display.reading() as on_clip:
         if folder is not None:
@@ -60,26 +60,28 @@ def read_clips(
 def split_clips(
     clips: Sequence[TrainClip], settings: TrainSettings
 ) -> tuple[list[TrainClip], list[TrainClip], list[TrainClip]]:
-    """Divide clips into those to learn from, those that say when to stop, and those to measure on.
+    """Divide clips into training, validation and test clips.
 
-    Clips whose split is "test" are measured on; without any, a share of the clips drawn by the
-    seed is. Those of the split "val" say when to stop; without any, those that are measured on
-    do. A single clip has to serve for all.
+    Test clips have the split "test"; if there are none, a random share of the training clips,
+    chosen by the seed, takes their place. Validation clips have the split "val" and decide when
+    training stops; if there are none, the test clips do. A single clip serves all three purposes.
 
     Raises:
         ClipError: If every clip is for testing or for validation.
     """
-    watched = [clip for clip in clips if clip.split == VALIDATION]
-    unseen = [clip for clip in clips if clip.split == TEST]
-    seen = [clip for clip in clips if clip.split not in (TEST, VALIDATION)]
-    if not seen:
+    validation = [clip for clip in clips if clip.split == VALIDATION]
+    test = [clip for clip in clips if clip.split == TEST]
+    training = [clip for clip in clips if clip.split not in (TEST, VALIDATION)]
+    if not training:
         raise ClipError(
             f"clips: expected some to learn from, got {len(clips)}, all of test or val; "
             "name a folder with others, or say their splits in labels.csv"
         )
-    if not unseen:
-        order = np.random.default_rng(derive_seed(settings.seed, "split")).permutation(len(seen))
-        count = max(1, round(settings.held_out * len(seen)))
-        unseen = [seen[index] for index in sorted(order[:count])]
-        seen = [clip for clip in seen if clip not in unseen] or seen
-    return seen, watched or unseen, unseen
+    if not test:
+        order = np.random.default_rng(derive_seed(settings.seed, "split")).permutation(
+            len(training)
+        )
+        count = max(1, round(settings.held_out * len(training)))
+        test = [training[index] for index in sorted(order[:count])]
+        training = [clip for clip in training if clip not in test] or training
+    return training, validation or test, test

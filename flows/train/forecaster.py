@@ -18,21 +18,21 @@ CHECKPOINT = "forecaster-checkpoint.safetensors"
 
 def train_forecaster(
     backbone: MotionBackbone,
-    seen: Sequence[TrainClip],
-    watched: Sequence[TrainClip],
+    training: Sequence[TrainClip],
+    validation: Sequence[TrainClip],
     settings: TrainSettings,
     display: Display,
     workshop: Path,
 ) -> KeypointPredictor:
-    """Fit the forecaster to the clips' keypoints, watching others.
+    """Fit the forecaster to the keypoints of the training clips.
 
     Args:
         backbone: Finds the keypoints.
-        seen: Clips to fit to.
-        watched: Clips that decide when to stop.
-        settings: Which forecaster, how long.
+        training: Clips to fit to.
+        validation: Clips that decide when to stop.
+        settings: The forecaster and the length of its training.
         display: Shows epochs and losses.
-        workshop: Folder whose checkpoint an interrupted fit goes on from.
+        workshop: Folder for the checkpoint; an interrupted fit continues from it.
     """
     workshop.mkdir(parents=True, exist_ok=True)
     forecast = settings.forecast
@@ -41,10 +41,10 @@ def train_forecaster(
     )
     with display.training("forecaster", forecast.epochs) as on_epoch:
         predictor.fit(
-            keypoint_series(backbone, seen),
+            keypoint_series(backbone, training),
             forecast.past,
             forecast.future,
-            validation=keypoint_series(backbone, watched),
+            validation=keypoint_series(backbone, validation),
             seed=settings.seed,
             epochs=forecast.epochs,
             seconds=forecast.seconds,
@@ -59,33 +59,34 @@ def train_forecaster(
 def forecast_metrics(
     predictor: KeypointPredictor, series: Sequence[torch.Tensor], settings: TrainSettings
 ) -> dict[str, float]:
-    """Errors of the forecaster on held-out windows, beside those of repeating the last frame.
+    """Compute errors of the forecaster, and of repeating the last frame, on test windows.
 
     Mean absolute errors are in keypoint units; `forecast_coherence` is the mean frame-to-frame
-    displacement of the samples over that of the truth (1 is right), where there are any.
+    displacement of the samples divided by that of the truth (1 is ideal). A forecaster without
+    samples has no `forecast_coherence`.
     """
     past, future = settings.forecast.past, settings.forecast.future
     generator = torch.Generator().manual_seed(derive_seed(settings.seed, "forecast metrics"))
-    best_future, hold, best_sample, moved, truly = [], [], [], [], []
+    best_future, hold, best_sample, movement, true_movement = [], [], [], [], []
     for track in series:
         for start in range(0, len(track) - past - future + 1, past + future):
-            seen, truth = track[start : start + past + future].split([past, future])
-            best_future.append((predictor.predict(seen, future) - truth).abs().mean())
-            hold.append((seen[-1] - truth).abs().mean())
+            observed, truth = track[start : start + past + future].split([past, future])
+            best_future.append((predictor.predict(observed, future) - truth).abs().mean())
+            hold.append((observed[-1] - truth).abs().mean())
             if not predictor.forecaster.stochastic:
                 continue
-            samples = predictor.sample(seen, future, 100, generator)
+            samples = predictor.sample(observed, future, 100, generator)
             best_sample.append((samples - truth).abs().mean(dim=(1, 2)).min())
-            moved.append(samples.diff(dim=1).abs().mean())
-            truly.append(truth.diff(dim=0).abs().mean())
+            movement.append(samples.diff(dim=1).abs().mean())
+            true_movement.append(truth.diff(dim=0).abs().mean())
     means = {
         "forecast_mae": best_future,
         "forecast_hold_mae": hold,
         "forecast_best_of_100_mae": best_sample,
     }
     metrics = {name: torch.stack(values).mean().item() for name, values in means.items() if values}
-    if truly:
-        metrics["forecast_coherence"] = (sum(moved) / sum(truly).clamp_min(1e-9)).item()
+    if true_movement:
+        metrics["forecast_coherence"] = (sum(movement) / sum(true_movement).clamp_min(1e-9)).item()
     return metrics
 
 

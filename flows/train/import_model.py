@@ -1,4 +1,4 @@
-"""Published weights become a model folder: `flawcast import`."""
+"""Turn published weights into a model folder: `flawcast import`."""
 
 from pathlib import Path
 
@@ -27,9 +27,11 @@ def import_model(checkpoint: Path, backbone: str, config: str, out: Path) -> Mot
     check_free(out)
     settings = load_preset(config, backbone)
     model = import_official(checkpoint, backbone, settings.backbone.config)
-    chosen = settings.backbone.model_copy(update={"config": model.config.model_dump(mode="json")})
+    backbone_settings = settings.backbone.model_copy(
+        update={"config": model.config.model_dump(mode="json")}
+    )
     card = Card(
-        settings=settings.model_copy(update={"backbone": chosen}),
+        settings=settings.model_copy(update={"backbone": backbone_settings}),
         versions=Versions.installed(),
         imported=Imported(
             file=checkpoint.name,

@@ -17,34 +17,36 @@ from flawcast.generators.training.motion import train_backbone
 
 LOSSES = "motion_losses.csv"
 LOSSES_EVERY = 10  # steps between rows of the table
-PICTURES = 20  # how often the progress is drawn in the course of a training
+PICTURES = 20  # progress pictures per training
 
 
 def train_motion(
     backbone: MotionBackbone,
-    seen: Sequence[TrainClip],
-    unseen: Sequence[TrainClip],
+    training: Sequence[TrainClip],
+    test: Sequence[TrainClip],
     settings: TrainSettings,
     workshop: Path,
     display: Display,
 ) -> None:
-    """Train the backbone in place, or go on where an interrupted training stopped.
+    """Train the backbone in place; an interrupted training continues from its checkpoint.
 
     Args:
-        backbone: With fresh weights, on the device to train on.
-        seen: What to train on.
-        unseen: What pictures of the progress show.
-        settings: From a preset.
+        backbone: A model with initial weights, on the device to train on.
+        training: Clips to train on.
+        test: Clips that the progress pictures show.
+        settings: The settings of the whole training.
         workshop: Folder for the checkpoint, the table of losses and the pictures.
         display: Shows steps and losses.
     """
     workshop.mkdir(parents=True, exist_ok=True)
-    ids = sorted(clip.id for clip in seen)
-    chosen = settings.model_dump(mode="json", include={"backbone", "start", "motion", "seed"})
-    key = content_id("training", clips=ids, **chosen)
+    ids = sorted(clip.id for clip in training)
+    settings_of_key = settings.model_dump(
+        mode="json", include={"backbone", "start", "motion", "seed"}
+    )
+    key = content_id("training", clips=ids, **settings_of_key)
     checkpoint = Checkpoint(workshop / "checkpoint.safetensors", key)
-    steps = settings.motion.total_steps(len(seen))
-    shown = [clip.frames for clip in unseen]
+    steps = settings.motion.total_steps(len(training))
+    shown = [clip.frames for clip in test]
     losses = LossTable(workshop / LOSSES)
     with display.training("motion model", steps) as on_step:
 
@@ -59,7 +61,7 @@ def train_motion(
 
         train_backbone(
             backbone,
-            [clip.frames for clip in seen],
+            [clip.frames for clip in training],
             settings.motion,
             settings.seed,
             progress,
@@ -69,23 +71,23 @@ def train_motion(
 
 def train_disentanglement(
     backbone: MotionBackbone,
-    seen: Sequence[TrainClip],
+    training: Sequence[TrainClip],
     settings: TrainSettings,
     workshop: Path,
     display: Display,
 ) -> None:
-    """Train TPS's AVD network in place, where the settings ask for it and the model has one."""
+    """Train TPS's AVD network in place, if the settings ask for it and the model has one."""
     if settings.avd is None or not isinstance(backbone, TPS) or backbone.avd_network is None:
         return
-    chosen = settings.model_dump(
+    settings_of_key = settings.model_dump(
         mode="json", include={"backbone", "start", "motion", "avd", "seed"}
     )
-    key = content_id("avd", clips=sorted(clip.id for clip in seen), **chosen)
+    key = content_id("avd", clips=sorted(clip.id for clip in training), **settings_of_key)
     checkpoint = Checkpoint(workshop / "avd.safetensors", key)
-    with display.training("AVD network", settings.avd.total_steps(len(seen))) as on_step:
+    with display.training("AVD network", settings.avd.total_steps(len(training))) as on_step:
         train_avd(
             backbone,
-            [clip.frames for clip in seen],
+            [clip.frames for clip in training],
             settings.motion,
             settings.avd,
             settings.seed,
@@ -95,7 +97,7 @@ def train_disentanglement(
 
 
 class LossTable:
-    """Losses by step in a CSV file, whole after every row; a training that goes on adds to it."""
+    """Losses by step in a CSV file, complete after every row; a continued training adds to it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -105,7 +107,7 @@ class LossTable:
                 self.rows = [row for row in csv.reader(stream) if row and row[0].isdigit()]
 
     def add(self, step: int, losses: dict[str, float]) -> None:
-        """Add a row; rows of this and later steps, from before a kill, give way to it."""
+        """Add a row; it replaces rows of this and later steps left by an interrupted training."""
         row = [str(step), *(f"{value:.5f}" for value in losses.values())]
         again = bool(self.rows) and int(self.rows[-1][0]) >= step
         self.rows = [old for old in self.rows if int(old[0]) < step] if again else self.rows

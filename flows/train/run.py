@@ -37,18 +37,18 @@ def train(
     display: Display | None = None,
     device: str = "auto",
 ) -> TrainSummary:
-    """Train a model on a folder of clips, or on the built-in line where the preset says so.
+    """Train a model on a folder of clips, or on the built-in line if the preset has one.
 
     Args:
         clips: Folder of clips; None for the preset's built-in line.
-        settings: From a preset.
+        settings: The settings, usually of a preset.
         out: Model folder to write; new or empty.
         display: Shows progress; None shows nothing.
-        device: Where the motion model is trained, as PyTorch names it; "auto" for a GPU if there is
-            one.
+        device: Where the motion model is trained, as PyTorch names it; "auto" for a GPU if
+            there is one.
 
     Returns:
-        Where the model is and how well it does on clips that it has not seen.
+        The model's folder and its errors on the test clips.
 
     Raises:
         FlawcastError: If the clips, the settings or the folder cannot be used.
@@ -56,28 +56,28 @@ def train(
     display = display or Display.silent()
     began = time.perf_counter()
     check_free(out)
-    place = pick_device(device)
+    torch_device = pick_device(device)
     rejects: list[Reject] = []
     everything = read_clips(clips, settings, rejects, display)
-    seen, watched, unseen = split_clips(everything, settings)
+    training, validation, test = split_clips(everything, settings)
     backbone = build_backbone(settings.backbone.name, settings.backbone.config, settings.seed)
     if settings.start is not None:
         start_from(backbone, find_model(settings.start))
-    backbone.to(place)
+    backbone.to(torch_device)
     workshop = _workshop(out)
-    train_motion(backbone, seen, unseen, settings, workshop, display)
-    train_disentanglement(backbone, seen, settings, workshop, display)
-    backbone.to("cpu")  # what follows is small, and equal on every machine
+    train_motion(backbone, training, test, settings, workshop, display)
+    train_disentanglement(backbone, training, settings, workshop, display)
+    backbone.to("cpu")  # the rest is small, and on the CPU equal on every machine
     predictor, metrics = measure_and_fit(
-        backbone, (seen, watched, unseen), settings, display, workshop
+        backbone, (training, validation, test), settings, display, workshop
     )
-    card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began)
+    card = model_card(settings, training, test, metrics, time.perf_counter() - began)
     save_model(out, backbone, predictor, card)
     (workshop / LOSSES).replace(out / LOSSES)
     shutil.rmtree(workshop)
-    reconstruction_sheet(backbone, [clip.frames for clip in unseen], out / SHEET)
+    reconstruction_sheet(backbone, [clip.frames for clip in test], out / SHEET)
     return TrainSummary(
-        out, len(seen), len(unseen), metrics, tuple(rejects), time.perf_counter() - began
+        out, len(training), len(test), metrics, tuple(rejects), time.perf_counter() - began
     )
 
 
@@ -93,12 +93,12 @@ def fit(
     Args:
         clips: Folder of clips; None for the built-in line of a model that was trained on it.
         model: Model folder, an imported one for instance.
-        changes: Settings that differ from the model's own, by dotted place.
+        changes: Settings that differ from the model's own, by dotted path.
         out: Model folder to write; None adds the forecaster to a model that has none.
         display: Shows progress; None shows nothing.
 
     Returns:
-        Where the model is and how well it does on clips that were held out.
+        The model's folder and its errors on the test clips.
 
     Raises:
         FlawcastError: If the clips, the settings or a folder cannot be used, or the model has a
@@ -114,13 +114,13 @@ def fit(
     settings = before.settings.overridden(changes)
     rejects: list[Reject] = []
     everything = read_clips(clips, settings, rejects, display)
-    seen, watched, unseen = split_clips(everything, settings)
+    training, validation, test = split_clips(everything, settings)
     backbone, folder = load_backbone(model), out or model
     workshop = _workshop(folder)
     predictor, metrics = measure_and_fit(
-        backbone, (seen, watched, unseen), settings, display, workshop
+        backbone, (training, validation, test), settings, display, workshop
     )
-    card = model_card(settings, seen, unseen, metrics, time.perf_counter() - began).model_copy(
+    card = model_card(settings, training, test, metrics, time.perf_counter() - began).model_copy(
         update={"motion_clips": before.learnt_by_motion_model, "imported": before.imported}
     )
     if out is None:
@@ -128,14 +128,14 @@ def fit(
     else:
         save_model(out, backbone, predictor, card)
     shutil.rmtree(workshop)
-    reconstruction_sheet(backbone, [clip.frames for clip in unseen], folder / SHEET)
+    reconstruction_sheet(backbone, [clip.frames for clip in test], folder / SHEET)
     return TrainSummary(
-        folder, len(seen), len(unseen), metrics, tuple(rejects), time.perf_counter() - began
+        folder, len(training), len(test), metrics, tuple(rejects), time.perf_counter() - began
     )
 
 
 def _workshop(folder: Path) -> Path:
-    """Where a training keeps what it goes on from, beside the folder that it makes."""
+    """The folder for checkpoints, beside the model folder that the training writes."""
     folder = folder.absolute()  # "." has no name
     return folder.with_name(f".{folder.name}.training")
 
@@ -147,32 +147,32 @@ def measure_and_fit(
     display: Display,
     workshop: Path,
 ) -> tuple[KeypointPredictor, dict[str, float]]:
-    """Measure a motion model on held-out clips, fit a forecaster, and measure that too.
+    """Measure a motion model on test clips, then fit a forecaster and measure it as well.
 
-    `sides` is what `split_clips` gives.
+    `sides` is the result of `split_clips`.
     """
-    seen, watched, unseen = sides
-    motion = reconstruction_error(backbone, [clip.frames for clip in unseen])
-    predictor = train_forecaster(backbone, seen, watched, settings, display, workshop)
+    training, validation, test = sides
+    motion = reconstruction_error(backbone, [clip.frames for clip in test])
+    predictor = train_forecaster(backbone, training, validation, settings, display, workshop)
     return predictor, {
         "reconstruction_mae": motion.model,
         "copy_first_frame_mae": motion.copy,
-        **forecast_metrics(predictor, keypoint_series(backbone, unseen), settings),
+        **forecast_metrics(predictor, keypoint_series(backbone, test), settings),
     }
 
 
 def model_card(
     settings: TrainSettings,
-    seen: Sequence[TrainClip],
-    unseen: Sequence[TrainClip],
+    training: Sequence[TrainClip],
+    test: Sequence[TrainClip],
     metrics: dict[str, float],
     seconds: float,
 ) -> Card:
-    """What the model's card says."""
+    """Build the model's card."""
     return Card(
         settings=settings,
-        clips={clip.name: clip.id for clip in seen},
-        held_out={clip.name: clip.id for clip in unseen},
+        clips={clip.name: clip.id for clip in training},
+        held_out={clip.name: clip.id for clip in test},
         metrics={name: round(value, 6) for name, value in metrics.items()},
         seconds=round(seconds, 1),
         versions=Versions.installed(),

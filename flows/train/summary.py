@@ -1,4 +1,4 @@
-"""What a training amounts to, and how it is told."""
+"""The results of a training, and how they are printed."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from flawcast.generators.clips import Reject
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """What a training amounts to.
+    """The results of a training.
 
     Args:
         model: The model folder.
-        clips: Clips trained on.
-        held_out: Clips measured on.
+        clips: Number of training clips.
+        held_out: Number of test clips.
         metrics: Errors on the held-out clips, by name.
         rejects: Clips that were left out.
         seconds: Duration.

@@ -1,15 +1,15 @@
-"""The arms of the experiment: what each trains with; all else is the same in all of them."""
+"""The arms of the experiment: they differ only in their training data."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What an arm's detector is trained with, beside the real clips that every arm has.
+    """An arm's training data, apart from the real clips that every arm has.
 
     Args:
         modes: Modes of the synthetic samples; none for an arm without.
-        vrnn: Whether a VRNN foretold them.
+        vrnn: Whether a VRNN forecast them instead of the GRU-NF.
         balanced: Whether labels are drawn equally often.
         augmented: Whether videos are flipped, shifted, and changed in brightness and contrast.
         shuffled: Whether the synthetic samples' labels are shuffled: the control.
@@ -28,7 +28,7 @@ class Arm:
 
     @property
     def good_videos(self) -> tuple[tuple[str, ...], bool, bool]:
-        """What decides which good videos it has: arms where this is equal differ in defects."""
+        """What decides the arm's good videos: arms with an equal value differ only in defects."""
         return self.modes, self.vrnn, self.shuffled
 
     def takes(self, mode: str, forecaster: str) -> bool:
@@ -37,7 +37,7 @@ class Arm:
 
     @property
     def forecaster(self) -> str:
-        """Which one foretells the samples that are made for it."""
+        """Name of the forecaster that makes this arm's samples."""
         return VRNN if self.vrnn else OWN
 
 

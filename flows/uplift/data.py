@@ -1,4 +1,4 @@
-"""Training data of the arms: real clips, and samples made from nothing but the clips in use."""
+"""Training data of the arms: real clips, and samples made only from the clips in use."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +16,12 @@ from flawcast.generators.clips import Clip
 from flawcast.generators.clips.dataset import ClipDataset
 from flawcast.generators.clips.frames import to_tensor
 
-DETECTOR_SIZE = 24  # detectors see frames shrunk to this
-FRAME_STRIDE = 2  # and every second frame, ending with the last,
-STRIDE_FROM_LENGTH = 6  # of videos of at least this length; all frames of shorter ones,
-MIN_FRAMES = 3  # which have at least this many
+# Detectors see every second frame (ending with the last) of videos of at least
+# STRIDE_FROM_LENGTH frames, all frames of shorter ones, and refuse fewer than MIN_FRAMES.
+DETECTOR_SIZE = 24  # frames are shrunk to this
+FRAME_STRIDE = 2
+STRIDE_FROM_LENGTH = 6
+MIN_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,11 @@ class Videos:
     """Videos as the detectors see them, with their labels' numbers and clips.
 
     Args:
-        videos: (M, 3, T, DETECTOR_SIZE, DETECTOR_SIZE).
-        labels: (M,); 0 is good.
+        videos: The videos, (M, 3, T, DETECTOR_SIZE, DETECTOR_SIZE).
+        labels: The label number of each video, (M,); 0 is good.
         clips: Ids of the clips that gave the motion.
-        sources: Ids of the clips that gave the looks.
-        kinds: Mode and forecaster; of real clips both are empty.
+        sources: Ids of the clips that gave the appearance.
+        kinds: Mode and forecaster of each video; both are empty for real clips.
     """
 
     videos: Tensor
@@ -47,8 +49,8 @@ class Material:
 
     Args:
         names: Labels, the normal one first.
-        clips: Those that detectors may be trained with, whole.
-        train: The same as the detectors see them.
+        clips: The training clips, at full size and length.
+        train: The training clips as the detectors see them.
         scored: The clips that detectors are scored on.
     """
 
@@ -65,7 +67,7 @@ def shrink(video: NDArray[np.uint8]) -> Tensor:
 
 
 def seen_frames(future: int) -> slice:
-    """Which of a video's frames detectors see.
+    """The indices of a video's frames that detectors see.
 
     Example:
         >>> list(range(12))[seen_frames(12)]
@@ -77,7 +79,7 @@ def seen_frames(future: int) -> slice:
 
 
 def shown(video: NDArray[np.uint8]) -> Tensor:
-    """What detectors see of a video (F, H, W, 3)."""
+    """A video (F, H, W, 3) as detectors see it."""
     return shrink(video[seen_frames(len(video))])
 
 
@@ -88,12 +90,12 @@ def read_material(
 
     Args:
         folder: Clips with the splits "train" and "test".
-        read: How they are read.
+        read: How clips are read.
         past: P; clips shorter than P + F are left out.
         future: F.
         normal: The label of good clips.
-        validation: None to score on the test clips; else one in so many training clips of every
-            label is left out of training and scored instead, and no test clip is read.
+        validation: None to score on the test clips; else every n-th training clip of each
+            label is scored instead of being trained on, and no test clip is read.
 
     Raises:
         ClipError: If a split is empty, or labels are missing in one.
@@ -130,13 +132,13 @@ def read_material(
 
 
 def _hold_out(clips: list[Clip], every: int) -> tuple[list[Clip], list[Clip]]:
-    """Divide clips: the last of every so many of each label is held out."""
+    """Hold out every n-th clip of each label."""
     kept: list[Clip] = []
     held: list[Clip] = []
-    seen = dict.fromkeys((clip.label for clip in clips), 0)
+    counts = dict.fromkeys((clip.label for clip in clips), 0)
     for clip in sorted(clips, key=lambda clip: clip.id):
-        seen[clip.label] += 1
-        (held if seen[clip.label] % every == 0 else kept).append(clip)
+        counts[clip.label] += 1
+        (held if counts[clip.label] % every == 0 else kept).append(clip)
     return kept, held
 
 
@@ -151,22 +153,22 @@ def _as_videos(clips: list[Clip], names: tuple[str, ...], future: int) -> Videos
 def choose_real(material: Material, k: int, seed: int) -> list[int]:
     """The training clips of one K and seed: all good ones and K of each defect.
 
-    Of one seed, those of a smaller K are among those of a larger one. Where there are fewer than
-    K, all are taken.
+    For one seed, the clips of a smaller K are among those of a larger K. If a defect has fewer
+    than K clips, all are taken.
     """
     labels = material.train.labels
-    chosen = np.flatnonzero(labels == 0).tolist()
+    indices = np.flatnonzero(labels == 0).tolist()
     for label in range(1, len(material.names)):
         order = np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))
-        chosen += order[:k].tolist()
-    return chosen
+        indices += order[:k].tolist()
+    return indices
 
 
 def usable(made: Videos, material: Material, real: list[int]) -> Videos:
-    """Samples that one K and seed may see.
+    """Select the samples that one K and seed may use.
 
-    Both of a sample's clips are among the real ones, and the animated frame is of a good clip or
-    of one with the sample's own label.
+    Both clips of a sample must be among the real ones, and the animated frame must come from a good
+    clip or from one with the sample's own label.
     """
     label_of = {material.train.clips[index]: int(material.train.labels[index]) for index in real}
     return pick(
@@ -181,7 +183,7 @@ def usable(made: Videos, material: Material, real: list[int]) -> Videos:
 
 
 def pick(videos: Videos, chosen: list[int]) -> Videos:
-    """Some of them."""
+    """The videos with some indices."""
     return Videos(
         videos.videos[chosen],
         videos.labels[chosen],
@@ -192,7 +194,7 @@ def pick(videos: Videos, chosen: list[int]) -> Videos:
 
 
 def joined(parts: list[Videos]) -> Videos:
-    """All of them."""
+    """All videos of the parts, in order."""
     return Videos(
         torch.cat([part.videos for part in parts]),
         np.concatenate([part.labels for part in parts]),
@@ -204,12 +206,12 @@ def joined(parts: list[Videos]) -> Videos:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What one arm trains with at one K and seed.
+    """The training data of one arm at one K and seed.
 
     Args:
-        videos: Real ones first.
-        chances: Of each, summing to 1.
-        synthetic: How many are.
+        videos: The training videos, real ones first.
+        chances: How often each video is drawn, summing to 1.
+        synthetic: The number of synthetic videos.
     """
 
     videos: Videos
@@ -218,33 +220,33 @@ class TrainingSet:
 
 
 def training_set(real: Videos, made: Videos, arm: Arm, seed: int, share: float) -> TrainingSet:
-    """The real clips of one K and seed, which are the same in all arms, and the arm's samples.
+    """Join the real clips, which all arms share, with the arm's samples.
 
     Args:
-        real: Those clips.
-        made: Samples that may be used.
-        arm: What it takes of them.
+        real: The real clips.
+        made: Synthetic samples that may be used.
+        arm: The arm, which selects some of the samples.
         seed: Shuffles the control's labels.
-        share: Of what is drawn in training, how much is synthetic.
+        share: Synthetic share of the videos drawn in training.
 
     Raises:
         SettingsError: If an arm finds no samples.
     """
-    chosen = [index for index, kind in enumerate(made.kinds) if arm.takes(*kind)]
+    indices = [index for index, kind in enumerate(made.kinds) if arm.takes(*kind)]
     chances = _chances(real.labels, arm.balanced)
     if not arm.synthetic:
         return TrainingSet(real, chances, 0)
-    if not chosen:
+    if not indices:
         raise SettingsError("uplift: no samples of these clips; generate more sets")
-    mine = pick(made, chosen)
+    samples = pick(made, indices)
     if arm.shuffled:
-        mine = replace(mine, labels=np.random.default_rng(seed).permutation(mine.labels))
-    both = [(1 - share) * chances, share * _chances(mine.labels, arm.balanced)]
-    return TrainingSet(joined([real, mine]), np.concatenate(both), len(chosen))
+        samples = replace(samples, labels=np.random.default_rng(seed).permutation(samples.labels))
+    both = [(1 - share) * chances, share * _chances(samples.labels, arm.balanced)]
+    return TrainingSet(joined([real, samples]), np.concatenate(both), len(indices))
 
 
 def _chances(labels: NDArray[np.int64], balanced: bool) -> NDArray[np.float64]:
-    """Of each item, summing to 1; balanced ones give every label that is there the same."""
+    """How often each item is drawn, summing to 1; `balanced` draws all labels equally often."""
     counts = np.bincount(labels)
     weights = 1 / counts[labels] if balanced else np.ones(len(labels))
     return np.asarray(weights / weights.sum())

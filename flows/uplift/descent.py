@@ -12,7 +12,7 @@ def descend(model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: floa
 
     Args:
         model: Left in eval mode.
-        loss: Of the next batch.
+        loss: Computes the loss of the next batch.
         steps: How many batches.
         rate: At the start.
 

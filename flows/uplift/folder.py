@@ -24,11 +24,11 @@ def make_folder(folder: Path) -> None:
 
 
 def check_experiment(folder: Path, about: dict[str, Any]) -> None:
-    """Make the folder, or see that it is this experiment's.
+    """Make the folder, or check that it belongs to this experiment.
 
     Args:
-        folder: Of the experiment.
-        about: What decides its results, as plain JSON values.
+        folder: The experiment's folder.
+        about: Everything that decides its results, as plain JSON values.
 
     Raises:
         SettingsError: If it holds another experiment, or is not a folder.
@@ -47,14 +47,14 @@ def check_experiment(folder: Path, about: dict[str, Any]) -> None:
 
 
 def read_or_compute(path: Path, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Read a cell's result, or do it and keep the result; it is there whole or not."""
+    """Read a cell's result, or compute and store it; the file appears whole."""
     if not path.is_file():
         _write(path, do())
     return read(path)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read what was kept.
+    """Read a stored result.
 
     Raises:
         SettingsError: If it was changed or damaged since.

@@ -1,8 +1,8 @@
-"""Samples for one K and seed, made from nothing but the clips that the detectors may see.
+"""Samples for one K and seed, made only from the clips that the detectors may use.
 
-The forecasters are fitted anew to those clips' keypoints: one that had seen more defects would
-teach the detector what the arm without samples cannot know. The motion model is the user's; it
-saw no label.
+The forecasters are fitted to the keypoints of those clips only. A forecaster trained on more
+defects would teach the detector what the arm without samples cannot know. The motion model is the
+user's; it was trained without labels.
 """
 
 from collections.abc import Iterator
@@ -32,16 +32,16 @@ KINDS = tuple((mode, name) for name in (OWN, VRNN) for mode in BOTH)
 
 
 class Making(Settings):
-    """How samples are made; the defaults are those that were best on validation clips.
+    """How samples are made; the defaults were best on validation clips.
 
     Args:
-        per_label: Samples of each label in each mode; fewer in reconstruction mode where so many
-            different futures were not drawn.
-        drawn: Futures drawn of each clip, of which those nearest to what happened are used.
-        temperature: Of the forecaster.
-        real_share: Share of the transferred samples that move as the clip did instead of as a
-            sampled future does.
-        epochs: Of fitting a forecaster.
+        per_label: Samples per label and mode; fewer in reconstruction mode if fewer different
+            futures were sampled.
+        drawn: Futures sampled per clip; those nearest to what really happened are used.
+        temperature: The forecaster's sampling temperature.
+        real_share: Share of the transferred samples that repeat the clip's real motion instead of
+            a sampled future.
+        epochs: Epochs for which a forecaster is fitted.
     """
 
     per_label: int = Field(40, ge=1)
@@ -53,14 +53,14 @@ class Making(Settings):
 
 @dataclass
 class Maker:
-    """Makes samples of the chosen clips, and keeps them in a folder.
+    """Makes samples from some of the clips, and stores them in a folder.
 
     Args:
         backbone: Moves frames; its weights are the user's.
         horizon: P and F.
-        material: Clips.
-        folder: For finished samples, one file for each K, seed, forecaster and mode.
-        making: How.
+        material: The clips of the experiment.
+        folder: Folder for samples, one file for each K, seed, forecaster and mode.
+        making: How samples are made.
     """
 
     backbone: MotionBackbone
@@ -74,21 +74,21 @@ class Maker:
     def samples(
         self, name: str, modes: tuple[str, ...], k: int, seed: int, real: list[int]
     ) -> Videos:
-        """Samples of one forecaster in those modes, from clips of those numbers alone.
+        """Make one forecaster's samples in some modes, only from the clips with the indices `real`.
 
-        They are read where they are there already.
+        Samples that are in the folder already are read.
         """
         return joined([self._once(name, mode, k, seed, real) for mode in modes])
 
     def _once(self, name: str, mode: str, k: int, seed: int, real: list[int]) -> Videos:
-        """Samples of one mode, made or read."""
-        about = self.making.model_dump(mode="json") | {"name": name, "k": k, "seed": seed}
-        path = self.folder / f"{content_id('samples', mode=mode, **about)}.safetensors"
+        """Read the samples of one mode, or make and store them."""
+        settings = self.making.model_dump(mode="json") | {"name": name, "k": k, "seed": seed}
+        path = self.folder / f"{content_id('samples', mode=mode, **settings)}.safetensors"
         if not path.is_file():
-            made = self._make(name, mode, seed, real)
+            videos = self._make(name, mode, seed, real)
             self.folder.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as draft:
-                save_file(_as_arrays(made, self.material), draft)
+                save_file(_as_arrays(videos, self.material), draft)
         return _from_arrays(load_file(path), self.material)
 
     @torch.no_grad()
@@ -97,20 +97,20 @@ class Maker:
         predictor = self._fit(name, seed, real)
         labels = self.material.train.labels
         good = [index for index in real if labels[index] == 0]
-        made = []
+        samples = []
         for label in range(len(self.material.names)):
             clips = [index for index in real if labels[index] == label]
             rng = np.random.default_rng(derive_seed(seed, "sources", label))
             clips = rng.permutation(clips).tolist()[: self.making.per_label]
             futures = {index: self._futures(predictor, index, seed) for index in clips}
             if mode == "reconstruction":
-                made += self._reconstruct(futures, name)
+                samples += self._reconstruct(futures, name)
             else:
-                made += self._transfer(futures, good, name, rng)
-        return joined(made)
+                samples += self._transfer(futures, good, name, rng)
+        return joined(samples)
 
     def _fit(self, name: str, seed: int, real: list[int]) -> KeypointPredictor:
-        """A forecaster that knows the chosen clips alone, fitted once for all modes."""
+        """A forecaster fitted only to the clips with the indices `real`, once for all modes."""
         key = content_id("fitted", name=name, seed=seed, real=real)
         if key in self._fitted:
             return self._fitted[key]
@@ -123,14 +123,14 @@ class Maker:
         return predictor
 
     def _futures(self, predictor: KeypointPredictor, index: int, seed: int) -> Tensor:
-        """Of a clip's last window, nearest to what happened first: (N, F, D)."""
+        """Sample futures of a clip's last window, the nearest to the truth first: (N, F, D)."""
         past, future = self.horizon
         track = self._points(index)[-past - future :]
         generator = torch.Generator().manual_seed(derive_seed(seed, "futures", index))
-        drawn = predictor.sample(
+        futures = predictor.sample(
             track[:past], future, self.making.drawn, generator, self.making.temperature
         )
-        return drawn[(drawn - track[past:]).abs().mean(dim=(1, 2)).argsort()]
+        return futures[(futures - track[past:]).abs().mean(dim=(1, 2)).argsort()]
 
     def _reconstruct(self, futures: dict[int, Tensor], name: str) -> list[Videos]:
         """Sampled futures of the clips, each animating the first frame of its own window."""
@@ -144,9 +144,9 @@ class Maker:
     def _transfer(
         self, futures: dict[int, Tensor], good: list[int], name: str, rng: np.random.Generator
     ) -> list[Videos]:
-        """The clips' motion, as it was and as it might have been, on frames of good clips.
+        """Transfer the clips' real motion and their sampled futures to frames of good clips.
 
-        Every good clip lends its frame before one lends it again.
+        No good clip lends its frame twice before every other one has lent it once.
         """
         past, future = self.horizon
         tracks = {index: self._points(index)[-past - future :] for index in futures}
@@ -154,19 +154,19 @@ class Maker:
         real = round(self.making.per_label * self.making.real_share)
         motions = chain(_in_turn(as_it_was, real), _in_turn(futures, self.making.per_label - real))
         sources = cycle(rng.permutation(good).tolist())
-        made = []
+        samples = []
         for index, motion in motions:
             source = next(other for other in sources if other != index or len(good) == 1)
             scene = Scene.encode(self.backbone, self._source(source), tracks[index][0])
-            made.append(self._sample(scene, motion, index, source, ("transfer", name)))
-        return made
+            samples.append(self._sample(scene, motion, index, source, ("transfer", name)))
+        return samples
 
     def _sample(
         self, scene: Scene, motion: Tensor, index: int, source: int, kind: tuple[str, str]
     ) -> Videos:
         """Render the frames that detectors see of one motion (F, D)."""
         placed = scene.place(motion[seen_frames(len(motion))])
-        # not scene.render: it fills batches up, and here all videos are equally long
+        # not scene.render, which pads batches: here all videos have the same length
         video = to_video(scene.backbone.render(scene.appearance, placed))
         train = self.material.train
         return Videos(
@@ -182,14 +182,14 @@ class Maker:
         return self.material.clips[index].frames[-sum(self.horizon)]
 
     def _points(self, index: int) -> Tensor:
-        """Keypoints of a clip, (T, D), found once."""
+        """Keypoints of a clip, (T, D), computed once."""
         if index not in self._keypoints:
             self._keypoints[index] = keypoints_of(self.backbone, self.material.clips[index].frames)
         return self._keypoints[index]
 
 
 def _in_turn(motions: dict[int, Tensor], count: int) -> Iterator[tuple[int, Tensor]]:
-    """So many of the clips' motions (N, F, D): the first of each clip, then the next of each."""
+    """Yield `count` motions of the clips' (N, F, D): the first of each clip, then the second."""
     for number, index in enumerate(islice(cycle(motions), count)):
         yield index, motions[index][number // len(motions) % len(motions[index])]
 
@@ -207,7 +207,7 @@ def _as_arrays(made: Videos, material: Material) -> dict[str, NDArray[np.generic
 
 
 def _from_arrays(arrays: dict[str, NDArray[np.generic]], material: Material) -> Videos:
-    """What `_as_arrays` wrote."""
+    """Read what `_as_arrays` wrote."""
     names = material.train.clips
     return Videos(
         torch.from_numpy(arrays["videos"]).float() / 255,

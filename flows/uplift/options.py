@@ -12,8 +12,8 @@ def request_from_options(making: Sequence[str], **values: Any) -> UpliftRequest:
     """Build a request.
 
     Args:
-        making: "NAME=VALUE" of `Making`, or of the share that is synthetic.
-        values: Of `UpliftRequest`.
+        making: "NAME=VALUE" pairs: fields of `Making`, or the synthetic share.
+        values: Fields of `UpliftRequest`.
 
     Raises:
         SettingsError: If a name is unknown or a value does not fit.

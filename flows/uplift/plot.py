@@ -16,7 +16,7 @@ def draw_differences(rows: Sequence[dict[str, Any]], path: Path) -> Path:
     """Draw differences in AUROC with intervals: a panel for each detector, a colour for each K.
 
     Args:
-        rows: Of the report, those with a difference among them.
+        rows: Rows of the report; only those with a difference are plotted.
         path: SVG file to write.
     """
     compared = [row for row in rows if "verdict" in row]

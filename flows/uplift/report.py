@@ -25,7 +25,7 @@ from flawcast.selection.detection_scores import (
 
 Cell = dict[str, Any]
 Key = tuple[str, int, str]  # detector, K, arm
-NEARLY_RIGHT = 0.95  # of AUROC, from which the share of the error that is gone says more
+NEARLY_RIGHT = 0.95  # above this AUROC the removed share of the error tells more
 
 
 def write_report(
@@ -33,13 +33,13 @@ def write_report(
 ) -> dict[str, Any]:
     """Sum up all cells into report.md, report.json and differences.svg.
 
-    Every synthetic arm is compared with that arm without samples that is best at the same K: this
-    favours the arms without, since the best is chosen on the clips that it is scored on.
+    Every synthetic arm is compared with the best arm without samples at the same K. This favours
+    the arms without, because the best one is chosen on the clips that it is scored on.
 
     Args:
-        results: Of all cells.
-        material: What they were made of.
-        steps: Of training.
+        results: One record per finished cell.
+        material: The clips of the experiment.
+        steps: Training steps per arm.
         out: Folder to write into.
         validation: Whether training clips were scored instead of test clips.
 
@@ -51,8 +51,8 @@ def write_report(
         if "skipped" not in cell:
             cells.setdefault((cell["detector"], cell["k"], cell["arm"]), []).append(cell)
     seeds = len({cell["seed"] for cell in results})
-    cells = {key: found for key, found in cells.items() if len(found) == seeds}  # else not paired
-    rows = [_row(key, found, material) for key, found in sorted(cells.items(), key=_order)]
+    cells = {key: group for key, group in cells.items() if len(group) == seeds}  # else not paired
+    rows = [_row(key, group, material) for key, group in sorted(cells.items(), key=_order)]
     for row in rows:
         if ARMS[row["arm"]].synthetic:
             row |= _against_the_best(row, rows, cells, material)
@@ -77,11 +77,11 @@ def _order(item: tuple[Key, list[Cell]]) -> tuple[str, int, int]:
     return detector, k, list(ARMS).index(arm)
 
 
-def _row(key: Key, found: list[Cell], material: Material) -> dict[str, Any]:
+def _row(key: Key, group: list[Cell], material: Material) -> dict[str, Any]:
     """Mean scores of an arm at one K over its seeds."""
     truth = material.scored.labels
-    scores = [np.array(cell["suspicion"]) for cell in found]
-    said = [np.array(cell["said"]) for cell in found if cell["said"] is not None]
+    scores = [np.array(cell["suspicion"]) for cell in group]
+    predicted = [np.array(cell["said"]) for cell in group if cell["said"] is not None]
     defects = list(enumerate(material.names))[1:]
     return {
         "detector": key[0],
@@ -90,23 +90,23 @@ def _row(key: Key, found: list[Cell], material: Material) -> dict[str, Any]:
         "auroc": float(np.mean([auroc(values, truth > 0) for values in scores])),
         "ap": float(np.mean([average_precision(values, truth > 0) for values in scores])),
         "f1": {
-            name: float(np.mean([f1(values, truth, number) for values in said]))
+            name: float(np.mean([f1(values, truth, number) for values in predicted]))
             for number, name in defects
-            if said
+            if predicted
         },
         "auroc_by_defect": {
             name: float(np.mean([_one_defect(values, truth, number) for values in scores]))
             for number, name in defects
         },
-        "loss": float(np.mean([cell["loss"] for cell in found])),
-        "synthetic": float(np.mean([cell["synthetic"] for cell in found])),
+        "loss": float(np.mean([cell["loss"] for cell in group])),
+        "synthetic": float(np.mean([cell["synthetic"] for cell in group])),
     }
 
 
 def _one_defect(scores: NDArray[np.float64], truth: NDArray[np.int64], label: int) -> float:
     """AUROC of one defect against good clips."""
-    chosen = (truth == 0) | (truth == label)
-    return auroc(scores[chosen], truth[chosen] > 0)
+    relevant = (truth == 0) | (truth == label)
+    return auroc(scores[relevant], truth[relevant] > 0)
 
 
 def _against_the_best(
@@ -129,15 +129,15 @@ def _against_the_best(
         for arm in (row["arm"], best["arm"])
     )
     rng, everything = np.random.default_rng(row["k"]), np.arange(len(defective))
-    found = paired_difference(one, another, draw_clips(defective), everything, rng)
-    gone = {}
+    difference = paired_difference(one, another, draw_clips(defective), everything, rng)
+    removed = {}
     if best["auroc"] > NEARLY_RIGHT:
-        gone = {"error_removed": (row["auroc"] - best["auroc"]) / max(1 - best["auroc"], 1e-9)}
-    return {"against": best["arm"], **found.to_json(), **gone}
+        removed = {"error_removed": (row["auroc"] - best["auroc"]) / max(1 - best["auroc"], 1e-9)}
+    return {"against": best["arm"], **difference.to_json(), **removed}
 
 
 def _measure(cell: Cell, defective: NDArray[np.bool_]) -> Measure:
-    """AUROC of one cell on chosen clips."""
+    """A function that computes the AUROC of one cell on some of the clips."""
     scores = np.array(cell["suspicion"])
 
     def measure(chosen: Indices) -> float:
@@ -170,7 +170,7 @@ def _lines(values: dict[str, Any], material: Material) -> list[str]:
 
 
 def _table(rows: list[dict[str, Any]], material: Material) -> list[str]:
-    """One detector's table: F1 of each defect, or AUROC of each where it names none."""
+    """One detector's table: F1 of each defect, or AUROC of each if it predicts no labels."""
     defects = material.names[1:]
     score = "f1" if rows[0]["f1"] else "auroc_by_defect"
     title = "F1" if rows[0]["f1"] else "AUROC"

@@ -38,8 +38,8 @@ from flawcast.generators.model import find_model
 from flawcast.generators.rendering.fused import for_inference
 
 FREE = {"out", "clips", "model", "k", "seeds", "arms", "workers", "ray_address"}
-VALIDATION_EVERY = 3  # one in so many training clips is scored where no test clip may be
-# of forecaster, modes, K, seed, real clips
+VALIDATION_EVERY = 3  # every third training clip is scored if test clips may not be
+# Takes forecaster, modes, K, seed and the indices of the real clips.
 Samples = Callable[[str, tuple[str, ...], int, int, list[int]], Videos]
 
 
@@ -53,12 +53,12 @@ class UpliftRequest(Settings):
             there.
         store: Samples of those clips; None makes some for every K and seed.
         model: Model folder, or name of a shipped model; its motion model makes the samples.
-        line_seed: Of the built-in line.
-        k: Numbers of real defect clips of each label, in the order in which they are done.
-        seeds: How many draws of those clips.
+        line_seed: Seed of the built-in line.
+        k: Numbers of real defect clips per label, in the order in which they are run.
+        seeds: How many times those clips are drawn.
         arms: Which of `ARMS`.
         steps: Training steps, the same in all arms.
-        share: Of what is drawn in training, how much is synthetic.
+        share: Synthetic share of the videos drawn in training.
         normal: The label of good clips.
         validation: Score on held-out training clips instead of test clips, which are not read.
         making: How samples are made.
@@ -95,11 +95,11 @@ class SamplesPiece:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The piece's name, for people."""
         return f"samples by {self.forecaster}, K = {self.k}, seed {self.seed}"
 
     def work(self) -> None:
-        """Make them, unless they are there."""
+        """Make the samples, unless they exist."""
         experiment = load_experiment(self.request)
         real = choose_real(experiment.material, self.k, self.seed)
         experiment.samples(self.forecaster, self.modes, self.k, self.seed, real)
@@ -117,17 +117,17 @@ class CellPiece:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The piece's name, for people."""
         return f"{self.detector}, {self.arm}, K = {self.k}, seed {self.seed}"
 
     @property
     def path(self) -> Path:
-        """Its result."""
+        """The file for its result."""
         name = content_id("cell", k=self.k, seed=self.seed, arm=self.arm, detector=self.detector)
         return self.request.out / "cells" / f"{name}.json"
 
     def work(self) -> None:
-        """Train the detector and keep what it says of the clips that are scored."""
+        """Train the detector and store its verdict on the scored clips."""
         read_or_compute(self.path, partial(_judge, self))
 
 
@@ -140,8 +140,8 @@ def uplift(
 
     Args:
         request: What is compared.
-        on_clip: Called with the number of the line's clips drawn and of all.
-        on_done: Called with a stage's name, the number of its pieces done, and of all.
+        on_clip: Called with the number of rendered clips of the line, and of all its clips.
+        on_done: Called with a stage's name, the number of its finished pieces, and of all pieces.
 
     Returns:
         The report's figures as plain values.
@@ -185,19 +185,19 @@ def uplift(
 
 
 def _resolved(request: UpliftRequest) -> UpliftRequest:
-    """With paths that workers understand, whatever folder they are in; nothing asked twice."""
-    where: dict[str, Any] = {
+    """Make paths absolute, for workers in other folders, and remove duplicates."""
+    values: dict[str, Any] = {
         "out": request.out.resolve(),
         "k": tuple(dict.fromkeys(request.k)),
         "arms": tuple(dict.fromkeys(request.arms)),
     }
     if str(request.clips) != NAME:
-        where["clips"] = request.clips.resolve()
+        values["clips"] = request.clips.resolve()
     if request.store is None:
-        where["model"] = str(find_model(request.model).resolve())
+        values["model"] = str(find_model(request.model).resolve())
     elif "://" not in request.store:
-        where["store"] = str(Path(request.store).resolve())
-    return request.model_copy(update=where)
+        values["store"] = str(Path(request.store).resolve())
+    return request.model_copy(update=values)
 
 
 def _samples(request: UpliftRequest) -> list[SamplesPiece]:
@@ -226,7 +226,7 @@ def _cells(request: UpliftRequest) -> list[CellPiece]:
 
 
 def _arms_of(detector: Detector, arms: tuple[str, ...]) -> list[str]:
-    """The arms that differ for a detector: of those that it cannot tell apart the first."""
+    """The arms that differ for a detector; of arms that are equal to it, only the first."""
     if not detector.of_good_alone:
         return list(arms)
     firsts = {ARMS[arm].good_videos: arm for arm in reversed(arms)}
@@ -235,12 +235,12 @@ def _arms_of(detector: Detector, arms: tuple[str, ...]) -> list[str]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What all cells share.
+    """Data that all cells share.
 
     Args:
-        material: Real clips.
-        samples: Where samples come from.
-        about: What decides the results, as plain JSON values.
+        material: The real clips.
+        samples: Makes or reads samples.
+        about: Everything that decides the results, as plain JSON values.
     """
 
     material: Material
@@ -261,8 +261,8 @@ def load_experiment(request: UpliftRequest) -> Experiment:
     material = read_material(request.clips, read, past, future, request.normal, validation)
     about = request.model_dump(mode="json", exclude=FREE)
     for side, videos in (("train", material.train), ("scored", material.scored)):
-        said = zip(videos.clips, videos.labels.tolist(), strict=True)
-        about[side] = [[clip, material.names[label]] for clip, label in said]
+        labelled = zip(videos.clips, videos.labels.tolist(), strict=True)
+        about[side] = [[clip, material.names[label]] for clip, label in labelled]
     if request.store is None:
         about["weights"] = hash_files([model / BACKBONE_FILE])
         folder = request.out / "samples"
@@ -277,20 +277,20 @@ def load_experiment(request: UpliftRequest) -> Experiment:
 
 
 def _judge(cell: CellPiece) -> dict[str, Any]:
-    """Train one detector and let it judge the clips that are scored."""
+    """Train one detector and let it judge the scored clips."""
     request, experiment = cell.request, load_experiment(cell.request)
     material = experiment.material
-    about = {"k": cell.k, "seed": cell.seed, "arm": cell.arm, "detector": cell.detector}
+    cell_key = {"k": cell.k, "seed": cell.seed, "arm": cell.arm, "detector": cell.detector}
     arm, real = ARMS[cell.arm], choose_real(material, cell.k, cell.seed)
     seed = derive_seed(cell.seed, "uplift", cell.k) % 2**31
-    mine = pick(material.train, real)
-    made = pick(mine, [])
+    real_videos = pick(material.train, real)
+    samples = pick(real_videos, [])
     if arm.synthetic:
-        made = experiment.samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
+        samples = experiment.samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
     try:
-        data = training_set(mine, made, arm, seed, request.share)
+        data = training_set(real_videos, samples, arm, seed, request.share)
     except SettingsError as error:
-        return about | {"skipped": str(error)}
+        return cell_key | {"skipped": str(error)}
     lesson = Lesson(
         data.videos.videos,
         data.videos.labels.astype(np.int64),
@@ -300,11 +300,11 @@ def _judge(cell: CellPiece) -> dict[str, Any]:
         request.steps,
         seed,
     )
-    found = DETECTORS[cell.detector].judge(lesson, material.scored.videos)
-    return about | {
+    verdict = DETECTORS[cell.detector].judge(lesson, material.scored.videos)
+    return cell_key | {
         "real": len(real),
         "synthetic": data.synthetic,
-        "loss": found.loss,
-        "suspicion": found.suspicion.round(6).tolist(),
-        "said": None if found.said is None else found.said.tolist(),
+        "loss": verdict.loss,
+        "suspicion": verdict.suspicion.round(6).tolist(),
+        "said": None if verdict.said is None else verdict.said.tolist(),
     }

@@ -1,4 +1,4 @@
-"""Samples from a store in place of freshly made ones."""
+"""Samples read from a store instead of being made."""
 
 import numpy as np
 import torch
@@ -11,25 +11,25 @@ from flawcast.storage import SampleSetDataset, SampleStore
 
 
 def store_reading(store: str) -> tuple[ClipSettings, int, int]:
-    """How a store's clips were read, and its P and F: a clip then has one id in both.
+    """How a store's clips were read, and its P and F; clips read the same way have the same ids.
 
     Raises:
-        StoreError: If the store holds no samples, or of several kinds.
+        StoreError: If the store holds no samples, or samples of several kinds.
     """
     rows = SampleStore.open(store).query().select(["settings", "past", "future"]).to_pylist()
     if not rows:
         raise StoreError(f"store {store}: expected samples, found none; generate some")
-    found = {
+    readings = {
         (SetSettings.parse(row["settings"]).clips, int(row["past"]), int(row["future"]))
         for row in rows
     }
-    if len(found) > 1:
-        horizons = sorted({f"{past}-{future}" for _, past, future in found})
+    if len(readings) > 1:
+        horizons = sorted({f"{past}-{future}" for _, past, future in readings})
         raise StoreError(
             f"store {store}: expected samples of one horizon and one way to read clips, found "
-            f"{len(found)} (horizons {', '.join(horizons)}); name a store with one"
+            f"{len(readings)} (horizons {', '.join(horizons)}); name a store with one"
         )
-    read, past, future = found.pop()
+    read, past, future = readings.pop()
     if read is None:
         raise StoreError(
             f"store {store}: expected rows that say how clips were read, found others; "
@@ -39,7 +39,7 @@ def store_reading(store: str) -> tuple[ClipSettings, int, int]:
 
 
 def read_samples(store: str, material: Material, future: int) -> Videos:
-    """Samples of training clips; those that know a clip that detectors are scored on stay out.
+    """Read samples of training clips, except those made with the help of a scored clip.
 
     Raises:
         StoreError: If there are none.

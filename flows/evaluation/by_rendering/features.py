@@ -1,4 +1,4 @@
-"""What a distance between sets of videos is computed on: V-JEPA if its weights are given."""
+"""Features for the distance between sets of videos: V-JEPA's if its weights are given."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,7 @@ class Features(Settings):
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "Features":
-        """JEDi takes the encoder and the probe."""
+        """Check that the encoder and the probe are given together."""
         if (self.encoder is None) != (self.probe is None):
             raise ValueError("V-JEPA needs its encoder and its probe")
         return self
@@ -45,12 +45,12 @@ class Features(Settings):
 
     @property
     def id(self) -> str:
-        """By what decides their values."""
+        """Name and hash of everything that decides their values."""
         files = [file for file in (self.encoder, self.probe) if file is not None]
         return f"{self.described_as} {hash_files(files)}" if files else self.described_as
 
     def absolute(self) -> "Features":
-        """The same with whole paths, for workers in other folders."""
+        """The same with absolute paths, for workers in other folders."""
         whole = {
             name: file and file.absolute()
             for name, file in (("encoder", self.encoder), ("probe", self.probe))
@@ -61,10 +61,10 @@ class Features(Settings):
         """Features of one video (F, H, W, 3), at least two frames."""
         clip = to_tensor(video)[None]
         if self.encoder is None or self.probe is None:
-            found = filtered_features(clip)
+            vectors = filtered_features(clip)
         else:
-            found = _vjepa(self.encoder, self.probe)(clip)
-        values: list[float] = found[0].tolist()
+            vectors = _vjepa(self.encoder, self.probe)(clip)
+        values: list[float] = vectors[0].tolist()
         return values
 
 

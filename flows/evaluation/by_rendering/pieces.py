@@ -57,7 +57,7 @@ class TrackPiece:
         entry: The clip.
         clips: How it is read.
         model: Model folder.
-        path: The file to leave them in.
+        path: The file to write them to.
     """
 
     entry: ClipEntry
@@ -67,16 +67,16 @@ class TrackPiece:
 
     @property
     def title(self) -> str:
-        """Which clip."""
+        """The clip, for people."""
         return f"keypoints of {self.entry.name}"
 
     def work(self) -> None:
-        """Find and keep them."""
+        """Compute and store the keypoints."""
         frames = read_entry(self.entry, self.clips).frames
-        found = keypoints_of(worker_backbone(self.model), frames)
+        keypoints = keypoints_of(worker_backbone(self.model), frames)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self.path) as draft:
-            write_weights(draft, {"series": found}, {"clip": self.entry.name})
+            write_weights(draft, {"series": keypoints}, {"clip": self.entry.name})
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ class TrainPiece:
     """One forecaster's training on the keypoints of training clips.
 
     Args:
-        candidate: What is trained.
-        tracks: Files of keypoints.
+        candidate: The forecaster to train.
+        tracks: Keypoint files to train on.
         horizon: Past and future.
-        seed: Of weights and training.
+        seed: Seeds the initial weights and the training.
         recipe: How long and how fast.
         folder: Where the fitted predictor is kept.
     """
@@ -101,7 +101,7 @@ class TrainPiece:
 
     @property
     def title(self) -> str:
-        """What is trained."""
+        """The candidate and the horizon, for people."""
         return f"{self.candidate.label}, {self.horizon}"
 
     @property
@@ -110,7 +110,7 @@ class TrainPiece:
         return (self.folder / FILE).is_file()
 
     def work(self) -> None:
-        """Train; every fifth clip watches."""
+        """Train; every fifth clip is for validation."""
         tracks = [Track(path.stem, TRAIN, read_weights(path)[0]["series"]) for path in self.tracks]
         fold = fold_without("", tracks, set())
         Fitting(self.candidate, fold, self.horizon, self.seed, self.recipe, self.folder).work()
@@ -123,8 +123,8 @@ class Fitted:
     Args:
         candidate: Its label and settings.
         trained: The candidate that was trained; it may differ in inference.
-        folder: Where.
-        diverse: Whether its samples are rendered, beside its single future.
+        folder: The folder of its weights.
+        diverse: Whether its samples are rendered, too, not only its single future.
     """
 
     candidate: Candidate
@@ -145,12 +145,12 @@ class WindowPiece:
     """One test window in one mode, forecast by all and rendered.
 
     Args:
-        plan: Which window, which source frame, which mode.
+        plan: The window, the source frame and the mode.
         settings: Horizon, samples and the like.
         clips: How clips are read.
         model: Model folder.
         fitted: The forecasters.
-        features: What distances are computed on.
+        features: The features from which distances are computed.
         metrics: Names of further metrics of the kept samples.
         cell: The file for the scores.
         strips: The picture of truth and forecasts.
@@ -168,24 +168,24 @@ class WindowPiece:
 
     @property
     def title(self) -> str:
-        """Which window."""
+        """The window, for people."""
         return self.plan.title
 
     @torch.no_grad()
     def work(self) -> None:
-        """Forecast, render, score; the picture comes first, the scores last."""
+        """Forecast, render and score; write the picture first and the scores last."""
         past = self.settings.past
-        seen = observe(self.plan, worker_backbone(self.model), self.settings, self.clips)
-        actual = seen.scene.render(seen.keypoints[past:])
-        reference = actual if self.plan.mode == "transfer" else seen.truth
+        observed = observe(self.plan, worker_backbone(self.model), self.settings, self.clips)
+        actual = observed.scene.render(observed.keypoints[past:])
+        reference = actual if self.plan.mode == "transfer" else observed.truth
         singles = {UNFORECAST: actual}
         for one in self.fitted:
-            future = one.predictor().predict(seen.keypoints[:past], self.settings.future)
-            singles[one.candidate.label] = seen.scene.render(future)
+            future = one.predictor().predict(observed.keypoints[:past], self.settings.future)
+            singles[one.candidate.label] = observed.scene.render(future)
         rows = [self._single(name, video, reference) for name, video in singles.items()]
         rows.append(self._single(TRUTH, reference, reference))
-        rows += list(self._diverse(seen, reference))
-        draw_strips(self.strips, seen.past, {TRUTH: seen.truth, **singles}, self.plan.title)
+        rows += list(self._diverse(observed, reference))
+        draw_strips(self.strips, observed.past, {TRUTH: observed.truth, **singles}, self.plan.title)
         write_rows(self.cell, rows)
 
     def _single(
@@ -199,17 +199,19 @@ class WindowPiece:
             "features": self.features.compute(video),
         }
 
-    def _diverse(self, seen: Observed, reference: NDArray[np.uint8]) -> Iterator[dict[str, Any]]:
-        """Scores of the kept samples of every forecaster that is asked for samples."""
-        past = seen.keypoints[: self.settings.past]
+    def _diverse(
+        self, observed: Observed, reference: NDArray[np.uint8]
+    ) -> Iterator[dict[str, Any]]:
+        """Scores of the kept samples of every forecaster whose samples are rendered."""
+        past = observed.keypoints[: self.settings.past]
         for one in self.fitted:
             if not one.diverse:
                 continue
             futures = sample_futures(self.plan, one.predictor(), past, self.settings)
-            chosen = render_and_keep(
-                Sampled(**vars(seen), futures=futures), reference, self.settings
+            closest = render_and_keep(
+                Sampled(**vars(observed), futures=futures), reference, self.settings
             )
-            kept, errors = chosen.videos, chosen.mae[chosen.indices]
+            kept, errors = closest.videos, closest.mae[closest.indices]
             yield self._row(one.candidate.label, "diverse") | {
                 "mae": float(errors.mean()),
                 "best": float(errors.min()),
@@ -220,7 +222,7 @@ class WindowPiece:
             }
 
     def _row(self, name: str, kind: str) -> dict[str, Any]:
-        """What all rows begin with, and the scores that not all of them have."""
+        """The columns that all rows share; scores that not every row has are None."""
         return {
             "clip": self.plan.entry.name,
             "label": self.plan.entry.label,
@@ -242,12 +244,12 @@ def column(metric: str) -> str:
 
 
 def movement(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:
-    """Movement over the reference's; None where that stands still, as no ratio is right there."""
-    found = temporal_coherence(videos, reference)
-    return None if math.isnan(found) else found
+    """Movement divided by the reference's; None if the reference stands still."""
+    ratio = temporal_coherence(videos, reference)
+    return None if math.isnan(ratio) else ratio
 
 
 def number_of(metric: str, videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:
-    """Mean of a registered metric over the videos; None where it is undefined for one."""
-    found = float(METRICS[metric](videos, reference).mean())
-    return None if math.isnan(found) else found
+    """Mean of a registered metric over the videos; None if it is undefined for one of them."""
+    mean = float(METRICS[metric](videos, reference).mean())
+    return None if math.isnan(mean) else mean

@@ -25,21 +25,21 @@ REPORT, SINGLE, DIVERSE, RATIOS, DENSITIES = (
 
 @dataclass(frozen=True)
 class About:
-    """What a report says of an evaluation.
+    """Facts about an evaluation, for its report.
 
     Args:
         clips: Name of the folder.
         model: Name of the model folder.
         dataset: The data set, if one was named.
-        split: Who said which clips are tested on.
-        train: Clips that forecasters were trained on.
-        test: Clips that were tested on.
-        known: How many of those the motion model was trained on.
-        size: Of a frame.
-        samples: N.
-        keep: Of the closest.
-        seed: Of trainings, noise and sources.
-        features: What distances between sets of videos are computed on.
+        split: How the test clips were selected.
+        train: Clips that the forecasters were trained on.
+        test: Clips that the forecasters were tested on.
+        known: How many test clips the motion model was trained on.
+        size: Frame size in pixels.
+        samples: N, the number of futures sampled.
+        keep: The number of closest futures kept.
+        seed: Seeds training, noise and the choice of sources.
+        features: The features from which distances between sets of videos are computed.
         metrics: Names of further metrics of the kept samples.
     """
 
@@ -64,7 +64,7 @@ def write_render_report(
     """Sum up all windows into report.md, Parquet files and pictures.
 
     Args:
-        rows: Of all cells.
+        rows: The score rows of all cells.
         about: What was compared.
         out: Folder to write into.
         strips: Pictures of single windows to show.
@@ -142,14 +142,14 @@ def _published(
 ) -> list[list[str]]:
     """A row of others' figures, if the data set has any of this kind; none otherwise."""
     wanted = {"mae": "mae", "distance": "jedi", "ssim": "ssim"}[score]
-    found = {
+    published = {
         figure.forecaster: f"{figure.value:g}"
         for figure in (about.dataset.published if about.dataset else ())
         if (figure.mode, figure.horizon, figure.score) == (mode, horizon, wanted)
     }
-    if not found:
+    if not published:
         return []
-    return [[f"{horizon}, published, not ours", "", *(found.get(name, "") for name in names)]]
+    return [[f"{horizon}, published, not ours", "", *(published.get(name, "") for name in names)]]
 
 
 def _diverse_table(diverse: Sequence[Row], about: About) -> list[str]:
@@ -193,15 +193,15 @@ def _diverse_table(diverse: Sequence[Row], about: About) -> list[str]:
 def _published_diverse(about: About, row: Row) -> list[list[str]]:
     """A row of others' figures beside ours, if the data set has any; none otherwise."""
     key = (row["mode"], row["horizon"], row["forecaster"])
-    found = {
+    published = {
         figure.score: f"{figure.value:g}"
         for figure in (about.dataset.published if about.dataset else ())
         if (figure.mode, figure.horizon, figure.forecaster) == key
     }
     scores = ("apd", "kept mae", "ssim", "ratio mean", "ratio median")
-    if not any(score in found for score in scores):
+    if not any(score in published for score in scores):
         return []
-    figures = [found.get(score, "") for score in scores]
+    figures = [published.get(score, "") for score in scores]
     return [
         [
             f"{', '.join(key)}: published, not ours",

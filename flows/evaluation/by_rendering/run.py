@@ -50,17 +50,17 @@ class RenderRequest(Settings):
         horizons: Pasts and futures; None for the data set's, or 12-12 and 6-24.
         modes: "reconstruction", "transfer" or both.
         forecasters: "all", or names with commas between them; `hold` is always among them.
-        diverse: Names of those whose samples are rendered and scored.
+        diverse: Forecasters whose samples are rendered and scored, too.
         metrics: Further registered metrics of those samples, each a column of the report.
-        samples: N.
+        samples: N, the number of futures sampled.
         keep: How many of the closest samples are kept.
-        windows: At most so many windows of each test clip, evenly spread; None for all.
+        windows: Largest number of windows per test clip, evenly spread; None for all.
         size: Frame size; None for the size that the model was trained at.
-        held_out: Share of the groups that is tested on, where nothing says which.
+        held_out: Share of the groups used for testing if neither file nor folders name them.
         group: See `split.group_of`.
-        seed: Of trainings, noise, sources, and that share.
+        seed: Seeds training, noise, and the choice of sources and held-out groups.
         recipe: How long and how fast to train.
-        features: What distances between sets of videos are computed on.
+        features: The features from which distances between sets of videos are computed.
         workers: Ray worker processes; 0 or 1 work in this process, without Prefect and Ray.
         ray_address: A running Ray cluster.
     """
@@ -89,13 +89,13 @@ class RenderRequest(Settings):
 
 @dataclass(frozen=True)
 class Planned:
-    """All pieces of an evaluation, and what its report says of them.
+    """All pieces of an evaluation, and the facts for its report.
 
     Args:
         tracks: Keypoints of training clips.
         trainings: One per horizon and trained forecaster.
         windows: One per test window and mode.
-        about: For the report.
+        about: Facts for the report.
     """
 
     tracks: tuple[TrackPiece, ...]
@@ -113,7 +113,7 @@ def evaluate_rendering(
 
     Args:
         request: What is compared.
-        on_done: Called with what is done, how much of it, and of how much.
+        on_done: Called with a stage's name, the number of its finished pieces, and of all pieces.
         on_reject: Called for each clip that is left out.
 
     Returns:
@@ -122,12 +122,12 @@ def evaluate_rendering(
     Raises:
         FlawcastError: If clips, model or settings cannot be used, or a piece failed.
     """
-    whole = {  # for workers
+    absolute = {  # for workers in other folders
         "clips": request.clips.absolute(),
         "out": request.out.absolute(),
         "features": request.features.absolute(),
     }
-    request = request.model_copy(update=whole)
+    request = request.model_copy(update=absolute)
     planned = plan_rendering(request, on_reject)
     stages = [
         Stage("keypoints", lambda: [one for one in planned.tracks if not one.path.is_file()]),
@@ -256,7 +256,7 @@ def _window(
     fitted: tuple[Fitted, ...],
     request: RenderRequest,
 ) -> WindowPiece:
-    """One test window in one mode; its files are named by all that decides what is in them."""
+    """One test window in one mode; hashes of everything that decides its files name them."""
     name = content_id(
         "window",
         set=plan.set_id,
@@ -280,10 +280,10 @@ def _window(
 def _check(
     windows: Sequence[WindowPiece], tracks: Mapping[Path, TrackPiece], wanted: Sequence[Horizon]
 ) -> None:
-    """Refuse what leaves nothing to train or to test on."""
-    found = {(piece.settings.past, piece.settings.future) for piece in windows}
+    """Refuse an evaluation with nothing to train on or to test on."""
+    planned = {(piece.settings.past, piece.settings.future) for piece in windows}
     for horizon in wanted:
-        if (horizon.past, horizon.future) not in found or not tracks:
+        if (horizon.past, horizon.future) not in planned or not tracks:
             raise ClipError(
                 f"clips: expected training and test clips of at least {horizon.length} frames for "
                 f"{horizon}, found too few; leave that horizon out or use longer clips"

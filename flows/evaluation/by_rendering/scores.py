@@ -16,10 +16,10 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
     """Error and distance of the single futures of each forecaster, mode and horizon.
 
     Args:
-        rows: Of all cells.
-        features: What the distance is computed on.
+        rows: The score rows of all cells.
+        features: The features from which the distance is computed.
     """
-    found = []
+    figures = []
     for mode, horizon in _settings(rows):
         here = [row for row in _of(rows, mode, horizon) if row["kind"] == "single"]
         truth = np.array([row["features"] for row in here if row["forecaster"] == TRUTH])
@@ -30,7 +30,7 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
             distance = feature_distance(
                 np.array([row["features"] for row in ours]), truth, features
             )
-            found.append(
+            figures.append(
                 {
                     "mode": mode,
                     "horizon": horizon,
@@ -43,7 +43,7 @@ def single_figures(rows: Sequence[Row], features: str) -> list[dict[str, Any]]:
                     "distance_name": distance.name,
                 }
             )
-    return found
+    return figures
 
 
 def diverse_figures(
@@ -54,8 +54,8 @@ def diverse_figures(
     Ratios are standardised over all videos of all compared forecasters of a mode and horizon.
 
     Args:
-        rows: Of all cells.
-        metrics: Names of further metrics, whose means are wanted.
+        rows: The score rows of all cells.
+        metrics: Names of further metrics whose means are wanted.
 
     Returns:
         A row per forecaster, mode and horizon; a row per video.
@@ -112,6 +112,6 @@ def _of(rows: Sequence[Row], mode: str, horizon: str | None) -> list[Row]:
 
 
 def _mean(rows: Sequence[Row], key: str) -> float | None:
-    """Mean of the values that are there; None without any."""
+    """Mean of the values that are not None; None if there are none."""
     values = [row[key] for row in rows if row[key] is not None]
     return float(np.mean(values)) if values else None

@@ -1,4 +1,4 @@
-"""Which clips forecasters are trained on and which they are tested on."""
+"""Divides clips into those to train forecasters on and those to test them on."""
 
 import re
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ SPEAKER = r"(id\d{5})"  # as VoxCeleb names its speakers
 
 @dataclass(frozen=True)
 class Split:
-    """Clips on either side, and who said so.
+    """Training and test clips, and how they were divided.
 
     Args:
-        train: To train on.
-        test: To test on.
-        how: What decided, for the report.
+        train: Training clips.
+        test: Test clips.
+        how: How they were divided, for the report.
     """
 
     train: tuple[ClipEntry, ...]
@@ -29,32 +29,34 @@ class Split:
 
 
 def group_of(name: str, pattern: str) -> str:
-    """What of a clip's name must not be on both sides of a split; the name where nothing matches.
+    """The group in a clip's name; no group is on both sides of a split.
+
+    The whole name is the group if the pattern does not match.
 
     Raises:
-        SettingsError: If the pattern is no regular expression.
+        SettingsError: If the pattern is not a regular expression.
 
     Example:
         >>> group_of("vox_id10286_9K2YB1d8BqY_000284_000429", SPEAKER), group_of("a", SPEAKER)
         ('id10286', 'a')
     """
     try:
-        found = re.search(pattern, name)
+        match = re.search(pattern, name)
     except re.error as error:
         raise SettingsError(
             f"group: expected a regular expression, got {pattern!r} ({error})"
         ) from None
-    if found is None:
+    if match is None:
         return name
-    return (found.group(1) or name) if found.re.groups else found.group()
+    return (match.group(1) or name) if match.re.groups else match.group()
 
 
 def split_entries(entries: Sequence[ClipEntry], held_out: float, group: str, seed: int) -> Split:
     """Divide clips by labels.csv, or by folders `train` and `test`, or else by groups at random.
 
     Args:
-        entries: Of one folder.
-        held_out: Share of the groups that is tested on, where nothing says which.
+        entries: The clips of one folder.
+        held_out: Share of the groups used for testing if neither file nor folders name them.
         group: A regular expression; see `group_of`.
         seed: Draws those groups.
 
@@ -67,8 +69,10 @@ def split_entries(entries: Sequence[ClipEntry], held_out: float, group: str, see
         groups = sorted({group_of(entry.name, group) for entry in entries})
         rng = np.random.default_rng(derive_seed(seed, "evaluation split"))
         count = min(max(1, round(held_out * len(groups))), len(groups) - 1)
-        drawn = {groups[index] for index in rng.permutation(len(groups))[:count]}
-        splits = [TEST if group_of(entry.name, group) in drawn else TRAIN for entry in entries]
+        held_out_groups = {groups[index] for index in rng.permutation(len(groups))[:count]}
+        splits = [
+            TEST if group_of(entry.name, group) in held_out_groups else TRAIN for entry in entries
+        ]
         how = f"chance (seed {seed}), {count} of {len(groups)} groups held out"
     sides = [
         tuple(entry for entry, split in zip(entries, splits, strict=True) if split == side)

@@ -23,10 +23,10 @@ def write_keypoint_report(
     """Sum up all windows into report.md, summary.parquet, windows.parquet and pictures.
 
     Args:
-        rows: Of all cells: one per window and part of the vector.
+        rows: The score rows of all cells, one per window and part of the vector.
         out: Folder to write into.
-        samples: N.
-        keep: Of the closest.
+        samples: N, the number of futures sampled.
+        keep: The number of closest futures kept.
 
     Returns:
         The figures as plain values.
@@ -48,15 +48,15 @@ def write_keypoint_report(
 
 
 def summed_up(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Means over windows, then over seeds, of every forecaster; of all folds and of each.
+    """Mean scores of every forecaster, over windows and then seeds, for all folds and for each.
 
-    Every window counts the same, so a fold counts by its windows. `..._spread` is the standard
-    deviation over seeds (0 of one seed), `..._to_hold` the quotient of means.
+    Every window counts the same, so a fold counts by its number of windows. `..._spread` is the
+    standard deviation over seeds (0 for one seed), `..._to_hold` the quotient of means.
 
     Args:
         rows: One per window and part of the vector.
     """
-    found = []
+    figures = []
     for horizon in distinct(rows, "horizon"):
         for part in distinct(rows, "part"):
             here = [row for row in rows if (row["horizon"], row["part"]) == (horizon, part)]
@@ -65,9 +65,9 @@ def summed_up(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 base = _means([row for row in inside if row["forecaster"] == BASELINE])
                 for name in distinct(inside, "forecaster"):
                     ours = [row for row in inside if row["forecaster"] == name]
-                    about = {"horizon": horizon, "part": part, "fold": fold, "forecaster": name}
-                    found.append(about | _means(ours) | _against(_means(ours), base))
-    return found
+                    keys = {"horizon": horizon, "part": part, "fold": fold, "forecaster": name}
+                    figures.append(keys | _means(ours) | _against(_means(ours), base))
+    return figures
 
 
 def _means(rows: Sequence[Row]) -> dict[str, Any]:
@@ -93,9 +93,9 @@ def _against(ours: dict[str, Any], base: dict[str, Any]) -> dict[str, float]:
 
 
 def _over(value: float, base: float) -> float:
-    """A ratio; 1 where neither moves or misses, and as far off as can be told where only one does.
+    """Divide value by base; 1 if both are 0, very large or near 0 if only one is.
 
-    Keypoints of a clip that stands still make both possible.
+    The keypoints of a clip that stands still make both cases possible.
     """
     smallest = float(np.finfo(np.float32).tiny)
     return (value + smallest) / (base + smallest)
@@ -189,9 +189,13 @@ def _by_fold(summary: Sequence[Row]) -> list[str]:
         headings += [f"{fold} ({windows[fold]}): one", "kept", "energy"]
     body = []
     for name in distinct(ours, "forecaster"):
-        found = [cells[name, fold] for fold in folds]
+        by_fold = [cells[name, fold] for fold in folds]
         body.append(
             [name]
-            + [f"{row[f'{key}_to_hold']:.3f}" for row in found for key in ("one", "kept", "energy")]
+            + [
+                f"{row[f'{key}_to_hold']:.3f}"
+                for row in by_fold
+                for key in ("one", "kept", "energy")
+            ]
         )
     return markdown_table(headings, body)

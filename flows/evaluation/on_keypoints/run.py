@@ -1,4 +1,4 @@
-"""Forecasters compared on keypoints alone, cross-validated: a fit a piece, a file a candidate."""
+"""Compare forecasters on keypoints, cross-validated: one piece per fit, one file per candidate."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -48,7 +48,7 @@ class KeypointRequest(Settings):
         forecasters: "all", or names with commas between them; `hold` is always among them.
         seeds: How many trainings of each, with seeds from 0.
         folds: Names of the folds to do, as a report shows them; all if none are named.
-        samples: N.
+        samples: N, the number of futures sampled.
         keep: How many of the closest samples are kept.
         published: Files that the paper's authors publish, by what they are of ("vrnn", "vae"):
             tested beside the others, on keypoints of FOMM with Jacobians.
@@ -83,11 +83,11 @@ class FitPiece:
 
     Args:
         fitting: The training, or weights that need none.
-        members: Candidates that differ in inference alone.
-        cells: Where each one's scores go.
-        samples: N.
-        keep: Of the closest.
-        positions: Which values of a vector are x or y.
+        members: Candidates that share this training and differ only in inference.
+        cells: The score file of each member.
+        samples: N, the number of futures sampled.
+        keep: The number of closest futures kept.
+        positions: Indices of the vector's x and y values.
     """
 
     fitting: Fitting | Imported
@@ -99,7 +99,7 @@ class FitPiece:
 
     @property
     def title(self) -> str:
-        """What is fitted, on what, for people."""
+        """The candidate, the horizon and the fold, for people."""
         return self.fitting.title
 
     def work(self) -> None:
@@ -134,15 +134,15 @@ class FitPiece:
         """Scores of one window."""
         rows = []
         for part in PARTS:
-            chosen = list(self.positions) if part == "positions" else slice(None)
-            samples = forecast.samples[..., chosen]
+            values = list(self.positions) if part == "positions" else slice(None)
+            samples = forecast.samples[..., values]
             scores = forecast_scores(
                 samples,
-                forecast.truth[..., chosen],
-                forecast.single[..., chosen],
+                forecast.truth[..., values],
+                forecast.single[..., values],
                 min(self.keep, len(samples)),
             )
-            about = {
+            keys = {
                 "forecaster": forecast.label,
                 "horizon": str(self.fitting.horizon),
                 "fold": forecast.fold,
@@ -152,7 +152,7 @@ class FitPiece:
                 "part": part,
                 "drawn": len(samples),
             }
-            rows.append(about | asdict(scores))
+            rows.append(keys | asdict(scores))
         return rows
 
 
@@ -165,7 +165,7 @@ def evaluate_keypoints(
 
     Args:
         request: What is compared.
-        on_done: Called with what is done, how much of it, and of how much.
+        on_done: Called with a stage's name, the number of its finished pieces, and of all pieces.
         on_reject: Called for each file that is left out.
 
     Returns:
@@ -175,11 +175,11 @@ def evaluate_keypoints(
         FlawcastError: If the keypoints or settings cannot be used, or a training failed.
     """
     expect_keep(request.keep, request.samples)
-    whole = {  # for workers
+    absolute = {  # for workers in other folders
         "out": request.out.absolute(),
         "published": tuple((name, file.absolute()) for name, file in request.published),
     }
-    request = request.model_copy(update=whole)
+    request = request.model_copy(update=absolute)
     clips = read_keypoint_folder(request.keypoints, on_reject)
     pieces = plan_fits(request, clips)
     stages = [Stage("trainings", lambda: pieces)]
@@ -214,17 +214,17 @@ def plan_fits(request: KeypointRequest, clips: Sequence[KeypointClip]) -> list[F
     return pieces
 
 
-def _wanted(found: Sequence[Fold], names: Sequence[str]) -> list[Fold]:
+def _wanted(available: Sequence[Fold], names: Sequence[str]) -> list[Fold]:
     """Folds by name, or all."""
-    known = [fold.name for fold in found]
+    known = [fold.name for fold in available]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SettingsError(f"fold: expected one of {', '.join(known)}, got {unknown[0]!r}")
-    return [fold for fold in found if not names or fold.name in names]
+    return [fold for fold in available if not names or fold.name in names]
 
 
 def _draws_or_trains(candidate: Candidate) -> bool:
-    """Whether another seed gives anything else."""
+    """Whether another seed gives another result."""
     kind = FORECASTERS[candidate.name]
     return kind.trains or kind.stochastic
 
@@ -247,12 +247,12 @@ def _piece(
     horizon: Horizon,
     seed: int,
 ) -> FitPiece:
-    """One training; its files are named by all that decides what is in them."""
+    """One training; its files' names are hashes of everything that decides their content."""
     clip_ids = {"clips": [clip.id for clip in clips], "fold": fold.name}
     what = fit_key(members[0], clip_ids, horizon, seed, request.recipe)
-    drawn = {"samples": request.samples, "keep": request.keep}
+    sampling = {"samples": request.samples, "keep": request.keep}
     names = [
-        content_id("cell", **what, **drawn, used={"name": one.name, **one.config})
+        content_id("cell", **what, **sampling, used={"name": one.name, **one.config})
         for one in members
     ]
     return FitPiece(

@@ -1,4 +1,4 @@
-"""What a detector of the experiment is: it learns from a lesson and says what it thinks of videos.
+"""A detector of the experiment learns from a lesson and judges videos.
 
 Detectors see small videos: (M, 3, T, S, S), RGB in [0, 1].
 """
@@ -19,11 +19,11 @@ SHIFT, LIGHT, CONTRAST = 2, 0.1, 0.15  # of augmentation: pixels, and relative c
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a detector learns from.
+    """The training data and settings of a detector.
 
     Args:
-        videos: (M, 3, T, S, S).
-        labels: Of each, 0 for good ones, (M,).
+        videos: The training videos, (M, 3, T, S, S).
+        labels: The label number of each video, 0 for good ones, (M,).
         chances: How often each is drawn, (M,), summing to 1.
         augmented: Whether a detector that can use it changes videos at random.
         count: How many labels there are.
@@ -42,11 +42,11 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a detector thinks of the videos that it is tested on.
+    """A detector's judgement of the test videos.
 
     Args:
-        suspicion: Of each, higher is more likely defective, (M,).
-        said: The label that it names, (M,); None of a detector that knows none.
+        suspicion: A score for each video; higher is more likely defective, (M,).
+        said: The predicted label of each video, (M,); None if the detector predicts no labels.
         loss: Its training loss at the end.
     """
 
@@ -60,9 +60,9 @@ class Detector:
     """A way to tell defective videos from good ones.
 
     Args:
-        judge: Learns from a lesson and says what it thinks of videos (M, 3, T, S, S).
-        of_good_alone: Whether it learns from the good videos alone: arms that differ in nothing
-            but defective ones are then the same to it.
+        judge: Learns from a lesson and judges videos (M, 3, T, S, S).
+        of_good_alone: Whether it learns only from the good videos. Arms that differ only in
+            defective videos are then equal to it.
     """
 
     judge: Callable[[Lesson, Tensor], Verdict]

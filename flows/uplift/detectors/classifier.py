@@ -1,4 +1,4 @@
-"""A small video classifier: what each frame and its change look like, then what follows what."""
+"""A small video classifier: features of each frame and its change, then of their order in time."""
 
 import numpy as np
 import torch
@@ -18,14 +18,14 @@ from flawcast.flows.uplift.detectors.base import (
 
 BATCH = 16
 RATE = 2e-3
-UNITS = 64  # that see the frames of a video in their order
+UNITS = 64  # channels of the convolutions over time
 
 
 class VideoClassifier(nn.Module):
     """Three convolutions over each frame and its change, one over time, then the labels' logits.
 
     Args:
-        labels: How many.
+        labels: The number of labels.
         size: Height and width of the frames.
     """
 
@@ -42,26 +42,26 @@ class VideoClassifier(nn.Module):
 
     def forward(self, videos: Tensor) -> Tensor:
         """(B, 3, T, S, S) -> (B, labels)."""
-        seen = with_motion(videos).transpose(1, 2)  # (B, T, 6, S, S)
-        frames = self.space(seen.flatten(0, 1)).flatten(1).unflatten(0, seen.shape[:2])
-        told = self.time(frames.transpose(1, 2))  # (B, UNITS, T)
-        logits: Tensor = self.head(torch.cat([told.mean(dim=2), told.amax(dim=2)], dim=1))
+        inputs = with_motion(videos).transpose(1, 2)  # (B, T, 6, S, S)
+        frames = self.space(inputs.flatten(0, 1)).flatten(1).unflatten(0, inputs.shape[:2])
+        hidden = self.time(frames.transpose(1, 2))  # (B, UNITS, T)
+        logits: Tensor = self.head(torch.cat([hidden.mean(dim=2), hidden.amax(dim=2)], dim=1))
         return logits
 
 
-def _half(seen: int, made: int) -> nn.Sequential:
+def _half(inputs: int, outputs: int) -> nn.Sequential:
     """A convolution that halves the frame."""
-    convolution = nn.Conv2d(seen, made, 3, stride=2, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(made), nn.ReLU())
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 def classify(lesson: Lesson, videos: Tensor) -> Verdict:
-    """Train from scratch; a video is as suspicious as it is unlikely to be good."""
+    """Train from scratch; a video's suspicion is 1 minus its probability of being good."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed)
         model, loss = _train(lesson)
-    found = _probabilities(model, videos)
-    return Verdict(1 - found[:, 0], found.argmax(axis=1), loss)
+    probabilities = _probabilities(model, videos)
+    return Verdict(1 - probabilities[:, 0], probabilities.argmax(axis=1), loss)
 
 
 DETECTORS.register("classifier")(Detector(classify))
@@ -73,16 +73,16 @@ def _train(lesson: Lesson) -> tuple[VideoClassifier, float]:
     model = VideoClassifier(lesson.count, lesson.videos.shape[-1])
 
     def loss() -> Tensor:
-        chosen = torch.from_numpy(rng.choice(len(labels), BATCH, p=lesson.chances))
-        batch = lesson.videos[chosen]
+        indices = torch.from_numpy(rng.choice(len(labels), BATCH, p=lesson.chances))
+        batch = lesson.videos[indices]
         logits = model(augment(batch) if lesson.augmented else batch)
-        return functional.cross_entropy(logits, labels[chosen])
+        return functional.cross_entropy(logits, labels[indices])
 
     return model, descend(model, loss, lesson.steps, RATE)
 
 
 @torch.no_grad()
 def _probabilities(model: VideoClassifier, videos: Tensor) -> NDArray[np.float64]:
-    """Of each label for each video: (M, labels)."""
+    """The probability of each label for each video: (M, labels)."""
     logits = torch.cat([model(part) for part in videos.split(2 * BATCH)])
     return logits.softmax(dim=1).double().numpy()

@@ -1,9 +1,9 @@
-"""A one-class anomaly scorer: it learns how good parts move; defects are what it did not expect.
+"""A one-class anomaly scorer: it learns how good parts move and scores what it did not expect.
 
-A small network foretells the next frame of good videos. What it gets wrong, where and when, is a
+A small network predicts the next frame of good videos. What it gets wrong, where and when, is a
 video's error profile; its distance from the profiles of good videos is the score (Mahalanobis,
-with a covariance shrunk towards a multiple of the identity). Nothing is augmented: a flipped or
-shifted good video is not one that this line shows, and to take it for one costs AUROC.
+with a covariance shrunk towards a multiple of the identity). Nothing is augmented: this line
+never shows a flipped or shifted video, and learning from such videos lowers the AUROC.
 """
 
 import numpy as np
@@ -15,16 +15,16 @@ from torch.nn import functional
 from flawcast.flows.uplift.descent import descend
 from flawcast.flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
 
-BATCH = 8  # videos, of which every frame but the first two is foretold
+BATCH = 8  # videos; every frame of them but the first two is predicted
 RATE = 3e-3
-REGIONS = 4  # the profile has so many rows and columns
+REGIONS = 4  # rows, and columns, of the error profile
 SHRINKAGE = 0.2  # share of the identity in the covariance
 LEAST_SPREAD = 1e-6  # mean variance of a profile's parts: a single good video has none
-FLOOR = 1e-5  # squared error below which nothing is told apart: sensor noise
+FLOOR = 1e-5  # squared errors below this do not count: sensor noise
 
 
 class NextFrame(nn.Sequential):
-    """Two frames in, what changes in the next one out: (M, 6, S, S) -> (M, 3, S, S)."""
+    """Predicts the next frame's change from two frames: (M, 6, S, S) -> (M, 3, S, S)."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -37,20 +37,20 @@ class NextFrame(nn.Sequential):
 
 
 def one_class(lesson: Lesson, videos: Tensor) -> Verdict:
-    """Learn from the lesson's good videos alone; it names no labels."""
+    """Learn only from the lesson's good videos; it predicts no labels."""
     good = lesson.labels == 0
     chances = lesson.chances[good] / lesson.chances[good].sum()
-    known = _small(lesson.videos[torch.from_numpy(good)])
+    normal = _small(lesson.videos[torch.from_numpy(good)])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed)
-        model, loss = _train(known, chances, lesson)
-    usual, found = _profiles(model, known), _profiles(model, _small(videos))
+        model, loss = _train(normal, chances, lesson)
+    usual, profiles = _profiles(model, normal), _profiles(model, _small(videos))
     middle = chances @ usual
     spread = (usual - middle).T @ ((usual - middle) * chances[:, None])
     size = len(spread)
     mean = max(np.trace(spread) / size, LEAST_SPREAD)
     spread = (1 - SHRINKAGE) * spread + SHRINKAGE * mean * np.eye(size)
-    apart = found - middle
+    apart = profiles - middle
     distances = np.einsum("ij,ij->i", apart, np.linalg.solve(spread, apart.T).T)
     return Verdict(np.sqrt(distances), None, loss)
 
@@ -59,7 +59,7 @@ DETECTORS.register("one-class")(Detector(one_class, of_good_alone=True))
 
 
 def _small(videos: Tensor) -> Tensor:
-    """Half the size: how things move is seen there too, at a quarter of the work."""
+    """Halve the size: motion is still visible, at a quarter of the work."""
     return functional.avg_pool3d(videos, (1, 2, 2))
 
 
@@ -77,8 +77,8 @@ def _train(videos: Tensor, chances: NDArray[np.float64], lesson: Lesson) -> tupl
 def _errors(model: NextFrame, videos: Tensor) -> Tensor:
     """Squared error of every frame but the first two: (M, 3, T, S, S) -> (M, T - 2, 3, S, S)."""
     frames = videos.transpose(1, 2)
-    seen = torch.cat([frames[:, :-2], frames[:, 1:-1]], dim=2)
-    change = model(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
+    pairs = torch.cat([frames[:, :-2], frames[:, 1:-1]], dim=2)
+    change = model(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2])
     return (frames[:, 1:-1] + change - frames[:, 2:]).square()
 
 

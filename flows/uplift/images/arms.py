@@ -8,7 +8,7 @@ class ImageArm:
     """What an arm's scorer is trained with: kinds of `Table.pixels`.
 
     Args:
-        kinds: Which pictures.
+        kinds: The kinds of pictures to train on.
         balanced: Whether good and defective pictures are drawn equally often.
         shuffled: Whether moved frames get each other's masks: the control.
     """

@@ -1,4 +1,4 @@
-"""Frames made of stills: each moves as real clips move, and its mask is warped along."""
+"""Frames made of stills: each still moves as a real clip does, and its mask is warped with it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ from flawcast.generators.clips.frames import to_video
 from flawcast.generators.rendering.carried_masks import carry_mask
 from flawcast.generators.rendering.scene import Scene
 
-LEAST = 0.25  # of the defect's pixels that must still be there, and seen
-FRAMES = 24  # of a driving clip: motion counts from its first frame
+LEAST = 0.25  # share of the defect's pixels that must remain visible
+FRAMES = 24  # frames read of a driving clip: motion counts from its first frame
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Frame:
 
     @property
     def defective(self) -> bool:
-        """Whether any pixel is."""
+        """Whether any pixel is defective."""
         return bool(self.mask.any())
 
 
 def as_frame(still: Still) -> Frame:
-    """The picture itself."""
+    """The still as a frame, unmoved."""
     return Frame(still.picture, still.mask, np.ones_like(still.mask))
 
 
@@ -64,27 +64,27 @@ def read_motions(folder: Path, backbone: MotionBackbone, size: int) -> list[torc
 def move(
     still: Still, motions: list[torch.Tensor], backbone: MotionBackbone, count: int, seed: int
 ) -> list[Frame]:
-    """Frames of a still in transfer mode, each from another moment of a driving clip.
+    """Make frames of a still in transfer mode, each from another moment of a driving clip.
 
     A frame that lost its defect (out of the picture, or painted over) is left out.
 
     Args:
         still: The source.
-        motions: Of the driving clips.
-        backbone: In eval mode.
-        count: At most so many.
+        motions: Keypoints of the driving clips.
+        backbone: The motion model, in eval mode.
+        count: The largest number of frames to make.
         seed: Chooses clips and moments.
     """
     rng = np.random.default_rng(derive_seed(seed, "motion", still.name))
-    made: list[Frame] = []
+    frames: list[Frame] = []
     for index in rng.choice(len(motions), count, replace=count > len(motions)):
         motion = motions[index]
         moment = int(rng.integers(len(motion) // 2, len(motion)))
         scene = Scene.encode(backbone, still.picture, motion[0])
-        drawn = next(iter(scene.renderings(motion[moment : moment + 1])))
-        carried = carry_mask(still.mask, drawn)
+        rendering = next(iter(scene.renderings(motion[moment : moment + 1])))
+        carried = carry_mask(still.mask, rendering)
         mask, valid = carried.mask[0], carried.valid[0]
         if still.defective and (mask & valid).sum() < LEAST * still.mask.sum():
             continue
-        made.append(Frame(to_video(drawn.frames)[0], mask, valid))
-    return made
+        frames.append(Frame(to_video(rendering.frames)[0], mask, valid))
+    return frames

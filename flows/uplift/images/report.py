@@ -28,11 +28,11 @@ def write_report(
 ) -> dict[str, Any]:
     """Sum up all cells into report.md and report.json.
 
-    Every arm with moved frames is compared with that arm without that has the best score of the
-    kind: this favours the arms without, since the best is chosen on the pictures it is tested on.
+    Every arm with moved frames is compared, for each score, with the best arm without. This favours
+    the arms without, because the best one is chosen on the pictures that it is tested on.
 
     Args:
-        results: Of all cells.
+        results: One record per finished cell.
         stills: The pictures.
         request: What was compared.
         motions: How many driving clips there were.
@@ -51,8 +51,8 @@ def write_report(
     everything = np.arange(len(stills))
     rows: list[dict[str, Any]] = [
         {"arm": name}
-        | {score: float(np.mean([one(everything) for one in found[score]])) for score in SCORES}
-        for name, found in measures.items()
+        | {score: float(np.mean([one(everything) for one in by_score[score]])) for score in SCORES}
+        for name, by_score in measures.items()
     ]
     draw = draw_items(np.array([still.item for still in stills]), truth)
     for row in rows:
@@ -62,8 +62,8 @@ def write_report(
             plain = [other for other in rows if not ARMS[other["arm"]].synthetic]
             best = max(plain, key=lambda other: float(other[score]))["arm"]
             one, other = measures[row["arm"]][score], measures[best][score]
-            found = paired_difference(one, other, draw, everything, np.random.default_rng(0))
-            row[f"{score} difference"] = {"against": best, **found.to_json()}
+            difference = paired_difference(one, other, draw, everything, np.random.default_rng(0))
+            row[f"{score} difference"] = {"against": best, **difference.to_json()}
     values = {
         "pictures": len(stills),
         "defective": int(truth.sum()),
@@ -78,18 +78,18 @@ def write_report(
 
 
 def _auroc(cell: Cell, truth: NDArray[np.bool_]) -> Measure:
-    """AUROC of pictures."""
+    """A function that computes the AUROC of some pictures."""
     scores = np.array([item["score"] for item in cell["found"]])
-    return lambda chosen: auroc(scores[chosen], truth[chosen])
+    return lambda indices: auroc(scores[indices], truth[indices])
 
 
 def _mask_ap(cell: Cell) -> Measure:
-    """Average precision of all pixels of the pictures together."""
+    """A function that computes the average precision of all pixels of some pictures."""
     inside, outside = (
         np.array([item[side] for item in cell["found"]]) for side in ("inside", "outside")
     )
-    return lambda chosen: binned_average_precision(
-        inside[chosen].sum(axis=0), outside[chosen].sum(axis=0)
+    return lambda indices: binned_average_precision(
+        inside[indices].sum(axis=0), outside[indices].sum(axis=0)
     )
 
 
@@ -116,10 +116,10 @@ def _lines(values: dict[str, Any]) -> list[str]:
             cells += difference_cells(row.get(f"{score} difference"))
         body.append([row["arm"], *cells])
     lines += markdown_table(heads, body)
-    found = {
+    verdicts = {
         f"{row['arm']} ({title})": row[f"{score} difference"]["verdict"]
         for row in values["rows"]
         for score, title in SCORES.items()
         if f"{score} difference" in row
     }
-    return [*lines, "", *verdict_lines(found), ""]
+    return [*lines, "", *verdict_lines(verdicts), ""]

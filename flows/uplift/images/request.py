@@ -14,14 +14,14 @@ class ImagesRequest(Settings):
         images: Folder of pictures NAME.* with NAME_mask.png beside the defective ones.
         driving: Folder of clips whose motion the pictures take on.
         out: Folder for results; an interrupted run goes on there.
-        model: Model folder, or name of a shipped model; its motion model alone is used.
+        model: Model folder, or name of a shipped model; only its motion model is used.
         number: Regular expression whose first group is a number in a picture's file name.
-        gap: Pictures whose numbers are at most so far apart are of one item.
-        folds: Of cross-validation by item.
-        seeds: How often all folds are drawn and trained anew.
+        gap: Two pictures show the same item if their numbers differ by at most this.
+        folds: Number of cross-validation folds; an item is in one fold only.
+        seeds: How often the folds are drawn and trained again.
         copies: Frames made of each picture, and augmented copies.
         steps: Training steps, the same in all arms.
-        share: Of what is drawn in training, how much is synthetic.
+        share: Synthetic share of the pictures drawn in training.
     """
 
     images: Path

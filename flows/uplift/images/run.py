@@ -1,4 +1,4 @@
-"""`flawcast uplift-images`: every seed and arm is a cell; what is done is not done again."""
+"""`flawcast uplift-images`: every seed and arm is a cell, and finished cells are kept."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def uplift_images(
 
     Args:
         request: What is compared.
-        on_cell: Called with the number of steps done and of all: a step is a picture or a cell.
+        on_cell: Called with the number of finished steps and of all; a step is a picture or a cell.
 
     Returns:
         The report's figures as plain values.
@@ -71,7 +71,7 @@ def uplift_images(
 def _about(
     request: ImagesRequest, stills: Sequence[Still], motions: Sequence[Tensor]
 ) -> dict[str, Any]:
-    """What decides the results beside the weights; pictures and driving clips by their content."""
+    """What decides the results, apart from the weights; pictures and clips by their content."""
     return request.model_dump(mode="json", exclude={"out", "images", "driving", "model"}) | {
         "pictures": {still.name: _digest(still.picture, still.mask) for still in stills},
         "motions": _digest(*(motion.numpy() for motion in motions)),
@@ -89,30 +89,30 @@ def _digest(*arrays: NDArray[np.generic]) -> str:
 def _run_cell(
     request: ImagesRequest, stills: list[Still], tables: list[Table], name: str, seed: int
 ) -> dict[str, Any]:
-    """One arm and seed: every picture is judged by a scorer that saw none of its item."""
+    """Run one arm and seed: no scorer is trained on the item of a picture that it judges."""
     items = np.array([still.item for still in stills])
     defective = np.array([still.defective for still in stills], np.int64)
     fold = deal_folds(items, defective, request.folds, seed)
-    found: dict[int, dict[str, Any]] = {}
+    judgements: dict[int, dict[str, Any]] = {}
     for number in range(request.folds):
         learned = [tables[index] for index in np.flatnonzero(fold != number)]
         pixels, chances = _lesson(learned, ARMS[name], request.share, seed)
-        chosen = derive_seed(seed, "scorer", number) % 2**31
-        trained = train(pixels, chances, request.steps, chosen)
+        scorer_seed = derive_seed(seed, "scorer", number) % 2**31
+        trained = train(pixels, chances, request.steps, scorer_seed)
         for index in np.flatnonzero(fold == number):
-            said = judge(trained, tables[index].features, tables[index].mask)
-            found[int(index)] = {
-                "score": round(said.score, 5),
-                "inside": said.inside.tolist(),
-                "outside": said.outside.tolist(),
+            judgement = judge(trained, tables[index].features, tables[index].mask)
+            judgements[int(index)] = {
+                "score": round(judgement.score, 5),
+                "inside": judgement.inside.tolist(),
+                "outside": judgement.outside.tolist(),
             }
-    return {"arm": name, "seed": seed, "found": [found[index] for index in range(len(stills))]}
+    return {"arm": name, "seed": seed, "found": [judgements[index] for index in range(len(stills))]}
 
 
 def _lesson(
     tables: list[Table], arm: ImageArm, share: float, seed: int
 ) -> tuple[list[Pixels], NDArray[np.float64]]:
-    """What an arm learns from, and how often each picture is drawn."""
+    """An arm's training pixels, and how often each picture is drawn."""
     parts = [[item for table in tables for item in table.pixels[kind]] for kind in arm.kinds]
     if arm.shuffled:
         parts[1] = _shuffled(parts[1], np.random.default_rng(seed))
@@ -123,14 +123,14 @@ def _lesson(
 
 
 def _chances(bad: list[bool], balanced: bool) -> NDArray[np.float64]:
-    """Of each picture, summing to 1."""
+    """How often each picture is drawn, summing to 1."""
     kinds = np.array(bad, np.int64)
     weights = 1 / np.bincount(kinds)[kinds] if balanced else np.ones(len(kinds))
     return np.asarray(weights / weights.sum())
 
 
 def _shuffled(pixels: list[Pixels], rng: np.random.Generator) -> list[Pixels]:
-    """The same pixels, what they are called dealt out anew."""
+    """The same pixels with their defect labels shuffled: the control."""
     called = rng.permutation(np.concatenate([item.defective for item in pixels]))
     parts = np.split(called, np.cumsum([len(item.defective) for item in pixels])[:-1])
     return [Pixels(item.features, part, item.bad) for item, part in zip(pixels, parts, strict=True)]

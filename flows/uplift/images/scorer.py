@@ -17,18 +17,18 @@ from torch.nn import functional
 from flawcast.flows.uplift.descent import descend
 from flawcast.flows.uplift.images.frames import Frame
 
-PIXELS = 300  # looked at of each picture; of a defective one up to a half are defective
+PIXELS = 300  # per picture; in a defective picture up to half of them are defective
 BATCH, RATE, HIDDEN = 1024, 3e-3, 48
 TOP = 0.002  # share of the pixels that decide a picture's score
-LIMIT, BINS = 10.0, 200  # logits are counted in so many bins between -LIMIT and LIMIT
+LIMIT, BINS = 10.0, 200  # logits are counted in BINS bins between -LIMIT and LIMIT
 
 
 def features(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Of each pixel: (H, W, C)."""
+    """Compute the features of each pixel: (H, W, C)."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     even = (grey - grey.mean()) / (grey.std() + 0.02)  # exposures differ
-    found = multiscale_basic_features(even, sigma_min=0.7, sigma_max=11, workers=1)  # type: ignore[no-untyped-call]
-    return np.asarray(np.dstack([found, np.abs(even)]), np.float32)
+    filtered = multiscale_basic_features(even, sigma_min=0.7, sigma_max=11, workers=1)  # type: ignore[no-untyped-call]
+    return np.asarray(np.dstack([filtered, np.abs(even)]), np.float32)
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Pixels:
     """Pixels of one picture to learn from.
 
     Args:
-        features: (n, C).
-        defective: (n,).
+        features: The features of each pixel, (n, C).
+        defective: Whether each pixel is defective, (n,).
         bad: Whether the picture has a defect.
     """
 
@@ -47,26 +47,26 @@ class Pixels:
 
 
 def look(frame: Frame, found: NDArray[np.float32], rng: np.random.Generator) -> Pixels:
-    """Draw pixels of a frame: as many defective ones as others, where there are enough.
+    """Draw pixels of a frame: as many defective ones as others, if there are enough.
 
     Args:
         frame: A picture and its mask.
         found: The features of its pixels.
-        rng: Draws.
+        rng: Draws the pixels.
     """
     hit = np.flatnonzero(frame.mask & frame.valid)
     rest = np.flatnonzero(~frame.mask & frame.valid)
     some = rng.permutation(hit)[: PIXELS // 2]
-    chosen = np.concatenate([some, rng.permutation(rest)[: PIXELS - len(some)]])
+    indices = np.concatenate([some, rng.permutation(rest)[: PIXELS - len(some)]])
     flat = found.reshape(-1, found.shape[-1])
-    return Pixels(flat[chosen], frame.mask.ravel()[chosen], frame.defective)
+    return Pixels(flat[indices], frame.mask.ravel()[indices], frame.defective)
 
 
 class Scorer(nn.Sequential):
     """Features to a logit, pixel by pixel.
 
     Args:
-        size: How many features.
+        size: The number of features.
     """
 
     def __init__(self, size: int) -> None:
@@ -89,7 +89,7 @@ def train(pixels: list[Pixels], chances: NDArray[np.float64], steps: int, seed: 
     """Train from scratch.
 
     Args:
-        pixels: Of each picture.
+        pixels: The training pixels of each picture.
         chances: How often each picture is drawn, summing to 1.
         steps: The same in every arm.
         seed: Decides weights and batches.
@@ -117,12 +117,12 @@ def train(pixels: list[Pixels], chances: NDArray[np.float64], steps: int, seed: 
 
 @dataclass(frozen=True)
 class Found:
-    """What a scorer says of one picture.
+    """A scorer's result for one picture.
 
     Args:
-        score: Of the picture.
+        score: The picture's score; higher is more likely defective.
         inside: Defective pixels by bin of their logit, (BINS,).
-        outside: The other pixels.
+        outside: The other pixels by bin of their logit, (BINS,).
     """
 
     score: float

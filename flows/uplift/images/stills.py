@@ -25,7 +25,7 @@ class Still:
         name: File name.
         picture: RGB, (H, W, 3).
         mask: True on the defect, (H, W); empty for a good item.
-        item: Pictures of one item have one number.
+        item: The number of the item that it shows.
     """
 
     name: str
@@ -35,19 +35,19 @@ class Still:
 
     @property
     def defective(self) -> bool:
-        """Whether anything is drawn."""
+        """Whether the mask marks a defect."""
         return bool(self.mask.any())
 
 
 def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
-    """Read NAME.* with NAME_mask.png beside it; a picture without a mask is of a good item.
+    """Read NAME.* with NAME_mask.png beside it; a picture without a mask shows a good item.
 
     Args:
         folder: Pictures and masks.
         size: Height and width that they are stretched to.
         number: Regular expression whose first group is a number in the file's name.
-        gap: Pictures whose numbers are at most so far apart are taken to be of one item, and so
-            are those in between: rather too few items than one on both sides of a split.
+        gap: Pictures whose numbers differ by at most this, and those in between, count as one
+            item. A large gap may merge items, but puts no item on both sides of a split.
 
     Raises:
         ClipError: If there is no such folder, a picture cannot be read or has no number, or there
@@ -73,11 +73,11 @@ def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
     items = dict(zip(sorted(set(numbers)), _items(sorted(set(numbers)), gap), strict=True))
     stills = [_read(path, size, items[value]) for path, value in zip(files, numbers, strict=True)]
     for kind in (True, False):
-        found = {still.item for still in stills if still.defective == kind}
-        if len(found) < 2:
+        item_set = {still.item for still in stills if still.defective == kind}
+        if len(item_set) < 2:
             what = "defective" if kind else "good"
             raise ClipError(
-                f"images: expected at least two {what} items in {folder}, found {len(found)}; "
+                f"images: expected at least two {what} items in {folder}, found {len(item_set)}; "
                 "add pictures or lower --gap"
             )
     return stills
@@ -86,8 +86,8 @@ def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
 def _number(path: Path, number: str) -> int:
     """The number in a file's name."""
     try:
-        found = re.search(number, path.name)
-        return int((found.group(1) if found else None) or "")
+        match = re.search(number, path.name)
+        return int((match.group(1) if match else None) or "")
     except (ValueError, IndexError, re.error):
         raise ClipError(
             f"{path.name}: expected a number where --number {number!r} looks, found none; "
@@ -96,7 +96,7 @@ def _number(path: Path, number: str) -> int:
 
 
 def _items(numbers: list[int], gap: int) -> NDArray[np.int64]:
-    """Of ascending numbers, which belong together.
+    """Assign ascending numbers to items, by their gaps.
 
     Example:
         >>> _items([3, 5, 30, 33, 90], 4).tolist()
@@ -111,8 +111,10 @@ def _read(path: Path, size: int, item: int) -> Still:
     settings = ClipSettings(size=size, fit="stretch")
     try:
         picture = read_picture(path)
-        drawn = path.with_name(f"{path.stem}{MASK}.png")
-        mask = read_picture(drawn)[..., 0] if drawn.is_file() else np.zeros(picture.shape[:2])
+        mask_path = path.with_name(f"{path.stem}{MASK}.png")
+        mask = (
+            read_picture(mask_path)[..., 0] if mask_path.is_file() else np.zeros(picture.shape[:2])
+        )
     except ClipError as error:
         raise ClipError(f"{path.name}: {error}") from None
     if mask.shape != picture.shape[:2]:

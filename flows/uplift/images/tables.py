@@ -1,4 +1,4 @@
-"""What each still gives to learn from, made once and kept: pixels of it and of moved frames."""
+"""Training pixels of each still and of its moved frames, made once and stored."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ KINDS = ("real", "real augmented", "moved", "moved augmented")
 
 @dataclass(frozen=True)
 class Table:
-    """Everything of one still.
+    """The features, mask and training pixels of one still.
 
     Args:
-        features: Of its pixels, for judging it, (H, W, C).
+        features: The features of its pixels, for judging it, (H, W, C).
         mask: True on the defect, (H, W).
-        pixels: To learn from, by kind, one entry for each picture.
+        pixels: Training pixels by kind, one entry per picture.
     """
 
     features: NDArray[np.float32]
@@ -36,14 +36,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Tables:
-    """Makes and keeps tables.
+    """Makes and stores tables.
 
     Args:
-        folder: One file for each still.
-        backbone: Moves stills.
+        folder: Folder for the tables, one file per still.
+        backbone: The motion model that moves stills.
         motions: Keypoints of the driving clips.
         copies: Frames made of each still, and augmented copies of each picture.
-        seed: Of all choices.
+        seed: Seeds all random choices.
     """
 
     folder: Path
@@ -114,7 +114,7 @@ def _pixels(arrays: dict[str, NDArray[np.generic]], kind: str, bad: bool) -> Ite
 
 
 def _augment(frame: Frame, rng: np.random.Generator) -> Frame:
-    """Turn, flip, and change the light of a frame with its mask."""
+    """Rotate a frame, flip it and change its brightness, with its mask."""
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     planes = [
         np.rot90(plane[:, ::-1] if flip else plane, turns)
