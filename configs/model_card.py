@@ -45,7 +45,7 @@ class Imported(_Part):
 
     Args:
         file: Name of the checkpoint.
-        sha256: Of its bytes.
+        sha256: SHA-256 of the file's bytes.
         configuration: Name of the official configuration.
     """
 
@@ -58,7 +58,7 @@ class Card(_Part):
     """What stands beside a model's weights.
 
     Args:
-        settings: Of the training.
+        settings: What the model was trained with.
         clips: Ids of the clips that it learnt from, by name.
         held_out: Ids of the clips that it was measured on, by name.
         motion_clips: Ids of the clips that the motion model learnt from, by name; None where they

@@ -35,7 +35,9 @@ SMALLER = {
     "fit": ["--epochs", "1"],
     "generate": ["--samples", "4", "--keep", "2", "--windows", "1", "--workers", "0"],
 }
-WAITS = {"schedule": "tests/flows/test_schedule.py"}  # runs until it is interrupted: tested there
+WAITS = {
+    "schedule": "tests/flows/schedule/test_schedule.py"
+}  # runs until it is interrupted: tested there
 
 
 def blocks(page: Path, language: str) -> list[str]:

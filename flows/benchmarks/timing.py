@@ -26,8 +26,8 @@ class Timing:
     time on the clock, and for one thread that only computes the two agree where nobody else works.
 
     Args:
-        clock: Of every repetition.
-        cpu: Of every repetition, summed over threads.
+        clock: Wall-clock seconds of every repetition.
+        cpu: CPU seconds of every repetition, summed over threads.
     """
 
     clock: tuple[float, ...]

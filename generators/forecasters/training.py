@@ -37,8 +37,8 @@ class Recipe:
         epochs: At most so many passes over the windows.
         seconds: No new epoch begins after so long; None for no limit.
         patience: Epochs without a better held-out loss after which training ends.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW.
+        learning_rate: AdamW's learning rate.
+        weight_decay: AdamW's weight decay.
         batch: Windows of one step.
         epoch_windows: At most so many windows, drawn at random, make an epoch: overlapping windows
             are much alike, and a model of few clips is at its best early.

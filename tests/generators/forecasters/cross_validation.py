@@ -38,7 +38,7 @@ def cross_validate(
         candidates: What to compare.
         past: P.
         future: F.
-        seeds: Of trainings and noise; forecasters that neither train nor draw take the first.
+        seeds: Seeds of trainings and noise; forecasters that neither train nor draw take the first.
         samples: N.
         recipe: How long and how fast to train.
         on_fit: Told of every fit.
