@@ -2,23 +2,11 @@
 
 import threading
 from dataclasses import dataclass
-from typing import Protocol
 
 from flawcast.configs.errors import SettingsError
 from flawcast.flows.running.pieces import Job, OnDone, Stage, raise_failed, torch_threads
 from flawcast.flows.running.progress import receiving
 from flawcast.flows.running.services import silence_telemetry, stop_on_sigterm
-
-
-class Place(Protocol):
-    """Where a job is done."""
-
-    def run(self, job: Job) -> None:
-        """Do all stages in order; if a piece fails, the others of its stage are still done.
-
-        Raises:
-            FlawcastError: If a piece failed; the results of the others stay.
-        """
 
 
 @dataclass(frozen=True)
@@ -29,7 +17,11 @@ class Here:
     """
 
     def run(self, job: Job) -> None:
-        """Do all stages in order."""
+        """Do all stages in order; if a piece fails, the others of its stage are still done.
+
+        Raises:
+            FlawcastError: If a piece failed; the results of the others stay.
+        """
         turn = threading.Lock()  # pieces may send events from their own threads
 
         def take(event: object) -> None:
@@ -61,7 +53,11 @@ class OnRay:
     gpus: float = 0
 
     def run(self, job: Job) -> None:
-        """Do all stages in order."""
+        """Do all stages in order, as `Here.run` does.
+
+        Raises:
+            FlawcastError: If a piece failed, or a service does not start.
+        """
         silence_telemetry()  # before Prefect and Ray are imported
         from flawcast.flows.running.on_ray import run_flow
 
