@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from flawcast.flows.benchmarks.base import Row
 from flawcast.flows.benchmarks.detail_drawings import Drawn, Masks, SecondHalf, Video, part_masks
-from flawcast.selection.metrics.ssim import ssim
+from flawcast.selection.metrics import mae, ssim
 
 SMALLEST_PART = 50  # pixels: a part that shows fewer is not measured
 UNKNOWN = ""  # a figure that a clip does not have
@@ -34,8 +34,8 @@ def figures(drawn: Drawn, second_half: SecondHalf | None) -> dict[str, float]:
     truth = drawn.truth[scored]
     part = part_masks(seen, truth.shape[1:3])[scored]
     found = {
-        "copy": mean_error(np.broadcast_to(drawn.truth[0], truth.shape), truth),
-        "plate": mean_error(np.broadcast_to(seen.plate.image, truth.shape), truth),
+        "copy": _still_error(drawn.truth[0], truth),
+        "plate": _still_error(seen.plate.image, truth),
         "ms, decoder": drawn.decoder_ms,
         "coverage": seen.coverage,
         **_of_drawing("decoder", drawn.decoder[scored], truth, part),
@@ -52,8 +52,8 @@ def figures(drawn: Drawn, second_half: SecondHalf | None) -> dict[str, float]:
 def error_over_copy(half: SecondHalf, truth: Video) -> float:
     """MAE of a second half over that of repeating the last frame seen."""
     later, last = truth[half.past :], truth[half.past - 1]
-    copy = mean_error(np.broadcast_to(last, later.shape), later)
-    return mean_error(half.layers[half.past :], later) / max(copy, 1e-6)
+    drawn = float(mae(half.layers[None, half.past :], later)[0])
+    return drawn / max(_still_error(last, later), 1e-6)
 
 
 def row_of(name: str, size: str, found: dict[str, float], remark: str) -> Row:
@@ -73,11 +73,6 @@ def mean_row(clips: Sequence[dict[str, float]]) -> Row:
     if drawn:
         means[RATIO] = means["layers"] / max(means["copy"], 1e-6)
     return row_of(f"mean of {len(drawn)}", "", means, "")
-
-
-def mean_error(videos: Video, truth: Video) -> float:
-    """MAE on the [0, 1] pixel scale: (F, H, W, 3), (F, H, W, 3)."""
-    return float(np.mean([_errors(*pair).mean() for pair in zip(videos, truth, strict=True)]))
 
 
 def sharpness(drawn: Video, truth: Video, part: Masks) -> float:
@@ -100,7 +95,8 @@ def sharpness(drawn: Video, truth: Video, part: Masks) -> float:
 
 def _of_drawing(name: str, drawn: Video, truth: Video, part: Masks) -> dict[str, float]:
     """Figures of one way of drawing; those of the part only if a frame shows enough of it."""
-    found = {name: mean_error(drawn, truth), f"SSIM, {name}": float(ssim(drawn[None], truth)[0])}
+    video = drawn[None]
+    found = {name: float(mae(video, truth)[0]), f"SSIM, {name}": float(ssim(video, truth)[0])}
     shown = part.sum((1, 2)) >= SMALLEST_PART
     if shown.any():
         pairs = zip(drawn[shown], truth[shown], part[shown], strict=True)
@@ -108,6 +104,11 @@ def _of_drawing(name: str, drawn: Video, truth: Video, part: Masks) -> dict[str,
         found[f"part, {name}"] = float(np.mean(errors))
         found[f"sharpness, {name}"] = sharpness(drawn[shown], truth[shown], part[shown])
     return found
+
+
+def _still_error(still: Video, truth: Video) -> float:
+    """MAE of one frame (H, W, 3) shown all the time: the baseline of copying."""
+    return float(mae(np.broadcast_to(still, (1, *truth.shape)), truth)[0])
 
 
 def _errors(drawn: Video, truth: Video) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from flawcast.configs.spread import spread_ends
 from flawcast.flows.benchmarks.detail_drawings import Drawn, SecondHalf, Video
 from flawcast.flows.pictures.thumbnails import thumbnails
 
@@ -24,7 +25,7 @@ def write_sheet(path: Path, drawn: Drawn, half: SecondHalf | None) -> Path:
         half: Its second half by its first; None where that failed.
     """
     truth, seen = drawn.truth, drawn.observation
-    times = _spread(drawn.scored)
+    times = [drawn.scored[index] for index in spread_ends(len(drawn.scored), TIMES)]
     plate, known = seen.plate.image, seen.plate.valid[..., None]
     guessed = np.where(known, plate, (plate + TINT) // 2)
     blank = np.full_like(truth[0], 255)
@@ -36,7 +37,7 @@ def write_sheet(path: Path, drawn: Drawn, half: SecondHalf | None) -> Path:
         ways.insert(1, ("layers (tinted: inpainted plate)", guessed, drawn.layers))
     rows = [(heading, first, video[times]) for heading, first, video in ways]
     if half is not None:
-        later = _spread(range(half.past, len(truth)))
+        later = [half.past + index for index in spread_ends(len(truth) - half.past, TIMES)]
         last = truth[half.past - 1]
         rows.append(("last frame that is read, then the real second half", last, truth[later]))
         rows.append(("layers, by the first half alone", half.plate, half.layers[later]))
@@ -59,10 +60,3 @@ def _page(rows: Sequence[tuple[str, Video]]) -> Image.Image:
             left = MARGIN + column * (width + MARGIN)
             page.paste(Image.fromarray(frame), (left, top + HEADING))
     return page
-
-
-def _spread(frames: Sequence[int]) -> list[int]:
-    """At most `TIMES` of the frames, evenly spread."""
-    if len(frames) <= TIMES:
-        return list(frames)
-    return [frames[round(place)] for place in np.linspace(0, len(frames) - 1, TIMES)]
