@@ -15,7 +15,7 @@ import torch
 from prefect.client.orchestration import get_client
 
 from flawcast.configs.errors import FlawcastError, SettingsError
-from flawcast.flows.running.executor import Here, OnRay, Place, place_of
+from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Failure, Job, PartsError, Stage
 from flawcast.flows.running.prefect_server import prefect_api
 from flawcast.flows.running.progress import SetDone, current_receiver
@@ -118,7 +118,7 @@ def test_what_nobody_listens_to_is_told_to_nobody(tmp_path: Path) -> None:
 
 
 def test_workers_and_address_decide_the_place() -> None:
-    wanted: list[tuple[Place, Place]] = [
+    wanted: list[tuple[Here | OnRay, Here | OnRay]] = [
         (place_of(0, None), Here()),
         (place_of(1, None), OnRay(None, 1)),
         (place_of(1, None, fewest=2), Here()),
