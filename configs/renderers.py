@@ -1,6 +1,6 @@
 """Renderers by name: they draw videos that a store keeps as what they are drawn from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ class Drawing(Protocol):
     """A source that is ready to be drawn; a frame is the same however many are asked for."""
 
     def frames(
-        self, keypoints: NDArray[np.float32], seed: int | None, wanted: range
+        self, keypoints: NDArray[np.float32], seed: int | None, wanted: Sequence[int]
     ) -> NDArray[np.uint8]:
         """Draw some frames of one video.
 
@@ -29,7 +29,7 @@ class Drawing(Protocol):
         """
 
     def maps(
-        self, keypoints: NDArray[np.float32], wanted: range
+        self, keypoints: NDArray[np.float32], wanted: Sequence[int]
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Masks of some frames of one video and where they are reliable, each (n, H, W).
 

@@ -176,7 +176,7 @@ def render(
 def drawn(
     appearance: LayerAppearance,
     keypoints: Keypoints,
-    wanted: range,
+    wanted: Sequence[int],
     belt_at: NDArray[np.float64] | None = None,
     generator: np.random.Generator | None = None,
 ) -> Iterator[tuple[Image, Image]]:

@@ -1,5 +1,6 @@
 """A source's appearance as plain arrays and back, so that a store can draw what it keeps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class LayerDrawing:
         self._carrier = Carrier(self.appearance)
         self._levels, self._usual = arrays.get(LEVELS), arrays.get(USUAL)
 
-    def frames(self, keypoints: Keypoints, seed: int | None, wanted: range) -> Image:
+    def frames(self, keypoints: Keypoints, seed: int | None, wanted: Sequence[int]) -> Image:
         """Draw frames of a video with keypoints (F, D): RGB, (n, H, W, 3)."""
         frames = np.empty((len(wanted), *self.appearance.size, 3), np.uint8)
         generator = None if seed is None else np.random.default_rng(seed)
@@ -112,7 +113,7 @@ class LayerDrawing:
             frames[place] = frame
         return frames
 
-    def maps(self, keypoints: Keypoints, wanted: range) -> tuple[Image, Mask]:
+    def maps(self, keypoints: Keypoints, wanted: Sequence[int]) -> tuple[Image, Mask]:
         """Masks of frames of a video and where they are reliable, each (n, H, W)."""
         maps = np.empty((len(wanted), *self.appearance.size), np.uint8)
         valid = np.empty(maps.shape, bool)
