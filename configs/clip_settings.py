@@ -6,18 +6,21 @@ from pydantic import Field
 
 from flawcast.configs.frozen import Settings
 
+LARGEST = 4320  # short side of 8K video
+
 
 class ClipSettings(Settings):
     """How a clip is read: size, shape and rate of its frames.
 
     Args:
-        size: Height and width in pixels.
-        fit: How a frame becomes square: centre crop, pad with black, or stretch.
+        size: Height and width in pixels; with the fit "keep", the longest short side.
+        fit: How a frame becomes square: centre crop, pad with black, or stretch. "keep" leaves it
+            its own aspect, and shrinks it only where its short side is longer than `size`.
         stride: Keep every n-th frame.
         max_frames: Read no more frames than this, after the stride; None for all.
     """
 
-    size: int = Field(default=64, ge=16, le=1024)
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    size: int = Field(default=64, ge=16, le=LARGEST)
+    fit: Literal["crop", "pad", "stretch", "keep"] = "crop"
     stride: int = Field(default=1, ge=1)
     max_frames: int | None = Field(default=None, ge=1, le=20_000)

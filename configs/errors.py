@@ -17,6 +17,10 @@ class ClipError(FlawcastError, ValueError):
     """A clip cannot be used; the message names the file and the reason."""
 
 
+class NothingToFollowError(ClipError):
+    """A clip shows no part that can be followed; the others of its folder may."""
+
+
 class ModelError(FlawcastError, ValueError):
     """A model folder is absent, damaged, or does not fit its use."""
 

@@ -18,7 +18,7 @@ class KeypointLayout:
     """The layout of one keypoint vector.
 
     Args:
-        name: "fomm", "tps" or "vid2vid".
+        name: "fomm", "layers", "tps" or "vid2vid".
         keypoints: Number of keypoints, K.
         per_keypoint: Values per keypoint, in order (FOMM: x, y, J00, J01, J10, J11).
         shared: Values of the whole frame, which come first (face-vid2vid: the head's pose).
@@ -52,6 +52,7 @@ class KeypointLayout:
 
 _VALUES = {  # names of the values per keypoint, and of those of the whole frame
     "fomm": (("x", "y", "J00", "J01", "J10", "J11"), ()),
+    "layers": (("x", "y", "J00", "J01", "J10", "J11"), ()),
     "tps": (("x", "y"), ()),
     "vid2vid": (("ex", "ey", "ez"), ("yaw", "pitch", "roll", "tx", "ty", "tz")),
 }

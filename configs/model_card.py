@@ -61,6 +61,7 @@ class Card(_Part):
         settings: What the model was trained with.
         clips: Ids of the clips that it learnt from, by name.
         held_out: Ids of the clips that it was measured on, by name.
+        left_out: Ids of the clips that each further forecaster has not seen, by its folder.
         motion_clips: Ids of the clips that the motion model learnt from, by name; None where they
             are `clips`.
         metrics: Figures on the held-out clips, by name.
@@ -72,6 +73,7 @@ class Card(_Part):
     settings: TrainSettings
     clips: dict[str, str] = Field(default_factory=dict)
     held_out: dict[str, str] = Field(default_factory=dict)
+    left_out: dict[str, tuple[str, ...]] | None = None
     motion_clips: dict[str, str] | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     seconds: float | None = None

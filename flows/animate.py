@@ -18,7 +18,7 @@ from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.blocks.geometry import object_size
 from flawcast.generators.clips import read_clip
 from flawcast.generators.clips.decoding import STILL
-from flawcast.generators.clips.frames import resize_square
+from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.pictures import read_picture
 from flawcast.generators.clips.video_files import check_video_name, write_video
 from flawcast.generators.model import find_model
@@ -105,7 +105,7 @@ def read_source(path: Path, settings: ClipSettings) -> NDArray[np.uint8]:
     if not path.exists():
         raise ClipError(f"{path}: no such file; name a picture or a clip")
     if path.is_file() and path.suffix.lower() in STILL:
-        return resize_square(read_picture(path), settings)
+        return resize_frame(read_picture(path), settings)
     return read_clip(path, settings.model_copy(update={"max_frames": 1})).frames[0]
 
 

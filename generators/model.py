@@ -2,13 +2,15 @@
 
     MODEL/backbone.safetensors    weights; the header names the backbone and its sizes
     MODEL/forecaster.safetensors  weights and scales of the forecaster
+    MODEL/fold-N/                 further forecasters, each of which has not seen some of the clips
     MODEL/card.json               settings, data hashes, metrics, versions
 
 Loading a model executes nothing from its folder.
 """
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,13 +40,19 @@ class Model:
         backbone: The backbone, in eval mode.
         predictor: A forecaster fitted to this backbone's keypoints.
         card: Settings, data and metrics of its training.
-        weights_id: Hash of both weight files; samples record it.
+        weights_id: Hash of all weight files; samples record it.
+        folds: Forecasters by the id of a clip that they have not seen.
     """
 
     backbone: MotionBackbone
     predictor: KeypointPredictor
     card: Card
     weights_id: str
+    folds: Mapping[str, KeypointPredictor] = field(default_factory=dict)
+
+    def predictor_for(self, clip_id: str) -> KeypointPredictor:
+        """The forecaster for a clip: one that has not seen it, if there is one."""
+        return self.folds.get(clip_id, self.predictor)
 
     def clip_settings(self, size: int | None = None) -> ClipSettings:
         """Settings to read clips for this model; `size` replaces the size of its training."""
@@ -57,6 +65,7 @@ def save_model(
     backbone: MotionBackbone,
     predictor: KeypointPredictor | None,
     card: Card,
+    folds: Sequence[tuple[tuple[str, ...], KeypointPredictor]] = (),
 ) -> None:
     """Write a model folder in one step, so that it is complete or absent.
 
@@ -65,6 +74,7 @@ def save_model(
         backbone: A trained backbone.
         predictor: A fitted forecaster; None for a motion model that gets its forecaster later.
         card: Settings, data and metrics of its training.
+        folds: Ids of clips, and a forecaster that has not seen them.
 
     Raises:
         ModelError: If the folder exists and is not empty.
@@ -74,7 +84,13 @@ def save_model(
         save_backbone(backbone, draft / BACKBONE)
         if predictor is not None:
             predictor.save(draft)
-        card.write(draft)
+        left_out = {}
+        for number, (clip_ids, unaware) in enumerate(folds, start=1):
+            name = f"fold-{number}"
+            (draft / name).mkdir()
+            unaware.save(draft / name)
+            left_out[name] = clip_ids
+        card.model_copy(update={"left_out": left_out or None}).write(draft)
 
 
 def add_forecaster(folder: Path, predictor: KeypointPredictor, card: Card) -> None:
@@ -142,8 +158,17 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Model:
             "use the files of one training"
         )
     with_packed_linears(predictor.forecaster)
-    digest = hash_files([folder / BACKBONE, folder / FORECASTER])
-    return Model(backbone, predictor, card, f"weights-{digest[:16]}")
+    left_out = card.left_out or {}
+    digest = hash_files(
+        [folder / BACKBONE, folder / FORECASTER, *(folder / name / FORECASTER for name in left_out)]
+    )
+    folds = {
+        clip_id: unaware
+        for name, clip_ids in left_out.items()
+        for unaware in [KeypointPredictor.load(folder / name)]
+        for clip_id in clip_ids
+    }
+    return Model(backbone, predictor, card, f"weights-{digest[:16]}", folds)
 
 
 @lru_cache(maxsize=1)

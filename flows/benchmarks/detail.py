@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 import torch
 
-from flawcast.configs.clip_settings import ClipSettings
-from flawcast.configs.errors import ClipError, FlawcastError, one_line
+from flawcast.configs.clip_settings import LARGEST, ClipSettings
+from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.benchmarks.detail_drawings import Video, draw_by_keypoints, draw_second_half
 from flawcast.flows.benchmarks.detail_figures import figures, mean_row, row_of
 from flawcast.flows.benchmarks.detail_sheet import write_sheet
 from flawcast.flows.benchmarks.timing import machine
-from flawcast.generators.clips.decoding import decode
-from flawcast.generators.clips.listing import ClipEntry, Reject, list_clips
+from flawcast.generators.clips import ClipEntry, Reject, list_clips, read_entry
 from flawcast.generators.line.clips import draw_line
 from flawcast.generators.model import Model, find_model, load_model
 
@@ -63,17 +62,7 @@ def read_native(entry: ClipEntry, most: int = FRAMES) -> Video:
     Raises:
         ClipError: If it cannot be read whole, or its frames differ in size.
     """
-    try:
-        frames, _ = decode(entry.path, lambda frame: frame, 1, most)
-    except ClipError as error:
-        raise ClipError(f"{entry.name}: {error}") from None
-    sizes = {f"{frame.shape[1]}x{frame.shape[0]}" for frame in frames}
-    if len(sizes) > 1:
-        raise ClipError(
-            f"{entry.name}: expected frames of one size, got {', '.join(sorted(sizes))}; "
-            "make them equal"
-        )
-    return np.stack(frames)
+    return read_entry(entry, ClipSettings(size=LARGEST, fit="keep"), most).frames
 
 
 def _how_to_read(name: str, model: Model) -> str:

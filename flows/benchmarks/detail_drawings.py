@@ -18,7 +18,7 @@ from flawcast.generators.backbones.layers.observation import (
     with_pixels_of,
 )
 from flawcast.generators.backbones.layers.parts import carried
-from flawcast.generators.clips.frames import resize_square
+from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.rendering.scene import Scene
 
 Video = NDArray[np.uint8]
@@ -92,7 +92,7 @@ def draw_by_keypoints(truth: Video, backbone: MotionBackbone, settings: ClipSett
         began = time.process_time()
         layers = render(look, seen.keypoints, belt_at).frames
         layers_ms = _milliseconds(began, len(truth))
-    small = np.stack([resize_square(frame, settings) for frame in truth])
+    small = np.stack([resize_frame(frame, settings) for frame in truth])
     with torch.no_grad():
         scene, keypoints = Scene.encode(backbone, small[source]), keypoints_of(backbone, small)
         began = time.process_time()

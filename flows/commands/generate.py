@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from flawcast.configs.clip_settings import LARGEST
+from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import Mode, Motion
 from flawcast.flows.commands.base import (
     DeviceOption,
@@ -19,14 +21,20 @@ from flawcast.flows.commands.base import (
     report,
 )
 
+NATIVE = "native"
 
-@app.command(
-    epilog="Example: flawcast generate clips --model demo --store store --samples 50 --keep 10"
-)
+
+@app.command(epilog="Example: flawcast generate clips --store store --samples 50 --keep 10")
 def generate(
     clips: Annotated[Path, typer.Argument(help="Folder of clips, or one clip.")],
-    model: Annotated[str, typer.Option(help="Model folder, or name of a shipped model.")],
     store: Annotated[str, typer.Option(help="Store to add to; made if absent.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model folder, or name of a shipped model. If not given, the clips' own parts are "
+            "moved, by a forecaster that is fitted to them and kept in STORE.model."
+        ),
+    ] = None,
     mode: Annotated[
         Literal[Mode, "both"], typer.Option(help="Whose frame is animated.")
     ] = "reconstruction",
@@ -52,6 +60,13 @@ def generate(
     adapt_scale: Annotated[
         bool, typer.Option("--adapt-scale", help="Scale that motion to the source's size.")
     ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Frame size in pixels; as trained if not given. Without a model: the longest "
+            "short side, or native for the clips' own size; 512 if not given."
+        ),
+    ] = None,
     windows: Annotated[
         int | None,
         typer.Option(min=1, help="Largest number of windows per clip; all if not given."),
@@ -69,18 +84,23 @@ def generate(
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Sample, render and score futures of every window of every clip, and keep the best."""
+    """Sample, render and score futures of every window of every clip, and keep the best.
+
+    With no --model it needs no training: the parts of the clips are cut out and moved at their own
+    size and aspect.
+    """
     from flawcast.flows.generate.request import request_from_options
     from flawcast.flows.generate.run import generate as run
     from flawcast.generators.model import find_model
 
     request = request_from_options(
         clips=clips,
-        model=find_model(model),
+        model=None if model is None else find_model(model),
         store=store,
         mode=mode,
         sources=sources,
         forecaster=forecaster,
+        size=_pixels(size, model is not None),
         windows=windows,
         masks=masks,
         workers=workers,
@@ -100,3 +120,17 @@ def generate(
     with interruptible():
         summary = run(request, display(quiet or as_json))
     report(summary, as_json)
+
+
+def _pixels(size: str | None, has_model: bool) -> int | None:
+    """Frame size that an option names; None if it was not given.
+
+    Raises:
+        SettingsError: If it is neither a number nor "native", or native for a model's square.
+    """
+    if size is None or size.isdecimal():
+        return None if size is None else int(size)
+    if size == NATIVE and not has_model:
+        return LARGEST
+    wanted = "a number of pixels" if has_model else f"a number of pixels or {NATIVE}"
+    raise SettingsError(f"size: expected {wanted}, got {size!r}; give one")

@@ -13,7 +13,7 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, StoreError
 from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.generate.plan import SetPlan, SourceFrame
-from flawcast.flows.generate.sample_set import SetRequest, sample_set_futures
+from flawcast.flows.generate.sample_set import SetRequest, finished_video, sample_set_futures
 from flawcast.generators.clips import ClipEntry, Window, clip_id, list_clips
 from flawcast.generators.clips.video_files import check_video_name, write_video
 from flawcast.generators.model import find_model, load_model
@@ -135,7 +135,8 @@ def regenerate(
     sampled = sample_set_futures(
         plan, loaded, SetRequest(settings, clip_settings, row["run_id"], row["version"])
     )
-    video = sampled.scene.render(sampled.futures[row["index"]])
+    drawn = sampled.scene.render(sampled.futures[row["index"]])
+    video = finished_video(row["set_id"], sampled, drawn, row["index"])
     stored = np.asarray(samples.open_array(row["set_id"], "videos")[row["rank"]], np.uint8)
     if out is not None:
         write_video(out, video, row["fps"])

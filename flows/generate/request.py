@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
+from flawcast.configs.clip_settings import LARGEST
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.model_card import Card, read_card
 from flawcast.configs.settings import GenerateSettings, Mode, Settings, validated
@@ -23,12 +24,14 @@ class GenerateRequest(Settings):
 
     Args:
         clips: Folder of clips, or one clip.
-        model: Model folder, or name of a shipped model.
+        model: Model folder, or name of a shipped model; None for the clips' own parts and a
+            forecaster that is fitted to them, kept beside the store.
         store: Path or URL of the store; created if absent.
         sources: Folder of clips to animate in transfer mode; None for the same clips.
         modes: "reconstruction", "transfer" or both.
         settings: What a set holds; past and future default to those of the model's training.
-        size: Frame size; None for the size that the model was trained at.
+        size: Frame size; None for the size that the model was trained at. Without a model it is
+            the longest short side, 512 if None.
         windows: Largest number of windows per clip, evenly spread; None for all.
         masks: Whether every kept video gets masks and their validity.
         workers: Ray worker processes, if the run starts Ray; 0 makes the sets in this
@@ -43,12 +46,12 @@ class GenerateRequest(Settings):
     """
 
     clips: Path
-    model: Path
+    model: Path | None = None
     store: str
     sources: Path | None = None
     modes: tuple[Mode, ...] = ("reconstruction",)
     settings: GenerateSettings = GenerateSettings()
-    size: int | None = Field(default=None, ge=16, le=1024)
+    size: int | None = Field(default=None, ge=16, le=LARGEST)
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
     workers: int = Field(default_factory=usable_cores, ge=0)
@@ -73,13 +76,13 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     """Make a request's paths absolute and take a horizon that it does not set from the model.
 
     Args:
-        request: The user's request.
+        request: A request that names a model.
         card: The model's card; None reads it.
 
     Raises:
         ModelError: If the model cannot be read.
     """
-    model = find_model(request.model)
+    model = find_model(request.model or "")
     trained = (card or read_card(model)).settings.forecast
     open_still = {"past", "future"} - request.settings.model_fields_set
     settings = request.settings.model_copy(
@@ -93,15 +96,30 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     return request.model_copy(update={**paths, "settings": settings})
 
 
+def _expect_forecaster(model: Path, wanted: str | None) -> None:
+    """Refuse a model that cannot be read, or whose forecaster has another name.
+
+    Raises:
+        FlawcastError: If so.
+    """
+    trained = read_card(model).settings.forecaster.name
+    if wanted not in (None, trained):
+        raise SettingsError(
+            f"forecaster: expected {wanted}, {model} holds {trained}; "
+            "name its own or train another model"
+        )
+
+
 def request_from_options(
     *,
     clips: Path,
-    model: Path,
+    model: Path | None,
     store: str,
     mode: str,
     settings: dict[str, Any],
     sources: Path | None = None,
     forecaster: str | None = None,
+    size: int | None = None,
     windows: int | None = None,
     masks: bool = False,
     workers: int | None = None,
@@ -118,6 +136,7 @@ def request_from_options(
         settings: Fields of `GenerateSettings`; None for an option that was not given.
         sources: As in `GenerateRequest`.
         forecaster: Refuse a model whose forecaster has another name.
+        size: As in `GenerateRequest`.
         windows: As in `GenerateRequest`.
         masks: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
@@ -127,12 +146,8 @@ def request_from_options(
     Raises:
         FlawcastError: If the model cannot be read, has another forecaster, or a value does not fit.
     """
-    trained = read_card(model).settings.forecaster.name
-    if forecaster not in (None, trained):
-        raise SettingsError(
-            f"forecaster: expected {forecaster}, {model} holds {trained}; "
-            "name its own or train another model"
-        )
+    if model is not None:
+        _expect_forecaster(model, forecaster)
     values: dict[str, Any] = {
         "clips": clips,
         "model": model,
@@ -140,6 +155,7 @@ def request_from_options(
         "sources": sources,
         "modes": ("reconstruction", "transfer") if mode == "both" else (mode,),
         "settings": {name: value for name, value in settings.items() if value is not None},
+        "size": size,
         "windows": windows,
         "masks": masks,
         "ray_address": ray_address,

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from flawcast.configs.errors import ClipError
+from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
@@ -14,7 +16,9 @@ from flawcast.flows.generate.summary import RunSummary, summarise, write_sheet
 from flawcast.flows.running.display import Display
 from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Job, Stage
-from flawcast.generators.model import find_model, load_model, worker_model
+from flawcast.flows.running.progress import SetLeftOut
+from flawcast.generators.clips import Reject
+from flawcast.generators.model import load_model, worker_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.precision import check_precision
 from flawcast.storage import SampleStore
@@ -40,7 +44,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     display = display or Display.silent()
     began = time.perf_counter()
     place = _place(request)
-    model = load_model(find_model(request.model))
+    request = with_model(request, display.say)
+    model = load_model(request.model or "")
     request = as_trained(request, model.card)
     model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)
@@ -64,6 +69,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     with store.ledger.run(run_id, settings, len(plan.sets), version("flawcast")) as entry:
         entry.reject((item.name, item.reason) for item in plan.rejects)
         missing = [item for item in plan.sets if not store.has(item.set_id)]
+        left_out: dict[str, Reject] = {}
         try:
             if missing:
                 set_request = SetRequest(request.settings, clips, run_id, version("flawcast"))
@@ -80,11 +86,27 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
                 worker_model.cache_clear()  # of a run before this one in the same process
                 with display.making(shards, request.settings.samples) as show:
                     name, flow = run_name(request, forecaster), "flawcast-generate"
-                    place.run(Job([stage], name, flow, request, on_event=show))
+
+                    def on_event(event: object) -> None:
+                        if isinstance(event, SetLeftOut):
+                            left_out[event.set_id] = Reject(event.name, event.reason)
+                        show(event)
+
+                    place.run(Job([stage], name, flow, request, on_event=on_event))
         finally:
+            entry.reject((item.name, item.reason) for item in left_out.values())
             written = sum(store.has(item.set_id) for item in missing)
-            entry.count(written, len(plan.sets) - len(missing), len(missing) - written)
-    summary = summarise(store, plan, missing, run_id, time.perf_counter() - began)
+            present, failed = len(plan.sets) - len(missing), len(missing) - written - len(left_out)
+            entry.count(written, present, max(0, failed))
+    if left_out and len(left_out) == len(plan.sets):
+        first = next(iter(left_out.values()))
+        raise ClipError(
+            f"clips: expected a part that can be followed in the past of a window, found none in "
+            f"{len(left_out)} windows, for instance {first.name}: {first.reason}"
+        )
+    rejects = (*plan.rejects, *left_out.values())
+    seconds = time.perf_counter() - began
+    summary = summarise(store, replace(plan, rejects=rejects), missing, run_id, seconds)
     return write_sheet(summary, store) if missing else summary
 
 

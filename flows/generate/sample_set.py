@@ -14,8 +14,7 @@ from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.masks import make_masks, read_levels
 from flawcast.flows.generate.plan import SetPlan
-from flawcast.generators.backbones import MotionBackbone
-from flawcast.generators.backbones.keypoints import keypoints_of
+from flawcast.generators.backbones import Context, MotionBackbone
 from flawcast.generators.clips import Clip
 from flawcast.generators.clips.kept import planned_clip, planned_frame
 from flawcast.generators.forecasters import KeypointPredictor
@@ -28,6 +27,8 @@ from flawcast.selection.selectors import SELECTORS, Candidates, lowest_mae
 from flawcast.storage import SampleSet, SetProvenance
 
 OnFutures = Callable[[int], None]
+
+MOST_EARLIER = 48  # frames before a window that may show the background where parts are in it
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,10 @@ def make_set(
         on_source = None if levels is None else levels[plan.source.frame]
         masks = make_masks(plan.masks.kind, scene, sampled.futures, indices, on_source)
     diversity = sample_diversity(kept)
+    stored = _finished(plan, sampled, kept, indices)
     return SampleSet(
         id=plan.set_id,
-        videos=kept,
+        videos=stored,
         indices=indices,
         keypoints=sampled.futures.numpy(),
         mae=closest.mae.astype(np.float32),
@@ -92,6 +94,25 @@ def make_set(
         masks=None if masks is None else masks.maps,
         valid=None if masks is None else masks.valid,
     )
+
+
+def _finished(
+    plan: SetPlan, sampled: "Sampled", kept: NDArray[np.uint8], indices: Sequence[int]
+) -> NDArray[np.uint8]:
+    """Kept videos as they are stored; scores are of the videos without sensor noise."""
+    finished = [
+        finished_video(plan.set_id, sampled, video, index)
+        for video, index in zip(kept, indices, strict=True)
+    ]
+    return np.stack(finished)
+
+
+def finished_video(
+    set_id: str, sampled: "Sampled", video: NDArray[np.uint8], index: int
+) -> NDArray[np.uint8]:
+    """One drawn future (F, H, W, 3) as it is stored."""
+    seed = derive_seed(0, set_id, index, "noise")
+    return sampled.scene.finish(sampled.futures[index], video, seed)
 
 
 @dataclass(frozen=True)
@@ -136,25 +157,44 @@ def observe(
     """
     clip = planned_clip(plan.entry, clips, plan.clip_id)
     start, split = plan.window.start, plan.window.start + settings.past
-    past, truth = clip.frames[start:split], clip.frames[split : split + settings.future]
-    transfer = plan.mode == "transfer"
-    frame = plan.source.frame
-    source = clip.frames[frame].copy()
-    if transfer:
-        source = planned_frame(plan.source.entry, clips, plan.source.clip_id, frame)
-    window = np.concatenate([past, truth])
-    keypoints = keypoints_of(backbone, window, len(window))  # at once: stored bytes stay equal
-    with torch.no_grad():
-        foreign = keypoints[0].to(backbone.device) if transfer else None
-        scene = Scene.encode(backbone, source, foreign, settings.transfer)
-    return Observed(clip, past, truth, source, keypoints, scene)
+    window = clip.frames[start : split + settings.future]
+    earlier = clip.frames[max(0, start - MOST_EARLIER) : start]
+    context = backbone.observe(window, settings.past, [earlier] if len(earlier) else [])
+    keypoints = context.keypoints()
+    if plan.mode == "transfer":
+        foreign = keypoints[0].to(backbone.device)
+        source, others = _source_context(plan, backbone, clips)
+        scene = Scene.observed(backbone, *others, foreign, settings.transfer)
+    else:
+        source = window[plan.source.frame - start].copy()
+        scene = Scene.observed(backbone, context, plan.source.frame - start)
+    return Observed(
+        clip, window[: settings.past], window[settings.past :], source, keypoints, scene
+    )
+
+
+def _source_context(
+    plan: SetPlan, backbone: MotionBackbone, clips: ClipSettings
+) -> tuple[NDArray[np.uint8], tuple[Context, int]]:
+    """The frame of another clip that is animated, and what the backbone must see of that clip.
+
+    No score depends on what happens in a clip that lends its looks alone, so all of it may be seen.
+    """
+    entry, clip_id, frame = plan.source.entry, plan.source.clip_id, plan.source.frame
+    if backbone.follows_parts:
+        whole = planned_clip(entry, clips, clip_id).frames
+        return whole[frame].copy(), (backbone.observe(whole), frame)
+    source = planned_frame(entry, clips, clip_id, frame)
+    return source, (backbone.observe(source[None]), 0)
 
 
 def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Sampled:
     """Read a set's clips, find its keypoints, sample its futures and encode its source."""
     settings = request.settings
     observed = observe(plan, model.backbone, settings, request.clips)
-    futures = sample_futures(plan, model.predictor, observed.keypoints[: settings.past], settings)
+    futures = sample_futures(
+        plan, model.predictor_for(plan.clip_id), observed.keypoints[: settings.past], settings
+    )
     scene = in_precision(observed.scene, settings.precision, futures.flatten(0, 1))
     return Sampled(**{**vars(observed), "scene": scene}, futures=futures)
 

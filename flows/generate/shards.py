@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from flawcast.configs.errors import FlawcastError, ModelError
+from flawcast.configs.errors import FlawcastError, ModelError, NothingToFollowError
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.sample_set import SetRequest, make_set
@@ -19,6 +19,7 @@ from flawcast.flows.running.progress import (
     OnEvent,
     SetDone,
     SetFailed,
+    SetLeftOut,
     current_receiver,
 )
 from flawcast.generators.model import Model, worker_model
@@ -79,7 +80,8 @@ class Shard:
     def work(self) -> None:
         """Make and commit the sets, except those that the store already has.
 
-        If a set fails, the others are still made.
+        If a set fails, the others are still made. One whose clip shows no part that can be
+        followed is left out and is no failure.
 
         Raises:
             ModelError: If the model was replaced since the sets were planned.
@@ -108,6 +110,9 @@ class Shard:
                     continue
                 try:
                     made = self._make(plan, model, count)
+                except NothingToFollowError as error:
+                    name = f"{plan.entry.name} @ {plan.window.start}"
+                    tell(SetLeftOut(self.number, plan.set_id, name, str(error)))
                 except Exception as error:
                     fail(plan, error)
                 else:
@@ -210,7 +215,7 @@ def cut_shards(
         Shard(
             number=number,
             plans=share,
-            model=request.model,
+            model=request.model or Path(),
             weights_id=weights_id,
             store=whole_address(request.store),
             request=set_request,

@@ -83,8 +83,8 @@ def contact_sheet(rows: Sequence[SheetRow], path: Path, times: int = 4, futures:
     that a glance tells whether the kept futures are plausible and whether they are different.
 
     Args:
-        rows: The sets, all with the same P, F, H and W. Of more than 24, 24 are shown, evenly
-            spread; the sheet says so.
+        rows: The sets, all with the same P and F, of any size. Of more than 24, 24 are shown,
+            evenly spread; the sheet says so.
         path: The PNG to write; its folder is made.
         times: How many frames of each video are shown.
         futures: How many futures of each set are shown.
@@ -94,7 +94,7 @@ def contact_sheet(rows: Sequence[SheetRow], path: Path, times: int = 4, futures:
 
     Raises:
         SettingsError: If there is nothing to show.
-        ShapeError: If sets differ in P, F, H or W.
+        ShapeError: If sets differ in P or F.
     """
     if not rows or times < 1 or futures < 1:
         raise SettingsError(
@@ -136,28 +136,36 @@ def spread_futures(kept: NDArray[np.uint8], count: int) -> list[int]:
 
 def _lay_out(rows: Sequence[SheetRow], times: int, futures: int) -> _Layout:
     """Choose the columns, and the size of a frame that lets them fit the page."""
-    past, future, height, width = _common_sizes(rows)
+    past, future = _common_times(rows)
     groups = _groups(past, future, times, min(futures, max(len(row.kept) for row in rows)))
     columns = sum(len(group.frames) for group in groups)
     gaps = GROUP_GAP * (len(groups) - 1) + FRAME_GAP * (columns - len(groups))
     room = (PAGE_WIDTH - 2 * MARGIN - gaps) // columns
-    scale = min(max(room, SMALLEST), LARGEST) / max(height, width)
-    cell = max(1, round(width * scale)), max(1, round(height * scale))
+    side = min(max(room, SMALLEST), LARGEST)
+    sizes = [_shown_size(row.reference, side) for row in rows]
+    cell = max(width for width, _ in sizes), max(height for _, height in sizes)
     widths = [len(group.frames) * (cell[0] + FRAME_GAP) - FRAME_GAP for group in groups]
     lefts = [MARGIN + sum(widths[:index]) + index * GROUP_GAP for index in range(len(groups))]
     return _Layout(groups, tuple(lefts), cell, max(lefts[-1] + widths[-1] + MARGIN, NARROWEST))
 
 
-def _common_sizes(rows: Sequence[SheetRow]) -> tuple[int, int, int, int]:
-    """P, F, H and W, which all rows share because they share the columns."""
+def _shown_size(video: NDArray[np.uint8], side: int) -> tuple[int, int]:
+    """Width and height of frames (F, H, W, 3) as shown, the longer one of `side` pixels."""
+    height, width = video.shape[1:3]
+    scale = side / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _common_times(rows: Sequence[SheetRow]) -> tuple[int, int]:
+    """P and F, which all rows share because they share the columns."""
     found = set()
     for row in rows:
         sizes = expect_shape("past", row.past, "P H W 3")
         sizes |= expect_shape("reference", row.reference, f"F {sizes['H']} {sizes['W']} 3")
         expect_shape("kept", row.kept, "K {F} {H} {W} 3".format_map(sizes))
-        found.add((sizes["P"], sizes["F"], sizes["H"], sizes["W"]))
+        found.add((sizes["P"], sizes["F"]))
     if len(found) > 1:
-        raise ShapeError(f"rows: expected the same (P, F, H, W) for all sets, got {sorted(found)}")
+        raise ShapeError(f"rows: expected the same (P, F) for all sets, got {sorted(found)}")
     return found.pop()
 
 
@@ -205,12 +213,15 @@ def _draw_row(page: Image.Image, layout: _Layout, row: SheetRow, top: int) -> No
     _write(draw, (MARGIN + used + 24, top + 9), row.subtitle, 18, FADED, room - used - 24)
     chosen = spread_futures(row.kept, len(layout.groups) - 2) if len(row.kept) else []
     videos = [row.past, row.reference, *(row.kept[index] for index in chosen)]
+    size = _shown_size(row.reference, max(layout.cell))
+    across, down = (whole - own for whole, own in zip(layout.cell, size, strict=True))
     for group, video in enumerate(videos):
         for position, frame in enumerate(layout.groups[group].frames):
-            shown = _fit(video[frame], layout.cell)
+            shown = _fit(video[frame], size)
             if row.masks is not None and group >= 2:
                 shown = outlined(shown, row.masks[chosen[group - 2], frame])
-            page.paste(Image.fromarray(shown), (layout.column(group, position), top + ROW_TEXT))
+            left = layout.column(group, position) + across // 2
+            page.paste(Image.fromarray(shown), (left, top + ROW_TEXT + down // 2))
 
 
 def _fit(frame: NDArray[np.uint8], cell: tuple[int, int]) -> NDArray[np.uint8]:

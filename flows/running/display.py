@@ -70,6 +70,10 @@ class Display:
         """A display that shows nothing."""
         return Display(Console(quiet=True))
 
+    def say(self, line: str) -> None:
+        """Show a line."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     @contextmanager
     def reading(self) -> Iterator[Callable[[str], None]]:
         """Show the clip being read; yields a function that takes its name."""
@@ -89,7 +93,7 @@ class Display:
         self, shards: Sequence[ShardLike], samples: int
     ) -> Iterator[Callable[[object], None]]:
         """Show all sets and each shard, counted in rendered futures; yields the event receiver."""
-        from flawcast.flows.running.progress import FuturesDone, SetDone
+        from flawcast.flows.running.progress import FuturesDone, SetDone, SetLeftOut
 
         columns = (
             TextColumn("{task.description}"),
@@ -125,6 +129,10 @@ class Display:
                 elif isinstance(event, SetDone):
                     done[event.shard].add(event.set_id)
                     bars.console.print(event.line, highlight=False, markup=False, soft_wrap=True)
+                elif isinstance(event, SetLeftOut):
+                    done[event.shard].add(event.set_id)
+                    line = f"left out: {event.name}: {event.reason}"
+                    bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
                 behind = {
                     number: len(done[number]) * samples + (0 if at in done[number] else futures)
                     for number, (at, futures) in ahead.items()

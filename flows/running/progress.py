@@ -58,6 +58,23 @@ class SetFailed:
     line: str
 
 
+@dataclass(frozen=True)
+class SetLeftOut:
+    """A set that cannot be made of its clip, though the others of the shard can.
+
+    Args:
+        shard: The shard's number.
+        set_id: The set's id.
+        name: Clip and window, for people.
+        reason: Why not, and what to do.
+    """
+
+    shard: int
+    set_id: str
+    name: str
+    reason: str
+
+
 def _ignore(event: object) -> None:
     """Discard an event that has no receiver."""
     del event

@@ -35,8 +35,9 @@ def nightly_name() -> str:
     request = flow_run.parameters["request"]
     if not isinstance(request, GenerateRequest):
         request = GenerateRequest.model_validate(request)
-    forecaster = read_card(find_model(request.model)).settings.forecaster.name
-    return run_name(request, forecaster)
+    if request.model is None:
+        return run_name(request, "its own model")
+    return run_name(request, read_card(find_model(request.model)).settings.forecaster.name)
 
 
 @flow(name="flawcast", flow_run_name=nightly_name, persist_result=False)

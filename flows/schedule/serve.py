@@ -12,6 +12,7 @@ from prefect.types.entrypoint import EntrypointType
 from flawcast.configs.errors import SettingsError, one_line
 from flawcast.configs.preset_files import read_yaml
 from flawcast.configs.settings import Settings, validated
+from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.running.prefect_server import configured_api, prefect_api
 from flawcast.flows.running.services import run_folder
@@ -85,7 +86,8 @@ def serve_schedule(
         FlawcastError: If the cron fields or the time zone are not valid, or there is no such model.
     """
     schedule = _schedule(cron, timezone)
-    parameters = {"request": as_trained(config.request), "alarms": config.alarms}
+    request = as_trained(with_model(config.request, on_ready))
+    parameters = {"request": request, "alarms": config.alarms}
     with run_folder() as folder, nullcontext() if configured_api() else prefect_api(folder):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         on_ready(f"serving flawcast/{config.name} at {cron}; Ctrl-C ends it")

@@ -4,6 +4,7 @@ from flawcast.configs.keypoint_layouts import KeypointLayout
 from flawcast.generators.backbones.base import (
     BACKBONES,
     Appearance,
+    Context,
     MotionBackbone,
     Rendering,
     build_backbone,
@@ -16,6 +17,7 @@ from flawcast.generators.backbones.official import import_official
 __all__ = [
     "BACKBONES",
     "Appearance",
+    "Context",
     "KeypointLayout",
     "MotionBackbone",
     "Rendering",

@@ -1,11 +1,14 @@
 """The interface of motion backbones: keypoints of frames, appearance of a source, rendering."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import Tensor, nn
 
@@ -14,14 +17,43 @@ from flawcast.configs.keypoint_layouts import KeypointLayout
 from flawcast.configs.registry import Registry
 from flawcast.configs.settings import Transfer, validated
 from flawcast.generators.blocks.geometry import object_size
+from flawcast.generators.clips.frames import to_tensor, to_video
 from flawcast.generators.losses.objective import Objective, Outcome, Pairs
 from flawcast.generators.weights import load_into, read_weights, write_weights
 
 BACKBONE_FILE = "backbone.safetensors"
 
+Video = NDArray[np.uint8]
+
 
 class Appearance:
     """An encoded source frame, computed once and used for every future; opaque to callers."""
+
+
+class Context(ABC):
+    """Frames of one clip as a backbone sees them: their keypoints, and their appearances.
+
+    Args:
+        frames: RGB, (T, H, W, 3).
+    """
+
+    def __init__(self, frames: Video) -> None:
+        self.frames = frames
+
+    @abstractmethod
+    def keypoints(self) -> Tensor:
+        """Keypoints of all frames, (T, D), on the CPU; none depends on a frame after its own.
+
+        Frames that were observed count as one: see `MotionBackbone.observe`.
+        """
+
+    @abstractmethod
+    def appearance(self, index: int) -> Appearance:
+        """Appearance of one of the observed frames."""
+
+    def measured(self) -> slice:
+        """The longest stretch of frames whose keypoints were measured, not carried on."""
+        return slice(0, len(self.frames))
 
 
 @dataclass(frozen=True)
@@ -52,6 +84,8 @@ class MotionBackbone(nn.Module, ABC):
     Config: ClassVar[type[BaseModel]]
     name: ClassVar[str]
     training_only: ClassVar[frozenset[str]] = frozenset()  # networks a checkpoint may lack
+    learns: ClassVar[bool] = True  # whether there are weights to train
+    follows_parts: ClassVar[bool] = False  # whether a frame needs the clip around it
     batch_pixels: ClassVar[int] = 2**17  # per batch on a CPU, so that features stay in its cache
 
     def __init__(self, config: BaseModel) -> None:
@@ -80,6 +114,26 @@ class MotionBackbone(nn.Module, ABC):
     def layout(self) -> KeypointLayout:
         """Layout of this backbone's keypoint vectors."""
 
+    def observe(
+        self, frames: Video, past: int | None = None, line: Sequence[Video] = ()
+    ) -> Context:
+        """Look at a clip before its keypoints and appearances are asked for.
+
+        Most backbones need no more than each frame by itself. Others follow parts through the
+        clip, and see its background where no part is.
+
+        Args:
+            frames: RGB, (T, H, W, 3).
+            past: How many frames may be observed; None for all. What is told of these depends on
+                no later frame.
+            line: More frames of the same camera that may be observed, (T', H, W, 3) each.
+
+        Raises:
+            ClipError: If the frames do not show what the backbone needs.
+        """
+        del past, line
+        return _FrameByFrame(self, frames)
+
     @abstractmethod
     def keypoints(self, frames: Tensor) -> Tensor:
         """Find the keypoints of each frame: (T, 3, H, W) in [0, 1] -> (T, D)."""
@@ -107,6 +161,29 @@ class MotionBackbone(nn.Module, ABC):
             ModelError: If the vectors are not of this model's length.
         """
         return self.rendering(appearance, keypoints).frames
+
+    def draw(self, appearance: Appearance, keypoints: Tensor) -> Video:
+        """Draw as `render` does, in whole gray levels: (F, D) -> RGB, (F, H, W, 3).
+
+        Raises:
+            ModelError: If the vectors are not of this model's length.
+        """
+        return to_video(self.render(appearance, keypoints))
+
+    def finish(self, appearance: Appearance, keypoints: Tensor, drawn: Video, seed: int) -> Video:
+        """Give a kept video what every real one has and no score should see, as sensor noise.
+
+        Args:
+            appearance: Appearance of its source.
+            keypoints: Its keypoint vectors, (F, D).
+            drawn: Its frames as `draw` gives them, (F, H, W, 3).
+            seed: Source of randomness.
+
+        Returns:
+            The frames to store; by default those that were drawn.
+        """
+        del appearance, keypoints, seed
+        return drawn
 
     @abstractmethod
     def positions(self, keypoints: Tensor) -> Tensor:
@@ -191,6 +268,27 @@ class MotionBackbone(nn.Module, ABC):
     @abstractmethod
     def losses(self, pairs: Pairs, objective: Objective) -> Outcome:
         """Weighted training losses by name for pairs of frames of the same clips."""
+
+
+class _FrameByFrame(Context):
+    """A clip of which every frame says all."""
+
+    def __init__(self, backbone: MotionBackbone, frames: Video) -> None:
+        super().__init__(frames)
+        self._backbone = backbone
+
+    @torch.no_grad()
+    def keypoints(self) -> Tensor:
+        """Keypoints of all frames at once, (T, D)."""
+        frames = to_tensor(self.frames).to(self._backbone.device)
+        return self._backbone.keypoints(frames).cpu()
+
+    @torch.no_grad()
+    def appearance(self, index: int) -> Appearance:
+        """Appearance of one of the frames."""
+        return self._backbone.appearance(
+            to_tensor(self.frames[index : index + 1]).to(self._backbone.device)[0]
+        )
 
 
 BACKBONES: Registry[type[MotionBackbone]] = Registry("backbone", "flawcast.generators.backbones")

@@ -18,11 +18,13 @@ def keypoints_of(backbone: MotionBackbone, frames: NDArray[np.uint8], batch: int
     Args:
         backbone: The backbone that detects keypoints, on its own device.
         frames: RGB, (T, H, W, 3).
-        batch: Number of frames per batch.
+        batch: Number of frames per batch. A backbone that follows parts takes the whole clip.
 
     Returns:
         Keypoints, (T, D), on the CPU.
     """
+    if backbone.follows_parts:
+        return backbone.observe(frames).keypoints()
     batches = [
         backbone.keypoints(to_tensor(frames[first : first + batch]).to(backbone.device)).cpu()
         for first in range(0, len(frames), batch)

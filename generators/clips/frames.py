@@ -1,4 +1,4 @@
-"""Convert uint8 video to float tensors and back, and make frames square."""
+"""Convert uint8 video to float tensors and back, and bring frames to the size that is asked for."""
 
 import cv2
 import numpy as np
@@ -22,13 +22,16 @@ def to_video(frames: Tensor) -> NDArray[np.uint8]:
     return video
 
 
-def resize_square(frame: NDArray[np.uint8], settings: ClipSettings) -> NDArray[np.uint8]:
-    """Resize a frame (H, W, 3) or mask (H, W) to a square of the configured size.
+def resize_frame(frame: NDArray[np.uint8], settings: ClipSettings) -> NDArray[np.uint8]:
+    """Resize a frame (H, W, 3) or mask (H, W) to the configured size and shape.
 
     Frames that shrink are averaged; masks keep their values (nearest neighbour).
     """
     height, width = frame.shape[:2]
     size = settings.size
+    if settings.fit == "keep":
+        scale = min(1.0, size / min(height, width))
+        return _resize(frame, max(1, round(height * scale)), max(1, round(width * scale)))
     if settings.fit == "crop":
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2

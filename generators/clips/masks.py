@@ -10,7 +10,7 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.configs.mask_levels import DEFECT, PART
 from flawcast.generators.clips.decoding import STILL, decode, frame_files, mask_files
-from flawcast.generators.clips.frames import resize_square
+from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.listing import ClipEntry
 from flawcast.generators.clips.pictures import read_picture, read_pictures
 
@@ -35,7 +35,7 @@ def read_masks(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray
 
     def shape(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-        return resize_square(grey, settings)
+        return resize_frame(grey, settings)
 
     source = entry.mask or entry.path
     try:

@@ -1,4 +1,4 @@
-"""Read the user's clips, make them square, and cut them into windows of past and future."""
+"""Read the user's clips at the size asked for, and cut them into windows of past and future."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import content_id, hash_files
 from flawcast.generators.clips.decoding import decode, frame_files
-from flawcast.generators.clips.frames import resize_square
+from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.listing import ClipEntry, OnReject, Reject, list_clips
 from flawcast.generators.clips.masks import read_masks
 
@@ -36,7 +36,7 @@ class Clip:
     Args:
         id: Hash of the file's bytes and of the settings it is read with; a new name keeps it.
         entry: Its path, label, split, onset and mask, as the folder gives them.
-        frames: RGB uint8, (T, H, W, 3), square.
+        frames: RGB uint8, (T, H, W, 3).
         onset: First frame (after the stride) that shows the defect; None if unknown.
         fps: Frames per second after the stride.
     """
@@ -104,12 +104,18 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
     try:
         frames, fps = decode(
             entry.path,
-            lambda frame: resize_square(frame, settings),
+            lambda frame: resize_frame(frame, settings),
             settings.stride,
             min(limits, default=None),
         )
     except ClipError as error:
         raise ClipError(f"{entry.name}: {error}") from None
+    sizes = {f"{frame.shape[1]}x{frame.shape[0]}" for frame in frames}
+    if len(sizes) > 1:  # possible only where each keeps its own
+        raise ClipError(
+            f"{entry.name}: expected frames of one size, got {', '.join(sorted(sizes))}; "
+            "make them equal"
+        )
     return Clip(
         id=clip_id(entry, settings),
         entry=entry,

@@ -31,6 +31,7 @@ class Forecaster(nn.Module, ABC):
     stochastic = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
     small: ClassVar[dict[str, Any]] = {}  # settings with which a test trains it in seconds
+    whole_paths: ClassVar[bool] = False  # whether a path's first noise decides all its frames
     baseline: ClassVar[bool] = False  # evaluations always show a baseline
     table_place: ClassVar[int] = 100  # tables are sorted by this number, then by name
     samples_compared: ClassVar[bool] = False  # evaluations render its samples by default

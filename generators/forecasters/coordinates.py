@@ -10,7 +10,7 @@ from torch import Tensor, nn
 FLOOR = 1e-3  # least scale, relative to the largest: a dimension that stands still must not grow
 RANGE_FLOOR = 0.02  # raw units, the least range that a window is scaled by
 
-Kind = Literal["centred", "raw", "past_range"]
+Kind = Literal["centred", "common", "raw", "past_range"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class Coordinates(nn.Module):
 
     "centred" moves the last observed frame to zero and takes one scale per dimension from the
     training windows: a scale from the window itself would either use its future or explode if its
-    past stands still. "raw" has one origin for all windows. "past_range" maps each window's past
-    to [0, 1]: published weights were trained in such coordinates, but with the future's range too.
+    past stands still. "common" does the same with one scale for all dimensions, so that what moves
+    all keypoints by the same amount does so in raw units, too. "raw" has one origin for all
+    windows. "past_range" maps each window's past to [0, 1]: published weights were trained in such
+    coordinates, but with the future's range too.
 
     Args:
         features: Length of one keypoint vector, D.
@@ -62,11 +64,13 @@ class Coordinates(nn.Module):
             [(window - self.scaling(window[:past]).origin) ** 2 for window in windows]
         )
         scale = squares.mean(dim=0).sqrt()
+        if self.kind == "common":
+            scale = scale.max().expand_as(scale)
         self.scale.copy_(scale.clamp_min(max(FLOOR * scale.max().item(), 1e-6)))
 
     def scaling(self, past: Tensor) -> WindowScaling:
         """Origin and scale of windows with the past (..., P, D)."""
-        if self.kind == "centred":
+        if self.kind in ("centred", "common"):
             return WindowScaling(past[..., -1, :], self.scale)
         if self.kind == "raw":
             return WindowScaling(self.origin, self.scale)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flawcast.configs.settings import Transfer
-from flawcast.generators.backbones import Appearance, MotionBackbone, Rendering
-from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.backbones import Appearance, Context, MotionBackbone, Rendering
 
 PIXELS_PER_GPU_BATCH = 2**22  # 64 frames at 256x256
 MOST_PER_BATCH = (
@@ -36,14 +35,13 @@ class Scene:
     carry: Callable[[Tensor], Tensor] | None = None
 
     @staticmethod
-    @torch.no_grad()
     def encode(
         backbone: MotionBackbone,
         source: NDArray[np.uint8],
         driving: Tensor | None = None,
         how: Transfer | None = None,
     ) -> "Scene":
-        """Encode a source frame.
+        """Encode a source frame by itself.
 
         Args:
             backbone: A backbone in eval mode.
@@ -51,13 +49,36 @@ class Scene:
             driving: First keypoints (D,) of a motion from another clip; None for the source's own
                 clip.
             how: Settings of the transfer from another clip.
+
+        Raises:
+            ClipError: If the backbone needs a clip around the frame.
         """
-        frame = to_tensor(source[None]).to(backbone.device)
-        appearance = backbone.appearance(frame[0])
-        pixels = source.shape[0] * source.shape[1]
+        return Scene.observed(backbone, backbone.observe(source[None]), 0, driving, how)
+
+    @staticmethod
+    @torch.no_grad()
+    def observed(
+        backbone: MotionBackbone,
+        context: Context,
+        index: int,
+        driving: Tensor | None = None,
+        how: Transfer | None = None,
+    ) -> "Scene":
+        """Encode one frame of an observed clip.
+
+        Args:
+            backbone: The backbone that observed the clip, in eval mode.
+            context: The clip.
+            index: Which of its frames is animated.
+            driving: As in `encode`.
+            how: As in `encode`.
+        """
+        appearance = context.appearance(index)
+        pixels = context.frames.shape[1] * context.frames.shape[2]
         if driving is None:
             return Scene(backbone, appearance, pixels)
-        own, start, settings = backbone.keypoints(frame)[0], driving, how or Transfer()
+        own = context.keypoints()[index].to(backbone.device)
+        start, settings = driving, how or Transfer()
         return Scene(
             backbone,
             appearance,
@@ -85,7 +106,15 @@ class Scene:
     @torch.no_grad()
     def draw(self, placed: Tensor) -> NDArray[np.uint8]:
         """Draw at most a batch of placed keypoints (n, D): uint8 (n, H, W, 3)."""
-        return to_video(self._rendering(placed).frames)
+        return self.backbone.draw(self.appearance, self._filled(placed))[: len(placed)]
+
+    @torch.no_grad()
+    def finish(self, keypoints: Tensor, drawn: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+        """A kept video (F, H, W, 3) of keypoints (F, D) as it is stored: with sensor noise.
+
+        Only a backbone whose frames have less noise than real ones changes anything.
+        """
+        return self.backbone.finish(self.appearance, self.place(keypoints), drawn, seed)
 
     def render(self, keypoints: Tensor) -> NDArray[np.uint8]:
         """Render keypoints (F, D) in batches that fit the cache: uint8 (F, H, W, 3)."""
@@ -93,8 +122,8 @@ class Scene:
 
     def rendered(self, keypoints: Tensor) -> Iterator[NDArray[np.uint8]]:
         """Render keypoints (F, D) batch by batch: uint8 (n, H, W, 3), F frames in all."""
-        for rendering in self.renderings(keypoints):
-            yield to_video(rendering.frames)
+        for batch in self.place(keypoints).split(self.batch):
+            yield self.draw(batch)
 
     def renderings(self, keypoints: Tensor) -> Iterator[Rendering]:
         """Render keypoints (F, D) batch by batch, with dense motion and occlusion map."""
@@ -103,12 +132,15 @@ class Scene:
 
     @torch.no_grad()
     def _rendering(self, placed: Tensor) -> Rendering:
-        """Render keypoints in a batch that is filled up with copies of the last of them."""
+        """Render keypoints in a batch that is filled up."""
         count = len(placed)
-        filler = placed[-1:].expand(self.batch - count, -1)
-        whole = self.backbone.rendering(self.appearance, torch.cat([placed, filler]))
+        whole = self.backbone.rendering(self.appearance, self._filled(placed))
         occlusion = None if whole.occlusion is None else whole.occlusion[:count]
         return Rendering(whole.frames[:count], whole.deformation[:count], occlusion)
+
+    def _filled(self, placed: Tensor) -> Tensor:
+        """A batch (n, D) filled up with copies of its last vector."""
+        return torch.cat([placed, placed[-1:].expand(self.batch - len(placed), -1)])
 
     def render_all(
         self, futures: Tensor, on_futures: Callable[[int], None] = lambda done: None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.generators.clips.decoding import STILL
-from flawcast.generators.clips.frames import resize_square
+from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.pictures import read_picture
 
 MASK = "_mask"
@@ -120,4 +120,4 @@ def _read(path: Path, size: int, item: int) -> Still:
     if mask.shape != picture.shape[:2]:
         raise ClipError(f"{path.name}: expected a mask of its size, found another; mend it")
     share = cv2.resize((mask > 127).astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-    return Still(path.name, resize_square(picture, settings), share > 0.1, item)
+    return Still(path.name, resize_frame(picture, settings), share > 0.1, item)

@@ -27,6 +27,8 @@ from flawcast.generators.backbones.layers.vision import cv2
 Image = NDArray[np.uint8]
 
 FIELD_SIDE = 64  # short side of the deformation that goes with rendered frames
+OUTSIDE = 2.0  # of a deformation: beyond the source's edges, where nothing is seen
+PART, COVERED = 100, 25  # of 255: most of a pixel is the part's, or a little of it
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class LayerRendering:
         frames: RGB, (F, H, W, 3).
         alpha: What parts cover, (F, H, W) in [0, 255].
         deformation: Where in the main source each pixel comes from, (F, h, w, 2), float32, outer
-            edges at -1 and 1; the identity where no part is.
+            edges at -1 and 1. Where no part is it is the identity, and `OUTSIDE` where the main
+            source has a part instead: the background there comes from other frames.
     """
 
     frames: Image
@@ -166,10 +169,13 @@ def render(
     scale = FIELD_SIDE / min(height, width)
     grid = max(1, round(height * scale)), max(1, round(width * scale))
     fields = np.empty((count, *grid, 2), np.float32)
+    hidden = _covered_in_source(appearance, grid)
     pictures = drawn(appearance, keypoints, range(count), belt_at, generator)
     for index, (frame, alpha) in enumerate(pictures):
         frames[index], alphas[index] = frame, alpha
         fields[index] = _deformation(appearance, keypoints[index], alpha, grid)
+        small = cv2.resize(alpha, grid[::-1], interpolation=cv2.INTER_AREA)
+        fields[index][hidden & (small <= PART)] = OUTSIDE
     return LayerRendering(frames, alphas, fields)
 
 
@@ -253,6 +259,25 @@ def _deformation(
             continue
         came = dense_motion(main, own, (int(x0), int(y0), int(x1), int(y1)), grid)
         came = (came + 0.5) * (2 / columns, 2 / rows) - 1
-        part = cv2.resize(alpha, (columns, rows), interpolation=cv2.INTER_AREA)[y0:y1, x0:x1] > 100
+        small = cv2.resize(alpha, (columns, rows), interpolation=cv2.INTER_AREA)
+        part = small[y0:y1, x0:x1] > PART
         field[y0:y1, x0:x1][part] = came[part]
     return field
+
+
+def _covered_in_source(appearance: LayerAppearance, grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where the main source shows a part, on a coarse grid, (h, w)."""
+    height, width = appearance.size
+    alpha = np.zeros((height, width), np.uint8)
+    for layer, cuts in enumerate(appearance.layers):
+        main = appearance.keypoints[np.repeat(appearance.groups == layer, 6)]
+        for cut in cuts[:1]:
+            if not np.array_equal(cut.keypoints, main):
+                continue  # the main source does not show this part
+            left, top, right, bottom = cut.box
+            inner = slice(max(0, top), bottom), slice(max(0, left), right)
+            from_there = slice(max(0, -top), None), slice(max(0, -left), None)
+            own = alpha[inner]
+            part = cut.pixels[..., 3][from_there][: own.shape[0], : own.shape[1]]
+            np.maximum(own, part, out=own)
+    return cv2.resize(alpha, grid[::-1], interpolation=cv2.INTER_AREA) > COVERED

@@ -125,7 +125,7 @@ def test_a_sheet_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_sets_of_different_lengths_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ShapeError, match=r"same \(P, F, H, W\) for all sets"):
+    with pytest.raises(ShapeError, match=r"same \(P, F\) for all sets"):
         contact_sheet([row(), row(frames=6)], tmp_path / "sheet.png")
 
 
@@ -143,3 +143,12 @@ def test_masks_are_outlined_on_the_futures_alone(tmp_path: Path) -> None:
     assert np.array_equal(sheets[0][~outlined], sheets[1][~outlined])
     _, columns = np.nonzero(outlined)
     assert columns.min() > sheets[0].shape[1] // 4  # past and reference come first
+
+
+def test_sets_of_different_sizes_keep_their_proportions(tmp_path: Path) -> None:
+    wide, square = row((220,), height=8, width=16), row((220,))
+    sheet = pixels(contact_sheet([wide, square], tmp_path / "sheet.png", times=1, futures=1))
+    level = int(square.kept[0, -1].max())
+    shown = (sheet == level).all(axis=2)  # the last frame of the only future
+    runs = np.diff(np.flatnonzero(np.diff(np.pad(shown.any(axis=1), 1).astype(int))))[::2]
+    assert [run for run in runs.tolist() if run > 20] == [64, 128]

@@ -20,12 +20,11 @@ from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.flows.running.display import Display
 from flawcast.flows.train.clips import read_clips, split_clips
 from flawcast.flows.train.run import train
-from flawcast.generators.backbones import BACKBONES
 from flawcast.generators.clips.video_files import write_ffv1
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import load_model
 from tests.flows.commands.running import mistake, run
-from tests.generators.backbones.tiny_backbones import TINY
+from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
 FLAWCAST = Path(sys.executable).with_name("flawcast")
 
@@ -56,10 +55,7 @@ def tiny(backbone: str, **motion: Any) -> TrainSettings:
 
 @pytest.mark.parametrize(
     "backbone",
-    [
-        pytest.param(name, marks=[] if name == "fomm" else pytest.mark.slow)
-        for name in BACKBONES.names()
-    ],
+    [pytest.param(name, marks=[] if name == "fomm" else pytest.mark.slow) for name in LEARNED],
 )
 def test_killed_and_resumed_it_ends_with_the_same_weights(
     backbone: str, clips: Path, tmp_path: Path
@@ -109,7 +105,7 @@ def test_folders_say_what_is_learnt_from_watched_and_held_out(tmp_path: Path) ->
         split_clips([*sides[1], *sides[2]], settings)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES.names())
+@pytest.mark.parametrize("backbone", LEARNED)
 def test_every_backbone_makes_sets(backbone: str, clips: Path, tmp_path: Path) -> None:
     """Trained for a moment, loaded again, and used as `generate` does in both modes."""
     train(clips, tiny(backbone, steps=3), tmp_path / "model")

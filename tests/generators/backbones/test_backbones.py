@@ -8,7 +8,6 @@ import torch
 from flawcast.configs.errors import ModelError, SettingsError
 from flawcast.configs.settings import MotionTraining, TransformParams
 from flawcast.generators.backbones import (
-    BACKBONES,
     MotionBackbone,
     build_backbone,
     load_backbone,
@@ -17,12 +16,12 @@ from flawcast.generators.backbones import (
 from flawcast.generators.backbones.base import BACKBONE_FILE, start_from
 from flawcast.generators.losses.equivariance import RandomWarp
 from flawcast.generators.losses.objective import Objective, Pairs
-from tests.generators.backbones.tiny_backbones import TINY
+from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
 SIZE = 32
 
 
-@pytest.fixture(params=BACKBONES.names())
+@pytest.fixture(params=LEARNED)
 def backbone(request: pytest.FixtureRequest) -> MotionBackbone:
     torch.manual_seed(0)
     model = build_backbone(request.param, TINY[request.param]).eval()
@@ -131,7 +130,7 @@ def test_weights_with_nan_are_refused(backbone: MotionBackbone, tmp_path: Path) 
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", BACKBONES.names())
+@pytest.mark.parametrize("name", LEARNED)
 def test_half_precision_leaves_positions_in_single(name: str) -> None:
     """Of a batch that moves: in half precision they would be up to half a pixel off at 256x256."""
     model = build_backbone(name, TINY[name]).eval()

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from flawcast.configs.errors import ModelError, SettingsError
-from flawcast.generators.backbones import BACKBONES, MotionBackbone, build_backbone, import_official
-from tests.generators.backbones.tiny_backbones import TINY
+from flawcast.generators.backbones import MotionBackbone, build_backbone, import_official
+from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
 Checkpoint = dict[str, Any]
 
 
-@pytest.fixture(params=BACKBONES.names())
+@pytest.fixture(params=LEARNED)
 def published(request: pytest.FixtureRequest) -> MotionBackbone:
     """A backbone whose weights somebody could have published."""
     return build_backbone(request.param, TINY[request.param], seed=3).eval()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
-from flawcast.generators.clips.frames import resize_square, to_tensor, to_video
+from flawcast.generators.clips.frames import resize_frame, to_tensor, to_video
 
 
 def picture(height: int, width: int, channels: tuple[int, ...] = (3,)) -> NDArray[np.uint8]:
@@ -52,19 +52,19 @@ def test_read_only_video_is_taken_without_a_warning() -> None:
 def test_frames_and_masks_of_any_size_become_square(
     height: int, width: int, fit: str, channels: tuple[int, ...]
 ) -> None:
-    square = resize_square(picture(height, width, channels), ClipSettings(size=16, fit=fit))
+    square = resize_frame(picture(height, width, channels), ClipSettings(size=16, fit=fit))
     assert square.shape == (16, 16, *channels)
     assert square.dtype == np.uint8
 
 
 def test_crop_takes_the_middle() -> None:
     frame = picture(20, 40)
-    assert np.array_equal(resize_square(frame, ClipSettings(size=20)), frame[:, 10:30])
+    assert np.array_equal(resize_frame(frame, ClipSettings(size=20)), frame[:, 10:30])
 
 
 def test_pad_keeps_the_whole_frame_between_black_bars() -> None:
     frame = picture(20, 40)
-    square = resize_square(frame, ClipSettings(size=40, fit="pad"))
+    square = resize_frame(frame, ClipSettings(size=40, fit="pad"))
     assert np.array_equal(square[10:30], frame)
     assert not square[:10].any()
     assert not square[30:].any()
@@ -72,24 +72,24 @@ def test_pad_keeps_the_whole_frame_between_black_bars() -> None:
 
 def test_a_very_long_frame_is_padded_without_growing() -> None:
     frame = np.full((1, 2_000_000, 3), 200, np.uint8)
-    square = resize_square(frame, ClipSettings(size=16, fit="pad"))
+    square = resize_frame(frame, ClipSettings(size=16, fit="pad"))
     assert (square > 0).any(axis=(1, 2)).sum() == 1
 
 
 def test_an_axis_that_shrinks_is_averaged_even_if_the_other_grows() -> None:
     frame = np.zeros((8, 64, 3), np.uint8)
     frame[:, ::2] = 200
-    square = resize_square(frame, ClipSettings(size=16, fit="stretch"))
+    square = resize_frame(frame, ClipSettings(size=16, fit="stretch"))
     assert (square == 100).all()
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_masks_keep_their_values(fit: str) -> None:
     mask = np.where(picture(50, 70, ()) > 127, 255, 0).astype(np.uint8)
-    square = resize_square(mask, ClipSettings(size=16, fit=fit))
+    square = resize_frame(mask, ClipSettings(size=16, fit=fit))
     assert set(np.unique(square)) <= {0, 255}
 
 
 def test_a_frame_of_the_right_size_is_left_alone() -> None:
     frame = picture(16, 16)
-    assert np.array_equal(resize_square(frame, ClipSettings(size=16)), frame)
+    assert np.array_equal(resize_frame(frame, ClipSettings(size=16)), frame)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from flawcast.generators.backbones import BACKBONES, Rendering, build_backbone, load_backbone
+from flawcast.generators.backbones import Rendering, build_backbone, load_backbone
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import draw_line
 from flawcast.generators.model import shipped_model
 from flawcast.generators.rendering.carried_masks import carry_mask, mean_iou
-from tests.generators.backbones.tiny_backbones import TINY
+from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
 
 def shifted(pixels: int, size: int = 16) -> Rendering:
@@ -49,7 +49,7 @@ def test_iou_by_hand() -> None:
     assert np.isnan(mean_iou(truth[1:], truth[1:], everywhere[1:]))
 
 
-@pytest.mark.parametrize("name", BACKBONES.names())
+@pytest.mark.parametrize("name", LEARNED)
 @torch.no_grad()
 def test_every_backbone_says_where_pixels_come_from(name: str) -> None:
     backbone = build_backbone(name, TINY[name]).eval()

@@ -5,13 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from flawcast.generators.backbones import BACKBONES, MotionBackbone, build_backbone, load_backbone
+from flawcast.generators.backbones import MotionBackbone, build_backbone, load_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.blocks.layers import ResBlock, UpBlock
 from flawcast.generators.model import shipped_model
 from flawcast.generators.rendering.convolutions import SameConv
 from flawcast.generators.rendering.fused import for_inference, inference_form
-from tests.generators.backbones.tiny_backbones import TINY
+from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
 
 def shake(module: nn.Module) -> None:
@@ -42,7 +42,7 @@ def compare(backbone: MotionBackbone, size: int) -> None:
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
 
 
-@pytest.mark.parametrize("name", BACKBONES.names())
+@pytest.mark.parametrize("name", LEARNED)
 def test_inference_form_equals_the_plain_model(name: str) -> None:
     backbone = ready(build_backbone(name, TINY[name]))
     shake(backbone)

@@ -9,7 +9,7 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.identity import content_id
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.request import GenerateRequest
-from flawcast.generators.backbones import BACKBONES, build_backbone
+from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import draw_clip
@@ -18,7 +18,7 @@ from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.int8 import Int8Conv, Int8Up
 from flawcast.generators.rendering.precision import check_precision, halved, in_precision
 from flawcast.generators.rendering.scene import Scene
-from tests.generators.backbones.tiny_backbones import TINY
+from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -43,7 +43,7 @@ def test_integers_draw_nearly_the_same(scene: tuple[Scene, Tensor]) -> None:
     assert np.array_equal(found, in_precision(exact, "int8", keypoints).render(keypoints))
 
 
-@pytest.mark.parametrize("name", BACKBONES.names())
+@pytest.mark.parametrize("name", LEARNED)
 def test_every_motion_model_draws_with_integers(name: str) -> None:
     backbone = for_inference(ready(build_backbone(name, TINY[name])))
     source = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)

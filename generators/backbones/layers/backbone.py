@@ -1,0 +1,237 @@
+"""The `layers` motion backbone: the clip's own parts over its own plate, without any weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from flawcast.configs.errors import ModelError, NothingToFollowError
+from flawcast.configs.keypoint_layouts import KeypointLayout, keypoint_layout
+from flawcast.configs.settings import Settings
+from flawcast.generators.backbones.base import (
+    BACKBONES,
+    Appearance,
+    Context,
+    MotionBackbone,
+    Rendering,
+    Video,
+    check_length,
+)
+from flawcast.generators.backbones.layers.keypoints import KEYPOINTS
+from flawcast.generators.backbones.layers.model import (
+    LayerAppearance,
+    LayerRendering,
+    appearance,
+    best_sources,
+    render,
+)
+from flawcast.generators.backbones.layers.observation import Observation, follow_on, observe
+from flawcast.generators.blocks.geometry import inverse_2x2
+from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+
+LEAST_VISIBLE = 0.3  # of a part: less of it is hard to follow
+
+
+class LayersConfig(Settings):
+    """Settings of `layers`.
+
+    Args:
+        sources: Frames that each part is cut from, at most; the nearest one is drawn.
+        noise: Whether kept videos get fresh sensor noise of the clip's own strength.
+    """
+
+    sources: int = Field(3, ge=1, le=8)
+    noise: bool = True
+
+
+@dataclass(frozen=True)
+class LayersAppearance(Appearance):
+    """What a source looks like."""
+
+    look: LayerAppearance
+
+
+class LayersContext(Context):
+    """A clip whose parts are followed.
+
+    Args:
+        frames: RGB, (T, H, W, 3).
+        seen: What the first P of them show.
+        sources: Frames that each part is cut from, at most.
+    """
+
+    def __init__(self, frames: Video, seen: Observation, sources: int) -> None:
+        super().__init__(frames)
+        self.seen, self._sources = seen, sources
+        self._keypoints: Tensor | None = None
+
+    def keypoints(self) -> Tensor:
+        """Keypoints of all frames, (T, D); those after the observed ones are followed on."""
+        if self._keypoints is None:
+            self._keypoints = torch.from_numpy(follow_on(self.seen, self.frames))
+        return self._keypoints
+
+    def appearance(self, index: int) -> LayersAppearance:
+        """Appearance of one observed frame; the parts are cut from others, too."""
+        observed = len(self.seen.keypoints)
+        others = best_sources(self.seen, self._sources)
+        sources = list(dict.fromkeys([index, *others]))[: self._sources]
+        return LayersAppearance(appearance(self.seen, self.frames[:observed], sources))
+
+    def measured(self) -> slice:
+        """The longest stretch of frames in which the first part was seen and followed."""
+        track = self.seen.tracks[0]
+        sure = np.concatenate([[False], track.tracked & (track.visible > LEAST_VISIBLE), [False]])
+        edges = np.flatnonzero(np.diff(sure.astype(np.int8)))
+        starts, ends = edges[::2], edges[1::2]
+        longest = int((ends - starts).argmax())
+        return slice(int(starts[longest]), int(ends[longest]))
+
+
+@BACKBONES.register("layers")
+class LayersBackbone(MotionBackbone):
+    """Parts cut out of real frames and moved over a clean plate, at any size and aspect.
+
+    Keypoints come from following the parts through the clip, so a single frame is not enough.
+    Nothing is learned, and nothing is drawn that no frame shows. Works on the CPU.
+    """
+
+    Config = LayersConfig
+    batch_pixels = 1  # frames are drawn one by one
+    follows_parts = True
+    learns = False
+
+    def __init__(self, config: LayersConfig) -> None:
+        super().__init__(config)
+        self.config: LayersConfig = config
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+    @property
+    def layout(self) -> KeypointLayout:
+        """Positions and Jacobians, as FOMM's."""
+        return keypoint_layout("layers", KEYPOINTS)
+
+    def observe(
+        self, frames: Video, past: int | None = None, line: Sequence[Video] = ()
+    ) -> LayersContext:
+        """Find plate and parts of a clip, and follow the parts.
+
+        Args:
+            frames: RGB, (T, H, W, 3).
+            past: How many frames may be observed; None for all.
+            line: More frames of the same camera, for the plate.
+
+        Raises:
+            NothingToFollowError: If no part can be followed.
+            ClipError: If the frames are too few or too small.
+        """
+        seen = observe(frames, past, line)
+        if seen.failure:
+            raise NothingToFollowError(f"{seen.failure}, or train a model: flawcast train")
+        return LayersContext(frames, seen, self.config.sources)
+
+    def keypoints(self, frames: Tensor) -> Tensor:
+        """Keypoints of the frames of one clip: (T, 3, H, W) in [0, 1] -> (T, D).
+
+        Raises:
+            NothingToFollowError: If no part can be followed.
+            ClipError: If the frames are too few or too small.
+        """
+        return self.observe(to_video(frames)).keypoints()
+
+    def appearance(self, source: Tensor) -> Appearance:
+        """Refuse a frame without its clip.
+
+        Raises:
+            ClipError: Always: one frame does not tell a part from its background.
+        """
+        return self.observe(to_video(source[None])).appearance(0)
+
+    def rendering(self, appearance: Appearance, keypoints: Tensor) -> Rendering:
+        """Draw frames, with their motion on a grid of at least 64 a side.
+
+        What a part has uncovered comes from nowhere in the source: its positions are outside.
+
+        Raises:
+            ModelError: If the vectors are not of this model's length.
+        """
+        drawn = self._drawn(appearance, keypoints)
+        return Rendering(to_tensor(drawn.frames), torch.from_numpy(drawn.deformation), None)
+
+    def draw(self, appearance: Appearance, keypoints: Tensor) -> Video:
+        """Draw frames: (F, D) -> RGB, (F, H, W, 3).
+
+        Raises:
+            ModelError: If the vectors are not of this model's length.
+        """
+        return self._drawn(appearance, keypoints).frames
+
+    def finish(self, appearance: Appearance, keypoints: Tensor, drawn: Video, seed: int) -> Video:
+        """The same frames with fresh noise, weaker on the parts, whose pixels have their own."""
+        if not self.config.noise:
+            return drawn
+        check_length(self.layout, keypoints)
+        vectors = keypoints.cpu().numpy()
+        return render(_look_of(appearance), vectors, None, np.random.default_rng(seed)).frames
+
+    def positions(self, keypoints: Tensor) -> Tensor:
+        """Positions of keypoints: (F, D) -> (F, K, 2)."""
+        return keypoints.unflatten(1, (-1, 6))[..., :2]
+
+    def relative(
+        self, keypoints: Tensor, start: Tensor, source: Tensor, scale: float = 1.0
+    ) -> Tensor:
+        """Move the source's parts as the driving clip's keypoints move on the whole.
+
+        Keypoints of two clips lie on different parts, so they are not matched one by one: the mean
+        motion moves and turns the source about its own centre.
+
+        Args:
+            keypoints: Keypoints of the driving clip, (F, D).
+            start: First keypoints of the driving clip, (D,).
+            source: Keypoints of the source frame, (D,).
+            scale: Factor of the displacements.
+
+        Returns:
+            Keypoints for `render`, (F, D).
+        """
+        driving, first, own = (
+            values.reshape(-1, self.layout.keypoints, 6) for values in (keypoints, start, source)
+        )
+        way = scale * (driving[..., :2] - first[..., :2]).mean(dim=1, keepdim=True)  # (F, 1, 2)
+        start_inverse = inverse_2x2(first[..., 2:].unflatten(-1, (2, 2)))
+        turn = (driving[..., 2:].unflatten(-1, (2, 2)) @ start_inverse).mean(dim=1)  # (F, 2, 2)
+        centre = own[..., :2].mean(dim=1, keepdim=True)  # (1, 1, 2)
+        places = centre + (own[..., :2] - centre) @ turn.mT + way
+        jacobians = turn[:, None] @ own[..., 2:].unflatten(-1, (2, 2))
+        return torch.cat([places, jacobians.flatten(2)], dim=2).flatten(1)
+
+    def losses(self, pairs: Pairs, objective: Objective) -> Outcome:
+        """Refuse to be trained.
+
+        Raises:
+            ModelError: Always: there are no weights.
+        """
+        raise ModelError(
+            "backbone layers: expected a model with weights to train, it has none; "
+            "use it as it is: flawcast generate CLIPS --store STORE"
+        )
+
+    def _drawn(self, appearance: Appearance, keypoints: Tensor) -> LayerRendering:
+        """Frames without noise."""
+        check_length(self.layout, keypoints)
+        return render(_look_of(appearance), keypoints.cpu().numpy())
+
+
+def _look_of(appearance: Appearance) -> LayerAppearance:
+    """The arrays in an appearance of this backbone."""
+    return cast(LayersAppearance, appearance).look
