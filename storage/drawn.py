@@ -63,7 +63,11 @@ def open_drawn(place: Place, row: Mapping[str, Any], name: What) -> LayeredArray
 
 
 def read_checked(
-    array: "zarr.Array[Any] | LayeredArray", name: str, rank: int, sha256: str
+    array: "zarr.Array[Any] | LayeredArray",
+    name: str,
+    rank: int,
+    sha256: str,
+    frames: slice = slice(None),
 ) -> NDArray[Any]:
     """Read one video or mask and compare its checksum, or that of what it is drawn from.
 
@@ -72,15 +76,16 @@ def read_checked(
         name: Name of the array in messages.
         rank: Which of the kept videos.
         sha256: The column `video_sha256` of its row, or for masks `mask_sha256`.
+        frames: Which frames to return; no others are drawn.
 
     Raises:
         StoreError: If it cannot be read or is not what was written.
     """
     if not isinstance(array, LayeredArray):
-        return read_array(array, name, rank, sha256)
+        return read_array(array, name, rank, sha256)[frames]
     if array.sha256(rank) != sha256:
         raise StoreError(f"{name}: what it is drawn from is not what was written")
-    return array[rank]
+    return array[rank, frames]
 
 
 def mask_sha256(checksums: Mapping[str, Any], name: str, sample: Mapping[str, Any]) -> str:
