@@ -22,6 +22,7 @@ from flawcast.configs.keep import expect_keep
 
 Mode = Literal["reconstruction", "transfer"]  # which video a source frame is from
 Motion = Literal["relative", "absolute", "avd"]  # how it is carried over to a foreign source
+KeepAs = Literal["pixels", "layers"]  # how videos are stored
 Precision = Literal["fp32", "int8", "bf16", "fp16"]  # of drawing; int8 is for CPUs
 
 

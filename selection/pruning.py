@@ -22,12 +22,11 @@ Draw = Callable[[Sequence[tuple[int, int]]], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Closest:
-    """The futures that are closest to a reference.
+class Ranking:
+    """Which futures are closest to a reference.
 
     Args:
         indices: Indices of the futures, best first, (keep,); equal errors keep their order.
-        videos: Their frames, (keep, F, H, W, 3).
         mae: MAE of all futures, (N,), on the [0, 1] pixel scale. For a future that was not kept it
             is the summed error of the drawn frames, averaged over all F: a lower bound, but never
             less than the largest error kept.
@@ -35,9 +34,19 @@ class Closest:
     """
 
     indices: NDArray[np.intp]
-    videos: NDArray[np.uint8]
     mae: NDArray[np.float64]
     drawn: int
+
+
+@dataclass(frozen=True)
+class Closest(Ranking):
+    """The futures that are closest to a reference.
+
+    Args:
+        videos: Their frames, (keep, F, H, W, 3).
+    """
+
+    videos: NDArray[np.uint8]
 
 
 def keep_closest(
@@ -73,9 +82,40 @@ def keep_closest(
         >>> closest.indices.tolist(), closest.drawn
         ([1, 3], 15)
     """
+    videos: dict[int, NDArray[np.uint8]] = {}
+    found = _rank(draw, reference, guess, keep, batch, on_done, videos)
+    kept = np.stack([videos[index] for index in found.indices.tolist()])
+    return Closest(found.indices, found.mae, found.drawn, kept)
+
+
+def rank_closest(
+    draw: Draw,
+    reference: NDArray[np.uint8],
+    guess: NDArray[np.floating],
+    keep: int,
+    batch: int = 1,
+    on_done: Callable[[int], None] = lambda done: None,
+) -> Ranking:
+    """Find the same futures as `keep_closest`, without keeping any frame in memory.
+
+    Arguments and errors are those of `keep_closest`.
+    """
+    return _rank(draw, reference, guess, keep, batch, on_done, None)
+
+
+def _rank(
+    draw: Draw,
+    reference: NDArray[np.uint8],
+    guess: NDArray[np.floating],
+    keep: int,
+    batch: int,
+    on_done: Callable[[int], None],
+    videos: dict[int, NDArray[np.uint8]] | None,
+) -> Ranking:
+    """Draw until no other future can be kept; `videos` gets the frames of the kept ones."""
     expect_shape("reference", reference, "F H W 3")
     expect_keep(keep, len(guess))
-    race = _Race(reference, len(guess), keep)
+    race = _Race(reference, len(guess), keep, videos)
     waiting = iter(np.argsort(guess, kind="stable").tolist())
     done = drawn = 0
     while pairs := race.next_frames(waiting, batch):
@@ -85,17 +125,22 @@ def keep_closest(
             done = race.done
             on_done(done)
     indices = np.array([index for _, index in race.best], np.intp)
-    videos = np.stack([race.videos[index] for index in indices.tolist()])
-    return Closest(indices, videos, race.sums / (reference.size * 255), drawn)
+    return Ranking(indices, race.sums / (reference.size * 255), drawn)
 
 
 class _Race:
     """Futures that are being drawn, and the best of those that are complete."""
 
-    def __init__(self, reference: NDArray[np.uint8], samples: int, keep: int) -> None:
+    def __init__(
+        self,
+        reference: NDArray[np.uint8],
+        samples: int,
+        keep: int,
+        videos: dict[int, NDArray[np.uint8]] | None,
+    ) -> None:
         self.reference, self.keep = reference, keep
         self.sums = np.zeros(samples)  # integers: exact
-        self.videos: dict[int, NDArray[np.uint8]] = {}  # of the best and of unfinished futures
+        self.videos = videos  # of the best and of unfinished futures; None keeps none
         self.best: list[tuple[float, int]] = []  # (sum, future), at most `keep`, ascending
         self.left: dict[int, int] = {}  # frames still to draw, by unfinished future
         self.done = 0
@@ -104,7 +149,8 @@ class _Race:
         """The next batch to draw: the last missing frames of at most `batch` futures."""
         while len(self.left) < batch and (index := next(waiting, None)) is not None:
             self.left[index] = len(self.reference)
-            self.videos[index] = np.empty_like(self.reference)
+            if self.videos is not None:
+                self.videos[index] = np.empty_like(self.reference)
         rounds = range(len(self.reference))
         frames = (
             (index, left - 1 - ahead)
@@ -122,7 +168,8 @@ class _Race:
                 f"frames: expected uint8 {expected}, got {frames.dtype} {frames.shape}"
             )
         for (index, time), frame in zip(pairs, frames, strict=True):
-            self.videos[index][time] = frame
+            if self.videos is not None:
+                self.videos[index][time] = frame
             truth = self.reference[time].reshape(-1)
             self.sums[index] += cv2.norm(frame.reshape(-1), truth, cv2.NORM_L1)
             self.left[index] -= 1
@@ -131,11 +178,16 @@ class _Race:
                 insort(self.best, (float(self.sums[index]), index))
                 self._retire(index)
                 if len(self.best) > self.keep:
-                    del self.videos[self.best.pop()[1]]
+                    self._forget(self.best.pop()[1])
         if len(self.best) == self.keep:
             for index in [index for index in self.left if self._beaten(index)]:
-                del self.videos[index]
+                self._forget(index)
                 self._retire(index)
+
+    def _forget(self, index: int) -> None:
+        """Drop the frames of a future that is not kept."""
+        if self.videos is not None:
+            del self.videos[index]
 
     def _beaten(self, index: int) -> bool:
         """Whether a future can no longer be among the best; among equals the first one wins."""

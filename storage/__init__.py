@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flawcast.configs.extras import named_if_missing
+from flawcast.storage.layered import Layers
 from flawcast.storage.notebook import tell_ipython
 from flawcast.storage.problems import StoreProblem
 from flawcast.storage.sample_set import SampleSet, SetProvenance
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from flawcast.storage.sampling import MixedDataset
 
 __all__ = [
+    "Layers",
     "MixedDataset",
     "SampleLoader",
     "SampleSet",

@@ -30,9 +30,10 @@ def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
     """
     began = time.time()
     arrays, samples = layout.array_folder(attempt), layout.samples_file(attempt)
-    samples_data, row_data = write_rows(sample_set, attempt)
+    contents = sample_set.arrays()
+    samples_data, row_data = write_rows(sample_set, contents, attempt)
     try:
-        write_arrays(place, arrays, sample_set.arrays())
+        write_arrays(place, arrays, contents)
         place.put_new(samples, samples_data)
         if time.time() - began > layout.ATTEMPT_SECONDS:
             raise OSError(f"writing took longer than {layout.ATTEMPT_SECONDS} s")

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from flawcast.configs.errors import StoreError
-from flawcast.storage.arrays import by_video, read_array
+from flawcast.storage.arrays import by_video
+from flawcast.storage.drawn import mask_sha256, read_checked
+from flawcast.storage.layered import LayeredArray
 from flawcast.storage.leaks import OnTest, guarded
-from flawcast.storage.schema import MASK_ARRAYS
 from flawcast.storage.store import SampleStore
 
 SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
@@ -90,7 +91,7 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         sets = self._store.query().select(["clip_id", "split", "source_clip_id", "settings"])
         self.rows = guarded(rows, sets.to_pylist(), on_test, test_clips)
         self.left_out = len(rows) - len(self.rows)
-        self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any]] = OrderedDict()
+        self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any] | LayeredArray] = OrderedDict()
         self._checksums: dict[str, dict[str, Any]] = {}
         self._check_fields()
 
@@ -115,12 +116,11 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         """One value of an item."""
         if field == "video":
             frames = self._read(row, "videos", row["video_sha256"])  # (F, H, W, 3)
-            video = frames.permute(0, 3, 1, 2).float() / 255  # (F, 3, H, W)
+            video = frames.permute(0, 3, 1, 2).div(255)  # (F, 3, H, W), float32
             return self._transform(video) if self._transform else video
         if field in MASKED:
             name = "masks" if field == "mask" else field
-            by_rank = self._checksums_of(row["set_id"])[f"{name} by rank"]
-            return self._read(row, name, by_rank[row["rank"]])
+            return self._read(row, name, mask_sha256(self._checksums_of(row["set_id"]), name, row))
         if field == "provenance":
             return {name: row[name] for name in PROVENANCE}
         return row[field]
@@ -130,15 +130,16 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         what = "video" if name == "videos" else name
         try:
             array = self._open(row["set_id"], name)
-            return torch.from_numpy(read_array(array, what, row["rank"], sha256))
+            return torch.from_numpy(read_checked(array, what, row["rank"], sha256))
         except StoreError as error:
             raise StoreError(f"{row['sample_id']}: {error}; see `flawcast verify`") from error
 
-    def _open(self, set_id: str, name: str) -> "zarr.Array[Any]":
+    def _open(self, set_id: str, name: str) -> "zarr.Array[Any] | LayeredArray":
         """An open array; the metadata of those used last is kept."""
         key = (set_id, name)
         if key not in self._arrays:
-            self._arrays[key] = by_video(self._store.open_array(set_id, name))
+            array = self._store.open_array(set_id, name)
+            self._arrays[key] = array if isinstance(array, LayeredArray) else by_video(array)
         self._arrays.move_to_end(key)
         if len(self._arrays) > OPEN_ARRAYS:
             self._arrays.popitem(last=False)
@@ -148,8 +149,8 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         """Checksums of a set's masks, by rank."""
         if set_id not in self._checksums:
             all_of_set = self._store.row(set_id)["checksums"]
-            by_rank = {name: all_of_set[name] for name in map(_by_rank, MASK_ARRAYS)}
-            self._checksums[set_id] = by_rank
+            names = (name for name in all_of_set if name.endswith(" by rank"))
+            self._checksums[set_id] = {name: all_of_set[name] for name in names}
         return self._checksums[set_id]
 
     def _check_fields(self) -> None:
@@ -172,8 +173,3 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
                 f"fields: {without} of {len(self.rows)} samples have no masks; make them with "
                 '`flawcast generate --masks`, or ask where="masks is not null"'
             )
-
-
-def _by_rank(name: str) -> str:
-    """Key of a row's checksums of the single videos of an array."""
-    return f"{name} by rank"

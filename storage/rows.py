@@ -10,18 +10,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from flawcast.configs.errors import StoreError, one_line
 from flawcast.storage.arrays import array_sha256
+from flawcast.storage.drawn import layer_facts
+from flawcast.storage.layered import LayeredArray
 from flawcast.storage.sample_set import SampleSet
-from flawcast.storage.schema import ATTEMPT, COMMITS, MASK_ARRAYS, SAMPLES
+from flawcast.storage.schema import ATTEMPT, COMMITS, DRAWN, MASK_ARRAYS, SAMPLES
 
 
-def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
+def write_rows(
+    sample_set: SampleSet, arrays: Mapping[str, NDArray[Any]], attempt: str
+) -> tuple[bytes, bytes]:
     """Turn a set into the bytes of its two Parquet files.
 
     Args:
         sample_set: A set that passed `check_sample_set`.
+        arrays: Its arrays, as `SampleSet.arrays` returns them.
         attempt: Name of the array folder and, with ".parquet", of the samples file.
 
     Returns:
@@ -33,10 +39,12 @@ def write_rows(sample_set: SampleSet, attempt: str) -> tuple[bytes, bytes]:
     columns = _shared_columns(sample_set)
     samples = encode_rows(_sample_rows(sample_set, columns), SAMPLES)
     kept = sample_set.mae[sample_set.indices].astype(np.float64)
-    arrays = sample_set.arrays()
     checksums: dict[str, Any] = {name: array_sha256(array) for name, array in arrays.items()}
     for name in MASK_ARRAYS.keys() & arrays.keys():  # samples' rows hold the checksums of videos
         checksums[f"{name} by rank"] = [array_sha256(array) for array in arrays[name]]
+    if sample_set.layers is not None:
+        masks = isinstance(sample_set.masks, LayeredArray)
+        checksums[DRAWN] = layer_facts(sample_set.layers, masks)
     row = {
         "set_id": sample_set.id,
         "mae": float(kept.mean()),
@@ -169,10 +177,16 @@ def _sample_rows(sample_set: SampleSet, shared: Mapping[str, Any]) -> list[dict[
             "mae": float(sample_set.mae[index]),
             "ssim": float(sample_set.ssim[rank]),
             "diversity": float(sample_set.diversity[rank]),
-            "video_sha256": array_sha256(sample_set.videos[rank]),
+            "video_sha256": _video_sha256(sample_set, rank),
         }
         for rank, index in enumerate(sample_set.indices)
     ]
+
+
+def _video_sha256(sample_set: SampleSet, rank: int) -> str:
+    """SHA-256 of a kept video, or of what it is drawn from."""
+    layers = sample_set.layers
+    return array_sha256(sample_set.videos[rank]) if layers is None else layers.video_sha256(rank)
 
 
 def _row_sha256(row: Mapping[str, Any]) -> str:

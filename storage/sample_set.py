@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from flawcast.configs.errors import StoreError
 from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.shapes import expect_shape
-from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, SET_ID, STORED
+from flawcast.storage.drawn import layer_arrays
+from flawcast.storage.layered import CLEAN, LayeredArray, Layers
+from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, SET_ID
 
 MODES = ("reconstruction", "transfer")
 MASK_KINDS = ("drawn", "motion")
@@ -80,7 +82,8 @@ class SampleSet:
 
     Args:
         id: Content hash of everything that decides the set: "set-" and hexadecimal digits.
-        videos: Kept videos, best first, RGB, (K, F, H, W, 3).
+        videos: Kept videos, best first, RGB, (K, F, H, W, 3). `Layers.videos()` for a set that is
+            kept as what they are drawn from: they are drawn when they are indexed.
         indices: For each kept video, its index among the N futures.
         keypoints: Keypoints of all futures, (N, F, D).
         mae: MAE of all futures on the [0, 1] pixel scale, (N,). For futures that were not kept it
@@ -98,11 +101,12 @@ class SampleSet:
         masks: A map for each frame of the kept videos, (K, F, H, W); None without masks. Kind
             "drawn": 255 is the defect that was drawn on the source, 128 the part. Kind "motion":
             the difference to the usual motion, 255 for a quarter of the width and more.
+            `Layers.masks()` for masks that are drawn with the videos.
         valid: True where the masks are reliable, (K, F, H, W).
     """
 
     id: str
-    videos: NDArray[np.uint8]
+    videos: NDArray[np.uint8] | LayeredArray
     indices: list[int]
     keypoints: NDArray[np.float32]
     mae: NDArray[np.float32]
@@ -115,8 +119,8 @@ class SampleSet:
     apd: float
     coherence: float
     provenance: SetProvenance
-    masks: NDArray[np.uint8] | None = None
-    valid: NDArray[np.bool_] | None = None
+    masks: NDArray[np.uint8] | LayeredArray | None = None
+    valid: NDArray[np.bool_] | LayeredArray | None = None
 
     @property
     def mask_kind(self) -> str | None:
@@ -127,10 +131,17 @@ class SampleSet:
         """Id of one of the N futures."""
         return f"{self.id}-{index:03d}"
 
+    @property
+    def layers(self) -> Layers | None:
+        """What the videos are drawn from; None for a set that is kept as pixels."""
+        return self.videos.find() if isinstance(self.videos, LayeredArray) else None
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays of the array folder, by name."""
-        arrays = {name: getattr(self, name) for name in STORED}
-        return {name: array for name, array in arrays.items() if array is not None}
+        """The arrays of the array folder, by name; those that are drawn are not among them."""
+        arrays = {name: getattr(self, name) for name in (*ARRAYS, *MASK_ARRAYS)}
+        if self.layers is not None:
+            arrays |= layer_arrays(self.layers)
+        return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
 
 
 def check_set_id(set_id: str) -> None:
@@ -156,6 +167,7 @@ def check_sample_set(sample_set: SampleSet) -> None:
     check_set_id(sample_set.id)
     _check_types(sample_set)
     sizes = _check_axes(sample_set)
+    _check_layers(sample_set)
     _check_indices(sample_set.indices, sizes["N"])
     _check_values(sample_set)
     _check_provenance(sample_set.provenance, sizes)
@@ -164,13 +176,34 @@ def check_sample_set(sample_set: SampleSet) -> None:
 
 def _check_types(sample_set: SampleSet) -> None:
     """Check that every array has the type that is stored."""
-    given = ARRAYS if sample_set.masks is None and sample_set.valid is None else STORED
+    without = sample_set.masks is None and sample_set.valid is None
+    given = ARRAYS if without else {**ARRAYS, **MASK_ARRAYS}
     wanted = {name: stored.dtype for name, stored in given.items()}
     for name, dtype in {**wanted, "ssim": "float32", "diversity": "float32"}.items():
         array = getattr(sample_set, name)
-        if not isinstance(array, np.ndarray) or array.dtype != dtype:
+        drawn = name == "videos" or name in MASK_ARRAYS
+        kinds = (np.ndarray, LayeredArray) if drawn else np.ndarray
+        if not isinstance(array, kinds) or array.dtype != dtype:
             what = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
             raise StoreError(f"{name}: expected an array of {dtype}, got {what}; convert it first")
+
+
+def _check_layers(sample_set: SampleSet) -> None:
+    """Check that videos that are drawn fit the other arrays, and drawn masks the videos."""
+    drawn = [getattr(sample_set, name) for name in MASK_ARRAYS]
+    drawn = [array for array in drawn if isinstance(array, LayeredArray)]
+    layers = sample_set.layers
+    if any(array.find() is not layers for array in drawn) or len(drawn) == 1:
+        raise StoreError("masks: expected masks and valid of the layers that draw the videos")
+    if layers is None:
+        return
+    length = sample_set.keypoints.shape[2]
+    expect_shape("layers.keypoints", layers.keypoints, f"K F {length}")
+    expect_shape("layers.seeds", layers.seeds, str(len(layers.keypoints)))
+    if layers.keypoints.dtype != np.float32 or layers.seeds.dtype != np.int64:
+        raise StoreError("layers: expected keypoints of float32 and seeds of int64; convert them")
+    if not np.isfinite(layers.keypoints).all() or (layers.seeds < CLEAN).any():
+        raise StoreError("layers: expected finite keypoints and seeds of -1 or more; not written")
 
 
 def _check_axes(sample_set: SampleSet) -> dict[str, int]:

@@ -63,7 +63,7 @@ SAMPLES = pa.schema(
         ("mae", pa.float64()),
         ("ssim", pa.float64()),
         ("diversity", pa.float64()),
-        ("video_sha256", pa.string()),
+        ("video_sha256", pa.string()),  # of the pixels, or of what they are drawn from
         *_SHARED,
     ]
 )
@@ -73,7 +73,7 @@ COMMITS = pa.schema(  # a set's row as it is written; queries see the columns of
         *SETS,
         ("arrays", pa.string()),  # folder in arrays/
         ("samples_file", pa.string()),  # file in samples/
-        ("checksums", pa.string()),  # JSON: SHA-256 of each array and of the samples file
+        ("checksums", pa.string()),  # JSON: SHA-256 of each array and of the samples file; DRAWN
         ("row_sha256", pa.string()),  # of all other columns
     ]
 )
@@ -146,7 +146,8 @@ class StoredArray(NamedTuple):
 
     def shape(self, row: Mapping[str, Any]) -> tuple[int, ...]:
         """The shape that the array of a set must have."""
-        return tuple(row[axis] if isinstance(axis, str) else axis for axis in self.axes)
+        sizes = {**row, **row.get("checksums", {}).get(DRAWN, {})}
+        return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in self.axes)
 
 
 ARRAYS = {
@@ -163,5 +164,12 @@ MASK_ARRAYS = {  # only in sets that were made with masks: both or neither
     "masks": StoredArray("uint8", _MAPS),
     "valid": StoredArray("bool", _MAPS),
 }
-STORED = {**ARRAYS, **MASK_ARRAYS}
+LAYER_ARRAYS = {  # instead of videos, in sets that are kept as what they are drawn from
+    "layers": StoredArray("uint8", ("layer_bytes",)),
+    "drawn_keypoints": StoredArray("float32", ("keep", "future", "keypoint_length")),
+    "noise_seeds": StoredArray("int64", ("keep",)),
+    "probe": StoredArray("uint8", ("keep", "probe_height", "probe_width", 3)),
+}
+STORED = {**ARRAYS, **MASK_ARRAYS, **LAYER_ARRAYS}
 BY_VIDEO = ("videos", *MASK_ARRAYS)  # arrays with one chunk per video, to read single videos
+DRAWN = "drawn"  # key of a row's checksums: how the videos are drawn that it has no pixels of

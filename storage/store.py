@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,9 @@ from flawcast.storage.arrays import open_array, read_array
 from flawcast.storage.catalogue import TRIES, Catalogue
 from flawcast.storage.commit import commit_set
 from flawcast.storage.compaction import Compaction, compact
+from flawcast.storage.drawn import is_drawn, open_drawn, read_layers
 from flawcast.storage.garbage import Garbage, find_garbage
+from flawcast.storage.layered import LayeredArray, What
 from flawcast.storage.ledger import Ledger
 from flawcast.storage.local import LocalPlace
 from flawcast.storage.place import Place
@@ -34,7 +36,7 @@ from flawcast.storage.sample_set import (
     check_sample_set,
     check_set_id,
 )
-from flawcast.storage.schema import MASK_ARRAYS, STORE_KEY, STORED
+from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, STORE_KEY
 from flawcast.storage.verification import Checks, find_problems
 
 GRACE_HOURS = 1.0  # younger files may belong to a running writer
@@ -161,11 +163,15 @@ class SampleStore:
         """
         row = self.row(set_id)
         try:
-            arrays = {
+            arrays: dict[str, Any] = {
                 name: read_array(self._open(row, name), name, ..., row["checksums"][name])
-                for name in STORED
+                for name in (*ARRAYS, *MASK_ARRAYS)
                 if name in row["checksums"]
             }
+            if is_drawn(row, "videos"):
+                layers = read_layers(self._place, row)
+                drawn = ("videos", *(name for name in MASK_ARRAYS if is_drawn(row, name)))
+                arrays |= {name: getattr(layers, name)() for name in drawn}
             samples = self._catalogue.samples(row)
         except StoreError as error:
             raise self._damaged(set_id, error) from error
@@ -198,8 +204,10 @@ class SampleStore:
         except StoreError as error:
             raise self._damaged(set_id, error) from error
 
-    def open_array(self, set_id: str, name: str) -> "zarr.Array[Any]":
+    def open_array(self, set_id: str, name: str) -> "zarr.Array[Any] | LayeredArray":
         """Open one array of a set to read parts of it.
+
+        Videos that are kept as what they are drawn from are drawn when they are indexed.
 
         Args:
             set_id: A committed set.
@@ -209,9 +217,12 @@ class SampleStore:
         Raises:
             StoreError: If there is no such set or array, or it is damaged.
         """
-        if name not in STORED:
-            raise StoreError(f"array: expected one of {', '.join(STORED)}; got {name!r}")
+        names = (*ARRAYS, *MASK_ARRAYS)
+        if name not in names:
+            raise StoreError(f"array: expected one of {', '.join(names)}; got {name!r}")
         row = self.row(set_id)
+        if is_drawn(row, name):
+            return open_drawn(self._place, row, cast(What, name))
         if name in MASK_ARRAYS and name not in row["checksums"]:
             raise StoreError(
                 f"{set_id}: expected {name}, the set was made without masks; "

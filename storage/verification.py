@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from flawcast.configs.errors import StoreError
+from flawcast.configs.errors import MissingExtraError, SettingsError, StoreError
 from flawcast.configs.identity import sample_set_id
 from flawcast.configs.set_settings import SetSettings
 from flawcast.storage.arrays import open_array, read_array
 from flawcast.storage.catalogue import Catalogue
+from flawcast.storage.drawn import drawing_problem, is_drawn
 from flawcast.storage.layout import SETS, array_folder
 from flawcast.storage.manifest import Part
 from flawcast.storage.place import Place, file_sha256
@@ -154,12 +155,26 @@ def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
 
 def _problems_of_arrays(place: Place, row: dict[str, Any]) -> Iterator[StoreProblem]:
     """Problems of a set's arrays."""
+    problems = []
     for name in [name for name in STORED if name in row["checksums"]]:
         try:
             array = open_array(place, array_folder(row["arrays"]), name, row)
             read_array(array, name, ..., row["checksums"][name])
         except StoreError as error:
-            yield StoreProblem(row["set_id"], str(error))
+            problems.append(str(error))
+    if is_drawn(row, "videos") and not problems:
+        problems += filter(None, [_problem_of_drawing(place, row)])
+    yield from (StoreProblem(row["set_id"], problem) for problem in problems)
+
+
+def _problem_of_drawing(place: Place, row: dict[str, Any]) -> str:
+    """Why the videos cannot be drawn as they were; empty if they can, or if nothing here draws."""
+    try:
+        return drawing_problem(place, row)
+    except MissingExtraError:
+        return ""
+    except (StoreError, SettingsError) as error:
+        return str(error)
 
 
 def _rows(catalogue: Catalogue, part: Part, kind: str) -> Iterator[dict[str, Any]]:

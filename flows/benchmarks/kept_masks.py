@@ -15,6 +15,7 @@ from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.generators.line.clips import STATES, draw_line, write_line
 from flawcast.generators.model import find_model, load_model
 from flawcast.generators.rendering.carried_masks import mean_iou
+from flawcast.storage.layered import LayeredArray
 
 FRAMES = 24
 
@@ -65,8 +66,8 @@ def kept_masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
 
 
 def _measure(
-    masks: NDArray[np.uint8] | None,
-    valid: NDArray[np.bool_] | None,
+    masks: NDArray[np.uint8] | LayeredArray | None,
+    valid: NDArray[np.bool_] | LayeredArray | None,
     truth: NDArray[np.bool_],
     source: NDArray[np.bool_],
 ) -> dict[str, float]:
@@ -74,13 +75,13 @@ def _measure(
     if masks is None or valid is None:
         raise StoreError("masks: expected some in a set that was planned with masks, got none")
     still = np.broadcast_to(source, truth.shape)
-    pairs = list(zip(masks > 0, valid, strict=True))
+    pairs = [(levels > 0, seen) for levels, seen in zip(masks, valid, strict=True)]
     everywhere = np.ones_like(valid[0])
     return {
         "kept futures": float(np.mean([mean_iou(mask, truth, seen) for mask, seen in pairs])),
         "left where it was": float(np.mean([mean_iou(still, truth, seen) for _, seen in pairs])),
         "all pixels": float(np.mean([mean_iou(mask, truth, everywhere) for mask, _ in pairs])),
-        "valid pixels": float(valid.mean()),
+        "valid pixels": float(np.mean([seen.mean() for _, seen in pairs])),
     }
 
 

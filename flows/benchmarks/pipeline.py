@@ -16,13 +16,8 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.benchmarks.timing import Way, alternately, compared, machine
 from flawcast.flows.generate.plan import SetPlan, plan_sets
-from flawcast.flows.generate.sample_set import (
-    SetRequest,
-    make_set,
-    observe,
-    sample_futures,
-    sample_set_futures,
-)
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.flows.generate.sampled import observe, sample_futures, sample_set_futures
 from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.clips.frames import to_tensor, to_video
 from flawcast.generators.line.clips import draw_line, write_line

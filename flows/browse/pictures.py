@@ -21,7 +21,7 @@ from flawcast.configs.mask_levels import DEFECT
 from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.storage import SampleStore
-from flawcast.storage.arrays import array_sha256
+from flawcast.storage.drawn import read_checked
 
 SIDE = 160  # longer side of a small clip, in pixels
 FASTEST = 20  # milliseconds per frame; browsers slow down faster clips
@@ -58,12 +58,13 @@ class Pictures:
         with suppress(OSError):
             return path.read_bytes()
         with self._turns:
-            video = np.asarray(
-                self.store.open_array(row["set_id"], "videos")[row["rank"]], np.uint8
-            )
-            if array_sha256(video) != row["video_sha256"]:
-                raise StoreError(f"{row['sample_id']}: the video is damaged; see `flawcast verify`")
-            data = _looping(video[:1] if still else video, row["fps"] or 12.5)
+            try:
+                array = self.store.open_array(row["set_id"], "videos")
+                frames = slice(1 if still else None)
+                video = read_checked(array, "video", row["rank"], row["video_sha256"], frames)
+            except StoreError as error:
+                raise StoreError(f"{row['sample_id']}: {error}; see `flawcast verify`") from error
+            data = _looping(video, row["fps"] or 12.5)
         _keep(path, data)
         return data
 

@@ -7,7 +7,7 @@ import typer
 
 from flawcast.configs.clip_settings import LARGEST
 from flawcast.configs.errors import SettingsError
-from flawcast.configs.settings import Mode, Motion
+from flawcast.configs.settings import KeepAs, Mode, Motion
 from flawcast.flows.commands.base import (
     DeviceOption,
     JsonFlag,
@@ -74,6 +74,13 @@ def generate(
     masks: Annotated[
         bool, typer.Option("--masks", help="Store masks and their validity beside the videos.")
     ] = False,
+    keep_as: Annotated[
+        KeepAs | None,
+        typer.Option(
+            help="Store pixels, or layers that are drawn when they are read; layers above 256 "
+            "pixels if not given, where the model allows it."
+        ),
+    ] = None,
     precision: PrecisionOption = "fp32",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -103,6 +110,7 @@ def generate(
         size=_pixels(size, model is not None),
         windows=windows,
         masks=masks,
+        keep_as=keep_as,
         workers=workers,
         ray_address=ray_address,
         device=device,

@@ -44,9 +44,10 @@ def regenerate(
     elif sample.equal:
         typer.echo(f"{sample.sample_id}: made again, all bytes are equal")
     else:
+        how = "another machine or library version rounds differently" if sample.close else "too far"
         typer.echo(
             f"{sample.sample_id}: made again, the largest difference of a pixel is "
-            f"{sample.largest} of 255; another machine or library version rounds differently"
+            f"{sample.largest} of 255; {how}"
         )
     if not sample.equal:
         raise typer.Exit(1)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from flawcast.configs.errors import SettingsError, StoreError
 from flawcast.configs.files import whole_folder
 from flawcast.flows.exports.base import EXPORTS, Export, ExportSample, ExportSettings
 from flawcast.flows.exports.card import write_card
 from flawcast.storage import SampleStore
-from flawcast.storage.arrays import array_sha256
+from flawcast.storage.drawn import mask_sha256, read_checked
 from flawcast.storage.schema import MASK_ARRAYS
 
 LABEL = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")  # what may be the name of a folder
@@ -102,18 +100,17 @@ def read_sample(store: SampleStore, row: dict[str, Any]) -> ExportSample:
         StoreError: If they are damaged.
     """
     set_id, rank = row["set_id"], row["rank"]
-    video = np.asarray(store.open_array(set_id, "videos")[rank], np.uint8)
-    wanted = {"video": row["video_sha256"]}
-    found: dict[str, Any] = {"video": video}
+    wanted = {"videos": row["video_sha256"]}
     if row["masks"] is not None:
         checksums = store.row(set_id)["checksums"]
-        for name in MASK_ARRAYS:
-            found[name] = np.asarray(store.open_array(set_id, name)[rank])
-            wanted[name] = checksums[f"{name} by rank"][rank]
-    for name, sha256 in wanted.items():
-        if array_sha256(found[name]) != sha256:
-            raise StoreError(
-                f"{row['sample_id']}: {name}: the bytes are not those that were written; "
-                f"see `flawcast verify {store.url}`"
-            )
-    return ExportSample(row, video, found.get("masks"), found.get("valid"))
+        wanted |= {name: mask_sha256(checksums, name, row) for name in MASK_ARRAYS}
+    try:
+        found = {
+            name: read_checked(store.open_array(set_id, name), name.rstrip("s"), rank, sha256)
+            for name, sha256 in wanted.items()
+        }
+    except StoreError as error:
+        raise StoreError(
+            f"{row['sample_id']}: {error}; see `flawcast verify {store.url}`"
+        ) from error
+    return ExportSample(row, found["videos"], found.get("masks"), found.get("valid"))

@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, StoreError
-from flawcast.configs.set_settings import SetSettings
+from flawcast.configs.set_settings import SetMasks, SetSettings
+from flawcast.flows.generate.kept import noise_seed
+from flawcast.flows.generate.layered import chosen, layers_of, mask_material
+from flawcast.flows.generate.masks import read_levels
 from flawcast.flows.generate.plan import SetPlan, SourceFrame
-from flawcast.flows.generate.sample_set import SetRequest, finished_video, sample_set_futures
-from flawcast.generators.clips import ClipEntry, Window, clip_id, list_clips
+from flawcast.flows.generate.sampled import Sampled, SetRequest, sample_set_futures
+from flawcast.generators.clips import ClipEntry, Window, clip_id, list_clips, read_entry
 from flawcast.generators.clips.video_files import check_video_name, write_video
 from flawcast.generators.model import find_model, load_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.storage import SampleStore
+from flawcast.storage.drawn import difference, read_checked
+from flawcast.storage.layered import LayeredArray
 
 SAMPLE_ID = re.compile(r"[A-Za-z0-9_.-]{1,120}")
 
@@ -29,13 +35,16 @@ class Regenerated:
 
     Args:
         sample_id: The sample.
-        equal: Whether all bytes are those of the store.
-        largest: Largest difference of a pixel, 0 to 255.
+        equal: Whether all bytes are those of the store; of a sample that is kept as layers, those
+            of what it is drawn from.
+        largest: Largest difference of a pixel, 0 to 255, drawn on this machine.
+        close: Whether the pixels differ by no more than what docs/store.md calls rounding.
     """
 
     sample_id: str
     equal: bool
     largest: int
+    close: bool
 
 
 class OriginalRequest:
@@ -135,13 +144,36 @@ def regenerate(
     sampled = sample_set_futures(
         plan, loaded, SetRequest(settings, clip_settings, row["run_id"], row["version"])
     )
-    drawn = sampled.scene.render(sampled.futures[row["index"]])
-    video = finished_video(row["set_id"], sampled, drawn, row["index"])
-    stored = np.asarray(samples.open_array(row["set_id"], "videos")[row["rank"]], np.uint8)
+    video, sha256 = _drawn(sampled, row, set_settings.masks, source, clip_settings)
+    kept = samples.open_array(row["set_id"], "videos")
+    stored = read_checked(kept, "video", row["rank"], row["video_sha256"])
     if out is not None:
         write_video(out, video, row["fps"])
     largest = int(np.abs(video.astype(np.int16) - stored).max())
-    return Regenerated(sample_id, largest == 0, largest)
+    equal = sha256 == row["video_sha256"] if isinstance(kept, LayeredArray) else largest == 0
+    return Regenerated(sample_id, equal, largest, not difference(video, stored))
+
+
+def _drawn(
+    sampled: Sampled,
+    row: dict[str, Any],
+    masks: SetMasks | None,
+    source: ClipEntry,
+    read: ClipSettings,
+) -> tuple[NDArray[np.uint8], str]:
+    """A sample's frames, and the checksum of what they are drawn from; "" without."""
+    levels = None
+    draws = sampled.scene.backbone.renderer is not None
+    if draws and masks is not None and masks.kind == "drawn":
+        whole = read_levels(source, read, len(read_entry(source, read).frames))
+        levels = None if whole is None else whole[row["source_frame"]]
+    size = (row["height"], row["width"])
+    material = mask_material(masks, sampled.futures, levels)
+    layers = layers_of(sampled.scene, sampled.futures, size, **material)
+    if layers is None:
+        return sampled.scene.render(sampled.futures[row["index"]]), ""
+    kept = chosen(layers, [row["index"]], [noise_seed(row["set_id"], row["index"])])
+    return kept.videos()[0], kept.video_sha256(0)
 
 
 def _row(store: SampleStore, sample_id: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from flawcast.configs.clip_settings import LARGEST
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.model_card import Card, read_card
-from flawcast.configs.settings import GenerateSettings, Mode, Settings, validated
+from flawcast.configs.settings import GenerateSettings, KeepAs, Mode, Settings, validated
 from flawcast.generators.model import find_model
 
 
@@ -34,6 +34,9 @@ class GenerateRequest(Settings):
             the longest short side, 512 if None.
         windows: Largest number of windows per clip, evenly spread; None for all.
         masks: Whether every kept video gets masks and their validity.
+        keep_as: "pixels", or "layers" for what videos are drawn from when they are read; None for
+            layers where the short side is above 256 pixels and the model's videos can be drawn
+            without it. No id depends on it.
         workers: Ray worker processes, if the run starts Ray; 0 makes the sets in this
             process, without Prefect and Ray: for debugging, small runs and notebooks.
         ray_address: A running Ray cluster; None starts one on this machine.
@@ -54,6 +57,7 @@ class GenerateRequest(Settings):
     size: int | None = Field(default=None, ge=16, le=LARGEST)
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
+    keep_as: KeepAs | None = None
     workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
     task_cpus: float = Field(default=1, ge=0)
@@ -122,6 +126,7 @@ def request_from_options(
     size: int | None = None,
     windows: int | None = None,
     masks: bool = False,
+    keep_as: KeepAs | None = None,
     workers: int | None = None,
     ray_address: str | None = None,
     device: str = "auto",
@@ -139,6 +144,7 @@ def request_from_options(
         size: As in `GenerateRequest`.
         windows: As in `GenerateRequest`.
         masks: As in `GenerateRequest`.
+        keep_as: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
         ray_address: As in `GenerateRequest`.
         device: As in `GenerateRequest`.
@@ -158,6 +164,7 @@ def request_from_options(
         "size": size,
         "windows": windows,
         "masks": masks,
+        "keep_as": keep_as,
         "ray_address": ray_address,
         "device": device,
     }

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from flawcast.configs.errors import ClipError
+from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
@@ -49,6 +50,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     request = as_trained(request, model.card)
     model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)
+    expect_renderer(model.backbone, request.keep_as)
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
     clips = model.clip_settings(request.size)
@@ -72,7 +74,9 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
         left_out: dict[str, Reject] = {}
         try:
             if missing:
-                set_request = SetRequest(request.settings, clips, run_id, version("flawcast"))
+                set_request = SetRequest(
+                    request.settings, clips, run_id, version("flawcast"), request.keep_as
+                )
                 forecaster, weights_id = model.predictor.name, model.weights_id
                 shards = cut_shards(missing, request, set_request, forecaster, weights_id)
                 stage = Stage(

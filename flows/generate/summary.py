@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -12,11 +13,13 @@ from rich.table import Table
 
 from flawcast.configs.spread import spread
 from flawcast.flows.generate.plan import Plan, SetPlan
-from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet
+from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet, spread_futures
+from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.generators.clips import Reject
 from flawcast.storage import SampleStore
 
-SHEET_ROWS = 24
+SHEET_ROWS, SHEET_FUTURES = 24, 5
+LARGEST_SHOWN = 256  # pixels: larger frames are shrunk before they are laid out
 
 
 @dataclass(frozen=True)
@@ -116,23 +119,25 @@ def write_sheet(summary: RunSummary, store: SampleStore) -> RunSummary:
     rows = [_sheet_row(store, set_id) for set_id in spread(summary.fresh, SHEET_ROWS)]
     path = store.root / "sheets" / f"{summary.run_id}.png"
     path.parent.mkdir(exist_ok=True)
-    return replace(summary, sheet=contact_sheet(rows, path))
+    return replace(summary, sheet=contact_sheet(rows, path, futures=SHEET_FUTURES))
 
 
 def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
-    """Frames and scores of one set."""
+    """Frames and scores of one set; of large frames, only what is shown, and small."""
     sample_set = store.load(set_id)
     provenance = sample_set.provenance
     kept = sample_set.mae[sample_set.indices].mean()
+    chosen = spread_futures(sample_set.videos, SHEET_FUTURES)
+    masks = sample_set.masks if sample_set.mask_kind == "drawn" else None
     return SheetRow(
         title=f"{provenance.label} · {provenance.mode}",
         subtitle=f"MAE {kept:.3f} (hold {sample_set.hold_mae:.3f})  APD {sample_set.apd:.3f}",
-        past=sample_set.past,
-        reference=sample_set.reference,
-        kept=sample_set.videos,
-        masks=sample_set.masks > 0
-        if sample_set.masks is not None and sample_set.mask_kind == "drawn"
-        else None,
+        past=thumbnails(sample_set.past, LARGEST_SHOWN),
+        reference=thumbnails(sample_set.reference, LARGEST_SHOWN),
+        kept=np.stack([thumbnails(sample_set.videos[rank], LARGEST_SHOWN) for rank in chosen]),
+        masks=None
+        if masks is None
+        else np.stack([thumbnails(masks[rank], LARGEST_SHOWN) > 0 for rank in chosen]),
     )
 
 

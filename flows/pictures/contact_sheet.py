@@ -14,11 +14,13 @@ from flawcast.configs.shapes import expect_shape
 from flawcast.configs.spread import spread_ends
 from flawcast.flows.pictures.thumbnails import shrink_frames
 from flawcast.selection.metrics import pairwise_displacements
+from flawcast.storage.layered import LayeredArray
 
 MOST_ROWS = 24
 PAGE_WIDTH = 3000  # kept by showing frames smaller, down to SMALLEST
 NARROWEST = 960  # leaves room for the text where few frames are shown
 SMALLEST, LARGEST = 64, 128  # longer side of a frame as shown, in pixels
+COMPARED = 8  # frames of each future that are compared to find different ones
 MARGIN, GROUP_GAP, FRAME_GAP = 24, 14, 2
 HEADER, ROW_TEXT, ROW_GAP = 150, 38, 18
 PAPER, INK, FADED, LINE = "#ffffff", "#1c1f24", "#676d75", "#dfe2e6"
@@ -113,7 +115,7 @@ def contact_sheet(rows: Sequence[SheetRow], path: Path, times: int = 4, futures:
     return path
 
 
-def spread_futures(kept: NDArray[np.uint8], count: int) -> list[int]:
+def spread_futures(kept: NDArray[np.uint8] | LayeredArray, count: int) -> list[int]:
     """Choose futures that look different: the first, then always the farthest from the chosen.
 
     Args:
@@ -123,9 +125,9 @@ def spread_futures(kept: NDArray[np.uint8], count: int) -> list[int]:
     Returns:
         Distinct indices in the order in which they were chosen.
     """
-    frames = kept.reshape(-1, *kept.shape[2:])
-    small = shrink_frames(frames, 24, 24)  # so that noise does not count as a difference
-    distances = pairwise_displacements(small.reshape(*kept.shape[:2], 24, 24, 3))
+    times = spread_ends(kept.shape[1], COMPARED)
+    small = [shrink_frames(kept[rank, times], 24, 24) for rank in range(len(kept))]
+    distances = pairwise_displacements(np.stack(small))  # small: noise is no difference
     chosen = [0]
     while len(chosen) < min(count, len(kept)):
         nearest = distances[chosen].min(axis=0)

@@ -13,9 +13,9 @@ def shrink_frames(frames: NDArray[np.uint8], width: int, height: int) -> NDArray
 
 
 def thumbnails(frames: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """Shrink frames (F, H, W, 3) in proportion to at most `longest` pixels high and wide.
+    """Shrink frames (F, H, W, 3), or maps (F, H, W), in proportion.
 
-    Smaller frames stay as they are.
+    They become at most `longest` pixels high and wide. Smaller frames stay as they are.
 
     Example:
         >>> thumbnails(np.zeros((2, 40, 80, 3), np.uint8), 20).shape

@@ -86,6 +86,7 @@ class MotionBackbone(nn.Module, ABC):
     training_only: ClassVar[frozenset[str]] = frozenset()  # networks a checkpoint may lack
     learns: ClassVar[bool] = True  # whether there are weights to train
     follows_parts: ClassVar[bool] = False  # whether a frame needs the clip around it
+    renderer: ClassVar[str | None] = None  # what draws its frames without it, if anything does
     batch_pixels: ClassVar[int] = 2**17  # per batch on a CPU, so that features stay in its cache
 
     def __init__(self, config: BaseModel) -> None:
@@ -170,20 +171,24 @@ class MotionBackbone(nn.Module, ABC):
         """
         return to_video(self.render(appearance, keypoints))
 
-    def finish(self, appearance: Appearance, keypoints: Tensor, drawn: Video, seed: int) -> Video:
-        """Give a kept video what every real one has and no score should see, as sensor noise.
+    def source_arrays(
+        self,
+        appearance: Appearance,
+        levels: Video | None = None,
+        usual: NDArray[np.float32] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """What `renderer` needs of a source to draw its frames, and what noise they lack.
 
         Args:
-            appearance: Appearance of its source.
-            keypoints: Its keypoint vectors, (F, D).
-            drawn: Its frames as `draw` gives them, (F, H, W, 3).
-            seed: Source of randomness.
+            appearance: Appearance of the source.
+            levels: Mask of the source frame, (H, W), if masks are to be carried from it.
+            usual: Keypoint vectors of the usual video, (F, D), if masks are to tell the difference.
 
-        Returns:
-            The frames to store; by default those that were drawn.
+        Raises:
+            ModelError: If there is no renderer.
         """
-        del appearance, keypoints, seed
-        return drawn
+        del appearance, levels, usual
+        raise ModelError(f"backbone {self.name}: its frames cannot be drawn without it")
 
     @abstractmethod
     def positions(self, keypoints: Tensor) -> Tensor:

@@ -108,14 +108,6 @@ class Scene:
         """Draw at most a batch of placed keypoints (n, D): uint8 (n, H, W, 3)."""
         return self.backbone.draw(self.appearance, self._filled(placed))[: len(placed)]
 
-    @torch.no_grad()
-    def finish(self, keypoints: Tensor, drawn: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-        """A kept video (F, H, W, 3) of keypoints (F, D) as it is stored: with sensor noise.
-
-        Only a backbone whose frames have less noise than real ones changes anything.
-        """
-        return self.backbone.finish(self.appearance, self.place(keypoints), drawn, seed)
-
     def render(self, keypoints: Tensor) -> NDArray[np.uint8]:
         """Render keypoints (F, D) in batches that fit the cache: uint8 (F, H, W, 3)."""
         return np.concatenate(list(self.rendered(keypoints)))

@@ -1,7 +1,5 @@
 """Structural similarity: how alike local brightness, contrast and structure are."""
 
-from itertools import product
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +40,36 @@ def ssim(videos: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.
         [1.0]
     """
     sizes = expect_comparable(videos, reference)
-    if min(sizes["H"], sizes["W"]) < WINDOW:
+    similarity = [
+        frame_similarities(videos[:, time], reference[time]) for time in range(sizes["F"])
+    ]
+    scores: NDArray[np.float64] = np.stack(similarity, axis=1).mean(axis=1)
+    return scores
+
+
+def frame_similarities(
+    frames: NDArray[np.uint8], reference: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Structural similarity of frames (N, H, W, 3) to one frame (H, W, 3): (N,).
+
+    Raises:
+        ShapeError: If the frame is smaller than the window.
+    """
+    height, width = reference.shape[:2]
+    if min(height, width) < WINDOW:
         raise ShapeError(
-            f"videos: SSIM needs frames of at least {WINDOW}x{WINDOW} pixels, "
-            f"got {sizes['H']}x{sizes['W']}"
+            f"videos: SSIM needs frames of at least {WINDOW}x{WINDOW} pixels, got {height}x{width}"
         )
-    similarity = np.zeros((sizes["N"], sizes["F"]))
-    rows = sizes["H"] - WINDOW + 1  # rows with a whole neighbourhood
-    band = max(1, BAND_VALUES // (sizes["W"] * 3))
-    for frame, top in product(range(sizes["F"]), range(0, rows, band)):
+    similarity = np.zeros(len(frames))
+    rows = height - WINDOW + 1  # rows with a whole neighbourhood
+    band = max(1, BAND_VALUES // (width * 3))
+    for top in range(0, rows, band):
         bottom = min(top + band, rows)
         pixels = slice(top, bottom + WINDOW - 1)
-        target = _Target(reference[frame, pixels])
-        for sample in range(sizes["N"]):
-            mean = target.similarity(videos[sample, frame, pixels])
-            similarity[sample, frame] += mean * (bottom - top) / rows
-    scores: NDArray[np.float64] = similarity.mean(axis=1)
-    return scores
+        target = _Target(reference[pixels])
+        for sample, frame in enumerate(frames):
+            similarity[sample] += target.similarity(frame[pixels]) * (bottom - top) / rows
+    return similarity
 
 
 class _Target:

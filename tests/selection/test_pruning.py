@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flawcast.configs.errors import SettingsError, ShapeError
 from flawcast.selection.metrics import mae
-from flawcast.selection.pruning import Draw, keep_closest
+from flawcast.selection.pruning import Draw, keep_closest, rank_closest
 from flawcast.selection.selectors import Candidates, lowest_mae
 
 
@@ -52,6 +52,10 @@ def test_kept_futures_are_those_of_drawing_everything(data: st.DataObject) -> No
     assert (found.mae[lost] <= errors[lost]).all()
     assert (found.mae[lost] >= errors[wanted].max()).all()
     assert len(seen) == len(set(seen)) == found.drawn
+    ranked = rank_closest(draw_from(videos), reference, guess, keep, batch)
+    assert np.array_equal(ranked.indices, found.indices)
+    assert np.array_equal(ranked.mae, found.mae)
+    assert ranked.drawn == found.drawn
 
 
 def test_far_futures_stop_early() -> None:

@@ -212,7 +212,7 @@ def test_opening_says_what_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ('{"format": "flawcast-store", "version": 5}', "expected version 4 or older, got 5"),
+        ('{"format": "flawcast-store", "version": 6}', "expected version 5 or older, got 6"),
         ('{"format": "other", "version": 1}', "not that of a flawcast store"),
         ("[", "not that of a flawcast store"),
     ],

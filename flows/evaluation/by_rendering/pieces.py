@@ -19,14 +19,9 @@ from flawcast.flows.evaluation.by_rendering.strips import draw_strips
 from flawcast.flows.evaluation.fitting import Fitting, read_fit
 from flawcast.flows.evaluation.horizon import Horizon
 from flawcast.flows.evaluation.tables import write_rows
+from flawcast.flows.generate.kept import render_and_keep
 from flawcast.flows.generate.plan import SetPlan
-from flawcast.flows.generate.sample_set import (
-    Observed,
-    Sampled,
-    observe,
-    render_and_keep,
-    sample_futures,
-)
+from flawcast.flows.generate.sampled import Observed, Sampled, observe, sample_futures
 from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.clips import ClipEntry, read_entry

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -30,6 +31,7 @@ from flawcast.generators.backbones.layers.model import (
     render,
 )
 from flawcast.generators.backbones.layers.observation import Observation, follow_on, observe
+from flawcast.generators.backbones.layers.stored import to_arrays
 from flawcast.generators.blocks.geometry import inverse_2x2
 from flawcast.generators.clips.frames import to_tensor, to_video
 from flawcast.generators.losses.objective import Objective, Outcome, Pairs
@@ -104,6 +106,7 @@ class LayersBackbone(MotionBackbone):
     Config = LayersConfig
     batch_pixels = 1  # frames are drawn one by one
     follows_parts = True
+    renderer = "layers"
     learns = False
 
     def __init__(self, config: LayersConfig) -> None:
@@ -175,13 +178,15 @@ class LayersBackbone(MotionBackbone):
         """
         return self._drawn(appearance, keypoints).frames
 
-    def finish(self, appearance: Appearance, keypoints: Tensor, drawn: Video, seed: int) -> Video:
-        """The same frames with fresh noise, weaker on the parts, whose pixels have their own."""
-        if not self.config.noise:
-            return drawn
-        check_length(self.layout, keypoints)
-        vectors = keypoints.cpu().numpy()
-        return render(_look_of(appearance), vectors, None, np.random.default_rng(seed)).frames
+    def source_arrays(
+        self,
+        appearance: Appearance,
+        levels: Video | None = None,
+        usual: NDArray[np.float32] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """What the renderer of the same name needs; without noise if the settings say so."""
+        arrays = to_arrays(_look_of(appearance), levels, usual)
+        return arrays if self.config.noise else arrays | {"noise": np.zeros_like(arrays["noise"])}
 
     def positions(self, keypoints: Tensor) -> Tensor:
         """Positions of keypoints: (F, D) -> (F, K, 2)."""

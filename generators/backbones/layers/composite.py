@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.generators.backbones.layers.keypoints import Keypoints, unpacked
-from flawcast.generators.backbones.layers.motion import Box, dense_motion, driven_box
+from flawcast.generators.backbones.layers.motion import Box, Field, dense_motion, driven_box
 from flawcast.generators.backbones.layers.vision import cv2
 
 Image = NDArray[np.uint8]
@@ -83,16 +83,44 @@ def lay_over(frame: Image, alpha: Image, cut_out: CutOut, driving: Keypoints) ->
         driving: Keypoints of the part in this frame, (6 k,).
     """
     size = (frame.shape[0], frame.shape[1])
-    left, top, right, bottom = box = driven_box(cut_out.keypoints, driving, cut_out.box, size)
-    if right <= left or bottom <= top:
+    (left, top, right, bottom), field = _source_places(cut_out, driving, size)
+    if field is None:
         return
-    field = dense_motion(cut_out.keypoints, driving, box, size)
-    field -= np.array(cut_out.box[:2], np.float32)
     layer = cv2.remap(cut_out.pixels, field, None, cv2.INTER_CUBIC, borderValue=0)
-    cover = layer[..., 3]
-    rest = cv2.merge([255 - cover] * 3)
+    opacity = layer[..., 3]
+    rest = cv2.merge([255 - opacity] * 3)
     under = frame[top:bottom, left:right]
     light = cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB)
     frame[top:bottom, left:right] = cv2.add(cv2.multiply(under, rest, scale=1 / 255), light)
     covered = alpha[top:bottom, left:right]
-    alpha[top:bottom, left:right] = cv2.max(covered, cover)
+    alpha[top:bottom, left:right] = cv2.max(covered, opacity)
+
+
+def cover(cut_out: CutOut, driving: Keypoints, size: tuple[int, int]) -> tuple[Box, Image]:
+    """What one part covers in a frame, without drawing it.
+
+    Args:
+        cut_out: The part.
+        driving: Keypoints of the part in this frame, (6 k,).
+        size: (H, W).
+
+    Returns:
+        The box that it may lie in, and its alpha there, (box height, box width).
+    """
+    box, field = _source_places(cut_out, driving, size)
+    if field is None:
+        return box, np.zeros((max(0, box[3] - box[1]), max(0, box[2] - box[0])), np.uint8)
+    alpha = np.ascontiguousarray(cut_out.pixels[..., 3])
+    return box, cv2.remap(alpha, field, None, cv2.INTER_CUBIC, borderValue=0)
+
+
+def _source_places(
+    cut_out: CutOut, driving: Keypoints, size: tuple[int, int]
+) -> tuple[Box, Field | None]:
+    """A part's box in a frame, and where in the cut-out its pixels are; None for an empty box."""
+    left, top, right, bottom = box = driven_box(cut_out.keypoints, driving, cut_out.box, size)
+    if right <= left or bottom <= top:
+        return box, None
+    field = dense_motion(cut_out.keypoints, driving, box, size)
+    field -= np.array(cut_out.box[:2], np.float32)
+    return box, field

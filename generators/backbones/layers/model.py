@@ -1,6 +1,6 @@
 """The `layers` model: a source's appearance, and its frames at other keypoints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,28 +165,54 @@ def render(
     height, width = appearance.size
     count = len(keypoints)
     frames = np.empty((count, height, width, 3), np.uint8)
-    alphas = np.zeros((count, height, width), np.uint8)
+    alphas = np.empty((count, height, width), np.uint8)
     scale = FIELD_SIDE / min(height, width)
     grid = max(1, round(height * scale)), max(1, round(width * scale))
     fields = np.empty((count, *grid, 2), np.float32)
+    hidden = _covered_in_source(appearance, grid)
+    pictures = drawn(appearance, keypoints, range(count), belt_at, generator)
+    for index, (frame, alpha) in enumerate(pictures):
+        frames[index], alphas[index] = frame, alpha
+        fields[index] = _deformation(appearance, keypoints[index], alpha, grid)
+        small = cv2.resize(alpha, grid[::-1], interpolation=cv2.INTER_AREA)
+        fields[index][hidden & (small <= PART)] = OUTSIDE
+    return LayerRendering(frames, alphas, fields)
+
+
+def drawn(
+    appearance: LayerAppearance,
+    keypoints: Keypoints,
+    wanted: Sequence[int],
+    belt_at: NDArray[np.float64] | None = None,
+    generator: np.random.Generator | None = None,
+) -> Iterator[tuple[Image, Image]]:
+    """Draw some frames of a video, the same as if all were drawn: (H, W, 3), and alpha (H, W).
+
+    Args:
+        appearance: As in `render`.
+        keypoints: Of the whole video, (F, D).
+        wanted: Which frames, ascending.
+        belt_at: As in `render`.
+        generator: As in `render`.
+    """
     if belt_at is None and appearance.belt is not None:
         belt_at = _belt_with_part(appearance, appearance.belt, keypoints)
-    hidden = _covered_in_source(appearance, grid)
-    noise = FreshNoise(appearance.noise, (height, width), generator) if generator else None
-    for index, driving in enumerate(keypoints):
+    noise = FreshNoise(appearance.noise, appearance.size, generator) if generator else None
+    done = 0
+    for index in wanted:
         if appearance.belt is None or belt_at is None:
             frame = appearance.plate.copy()
         else:
             frame = appearance.belt.over(appearance.plate, belt_at[index])
+        alpha = np.zeros(appearance.size, np.uint8)
         for layer, cuts in enumerate(appearance.layers):
-            own = driving[np.repeat(appearance.groups == layer, 6)]
+            own = keypoints[index][np.repeat(appearance.groups == layer, 6)]
             if cuts:
-                lay_over(frame, alphas[index], cuts[nearest_cut_out(cuts, own)], own)
-        frames[index] = noise.add(frame, alphas[index]) if noise else frame
-        fields[index] = _deformation(appearance, driving, alphas[index], grid)
-        small = cv2.resize(alphas[index], grid[::-1], interpolation=cv2.INTER_AREA)
-        fields[index][hidden & (small <= PART)] = OUTSIDE
-    return LayerRendering(frames, alphas, fields)
+                lay_over(frame, alpha, cuts[nearest_cut_out(cuts, own)], own)
+        if noise is not None:
+            noise.skip(index - done)
+            frame, done = noise.add(frame, alpha), index + 1
+        yield frame, alpha
 
 
 def _first_part(observation: Observation) -> Track:

@@ -22,7 +22,7 @@ from flawcast.flows.evaluation.by_rendering.scores import diverse_figures, singl
 from flawcast.flows.evaluation.by_rendering.split import split_entries
 from flawcast.flows.evaluation.horizon import horizons
 from flawcast.flows.evaluation.tables import read_rows
-from flawcast.flows.generate.sample_set import observe, sample_futures
+from flawcast.flows.generate.sampled import observe, sample_futures
 from flawcast.flows.train.run import fit
 from flawcast.generators.backbones import load_backbone
 from flawcast.generators.clips import ClipEntry
