@@ -1,7 +1,7 @@
 """The `layers` motion backbone: the clip's own parts over its own plate, without any weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from flawcast.generators.backbones.base import (
     check_length,
 )
 from flawcast.generators.backbones.layers.keypoints import KEYPOINTS
+from flawcast.generators.backbones.layers.latest import latest_plate
 from flawcast.generators.backbones.layers.model import (
     LayerAppearance,
     LayerRendering,
@@ -83,7 +84,9 @@ class LayersContext(Context):
         observed = len(self.seen.keypoints)
         others = best_sources(self.seen, self._sources)
         sources = list(dict.fromkeys([index, *others]))[: self._sources]
-        return LayersAppearance(appearance(self.seen, self.frames[:observed], sources))
+        look = appearance(self.seen, self.frames[:observed], sources)
+        plate = latest_plate(self.seen, self.frames[observed - 1])
+        return LayersAppearance(replace(look, plate=plate))
 
     def measured(self) -> slice:
         """The longest stretch of frames in which the first part was seen and followed."""
