@@ -13,7 +13,7 @@ from flawcast.flows.generate.own_model import model_beside
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate
-from flawcast.flows.generate.sample_set import observe
+from flawcast.flows.generate.sampled import observe
 from flawcast.flows.generate.summary import RunSummary
 from flawcast.flows.running.display import Display
 from flawcast.generators.clips.video_files import write_ffv1
