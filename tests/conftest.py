@@ -15,6 +15,7 @@ import torch  # noqa: E402
 from tests.browser import chromium, page  # noqa: E402, F401
 from tests.paths import SHARED  # noqa: E402
 from tests.places import bucket_url, s3_server, small_disk, store_url  # noqa: E402, F401
+from tests.processes import PROCESSES  # noqa: E402, F401 - before a fork server starts
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
