@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from flawcast.configs.preset_files import load_preset
-from flawcast.flows.train.run import forecast_metrics
+from flawcast.flows.train.forecaster import forecast_metrics
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import STATES, draw_line
 from flawcast.generators.model import Model, load_model, shipped_model, shipped_models

@@ -1,6 +1,7 @@
 """Reviews: who said what of a sample, seen by queries, datasets, snapshots and verify."""
 
 import os
+import time
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def test_the_newest_mark_counts_and_all_are_kept(store: SampleStore) -> None:
 def test_a_slow_clock_loses_no_mark(store: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
     (first, *_) = sample_ids(store)
     store.review(first, "rejected")
-    monkeypatch.setattr(module.time, "time_ns", lambda: 10**18)
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
     store.review(first, "accepted")
     assert sample_ids(store, "review = 'accepted'") == [first]
 
