@@ -15,6 +15,8 @@ from flawcast.generators.defects.sketch import SPAN, Floats, Sketch
 
 OVERSAMPLED = 3  # samples per pixel along a side, averaged
 PIXEL_BLUR = 0.5  # pixels, of an average over a pixel and what resampling adds
+STRONG = 0.8  # quantile of a defect's changes that counts as its change
+BESIDE = 2  # pixels around a defect that may belong to its mask by their blur
 RIM = 3  # pixels that mix part and background
 MARGIN = 6  # pixels of the box around the defect, for its blur
 RELIEF = 0.9  # brightness that a slope of 1 towards the lamp gains
@@ -82,6 +84,8 @@ def draw(
     base = _opened(host, box, before, hole, mask)
     base = _without_texture(base, opaque, mask, part, host.grain, rng)
     grain = rng.standard_normal(before.shape, dtype=np.float32) * np.float32(host.grain)
+    cover = np.maximum(cover, _seen(before, toned(base, tone), mask) * part)
+    mask = cover > 0.5
     full_mask = np.zeros(host.part.shape, bool)
     full_mask[top:bottom, left:right] = mask
     gain = 1.0
@@ -224,6 +228,19 @@ def _without_texture(
     smooth = membrane(base, known)
     smooth += rng.standard_normal(base.shape, dtype=np.float32) * np.float32(grain)
     return np.asarray(base + opaque[..., None] * (smooth - base), np.float32)
+
+
+def _seen(before: Image, after: Floats, mask: NDArray[np.bool_]) -> Floats:
+    """How much pixels beside a defect show of it by their blur, (h, w): 0.5 is half of its change.
+
+    A crack that is thinner than a pixel has a mask, too: where a person sees it.
+    """
+    if not mask.any():
+        return np.zeros(mask.shape, np.float32)
+    change = np.abs(after - before).max(-1)
+    strong = max(1.0, float(np.quantile(change[mask], STRONG)))
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * BESIDE + 1,) * 2, np.uint8))
+    return np.asarray(np.clip(change / strong, 0, 1) * near, np.float32)
 
 
 def _gain(

@@ -37,7 +37,7 @@ def _level(sums: Floats, weight: Floats) -> Floats:
     """One level of the pyramid; `sums` are values times their weights."""
     height, width = weight.shape
     known = weight > 0
-    mean = sums / np.maximum(weight, 1e-6)[..., None]
+    mean = np.asarray(sums / np.maximum(weight, 1e-6)[..., None], np.float32)
     if known.all():
         return mean
     if min(height, width) <= SMALLEST:
