@@ -126,6 +126,14 @@ def toned(base: Floats, tone: Floats) -> Floats:
     return np.asarray(darker + np.maximum(tone, 0) * np.maximum(WHITE - base, 0), np.float32)
 
 
+def sampled_cover(host: Host, sketch: Sketch, placement: Placement) -> tuple[Floats, Floats, Box]:
+    """Where a placed sketch covers the part, and since when: (h, w) each, and their box."""
+    box = _box(sketch, placement, host)
+    left, top, right, bottom = box
+    fields = _sampled(sketch, placement, box)
+    return fields.cover * host.part[top:bottom, left:right], np.clip(fields.onset, 0, 1), box
+
+
 def _box(sketch: Sketch, placement: Placement, host: Host) -> Box:
     """Pixels that a sketch may reach, cut to the frame."""
     rows, columns = np.nonzero(np.abs(sketch.tone).max(-1) + sketch.cover + abs(sketch.relief) > 0)

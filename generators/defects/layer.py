@@ -42,6 +42,7 @@ class DefectLayer:
         angle: Its direction from that of the part's long side, degrees.
         place: Its centre in the part's terms, as `Host.in_part` gives it.
         severity: The severity that was asked for, [0, 1].
+        wanted: Contrast-to-noise that the severity asks for; None where the defect has its own.
         contrast: Contrast-to-noise against the part, measured on the source frame.
         harmless: Whether it is a placebo, whose mask is empty.
     """
@@ -60,6 +61,7 @@ class DefectLayer:
     angle: float
     place: tuple[float, float]
     severity: float
+    wanted: float | None
     contrast: float
     harmless: bool = False
 

@@ -50,8 +50,13 @@ def make_defect(host: Host, order: Order) -> DefectLayer:
     where = _where(kind.places, order.wish, rng)
     sketch = kind().sketch(rng, Grid.for_length(order.wish.size * host.extent))
     placement = place(host, sketch, where, order.wish, rng, kind.directed)
-    contrast = None if kind.contrasts is None else contrast_of(order.severity, kind.contrasts)
-    return as_layer(host, sketch, placement, contrast, order, rng)
+    return as_layer(host, sketch, placement, wanted_contrast(order), order, rng)
+
+
+def wanted_contrast(order: Order) -> float | None:
+    """The contrast-to-noise that an order asks for; None where the type has its own."""
+    contrasts = DEFECT_TYPES[order.kind].contrasts
+    return None if contrasts is None else contrast_of(order.severity, contrasts)
 
 
 def as_layer(
@@ -61,6 +66,8 @@ def as_layer(
     contrast: float | None,
     order: Order,
     rng: np.random.Generator,
+    label: str = "",
+    source_id: str = "",
 ) -> DefectLayer:
     """Draw a placed sketch and describe it.
 
@@ -71,6 +78,8 @@ def as_layer(
         contrast: As in `draw`.
         order: What was asked for.
         rng: Draws grain.
+        label: What the defect is called; its kind if empty.
+        source_id: Item of a bank that it comes from.
     """
     drawn = draw(host, sketch, placement, contrast, rng)
     left, top, _, _ = drawn.box
@@ -86,13 +95,14 @@ def as_layer(
         box=drawn.box,
         size=host.size,
         kind=order.kind,
-        label=order.kind,
-        source_id="",
+        label=label or order.kind,
+        source_id=source_id,
         seed=order.seed,
         length=placement.length / host.extent,
         angle=placement.angle,
         place=host.in_part(middle),
         severity=order.severity,
+        wanted=contrast,
         contrast=drawn.contrast,
     )
 
