@@ -91,7 +91,7 @@ def frame_contrasts(
     return np.array(
         [
             contrast_to_noise(plain[index], defective[index], masks[index], parts[index])
-            for index in shown
+            for index in shown.tolist()
         ]
     )
 

@@ -76,7 +76,9 @@ def fulfil(
         SettingsError: If an order names an unknown type.
         DefectError: If an order is malformed; only what may succeed with another seed is redone.
     """
-    ledger, made, known = Ledger(), [], []
+    ledger = Ledger()
+    made: list[DefectLayer | None] = []
+    known: list[KnownDefect] = []
     for order in orders:
         layer: DefectLayer | None = None
         for number in range(tries):
