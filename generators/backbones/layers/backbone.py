@@ -35,7 +35,7 @@ from flawcast.generators.backbones.layers.observation import Observation, follow
 from flawcast.generators.backbones.layers.stored import to_arrays
 from flawcast.generators.blocks.geometry import inverse_2x2
 from flawcast.generators.clips.frames import to_tensor, to_video
-from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 
 LEAST_VISIBLE = 0.3  # of a part: less of it is hard to follow
 
