@@ -4,8 +4,9 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c '$(OURS)' 2>/dev/null && command -v $$name && break; done)
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-# Two processes share the tests out, module by module; `pytest` alone runs them one after the other.
-PYTEST := $(BIN)/pytest -n 2 --dist loadscope --durations=15
+# Two processes share the tests out, module by module, the longest first (tests/conftest.py);
+# `pytest` alone runs them one after the other.
+PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=15
 
 .PHONY: help demo test test-all lint clean
 

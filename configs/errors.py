@@ -25,6 +25,10 @@ class ModelError(FlawcastError, ValueError):
     """A model folder is absent, damaged, or does not fit its use."""
 
 
+class DefectError(FlawcastError, ValueError):
+    """A defect cannot be read, placed or drawn as it was asked for."""
+
+
 class StoreError(FlawcastError, ValueError):
     """A store is absent, damaged, or of a version that this code does not read."""
 

@@ -29,6 +29,7 @@ SIZES = ("torch", "generate", "all")  # each extra holds the one before
 COMMAND_EXTRAS = {
     "animate": "torch",
     "benchmark": "all",
+    "defects": "torch",
     "export": "torch",
     "query": "torch",  # for --diverse
     "regenerate": "torch",

@@ -14,6 +14,8 @@ from flawcast.flows import commands
 from flawcast.flows.commands.base import app, fail
 from flawcast.flows.running.services import silence_telemetry
 
+__all__ = ["app", "main"]
+
 VERBOSE = "FLAWCAST_VERBOSE"
 COMMANDS = commands  # importing it registers the subcommands
 

@@ -13,8 +13,9 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 from tests.browser import chromium, page  # noqa: E402, F401
-from tests.paths import SHARED  # noqa: E402
+from tests.paths import ROOT, SHARED  # noqa: E402
 from tests.places import bucket_url, s3_server, small_disk, store_url  # noqa: E402, F401
+from tests.processes import PROCESSES  # noqa: E402, F401 - before a fork server starts
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -84,8 +85,22 @@ TINY_VID2VID = {
 }
 
 
+# Modules of half a minute and more, the longest first: two processes that begin with them end at
+# about the same time.
+LONGEST = (
+    *("flows/generate/test_on_ray.py", "test_readme.py", "flows/train/test_train.py"),
+    *("flows/schedule/test_schedule.py", "flows/running/test_executor.py"),
+    *("flows/uplift/test_uplift.py", "flows/benchmarks/test_benchmarks.py"),
+    *("flows/generate/test_clips_once.py", "test_shipped_model.py", "flows/test_doctor.py"),
+    *("flows/evaluation/test_evaluate.py", "flows/browse/test_browse_pages.py"),
+    *("flows/generate/test_kill.py", "generators/forecasters/test_keypoint_predictor.py"),
+)
+TURNS = {ROOT / "tests" / name: turn for turn, name in enumerate(LONGEST)}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give slow tests half an hour where they do not say how long they may take."""
+    """Begin with the longest modules; give slow tests half an hour if they do not say how long."""
+    items.sort(key=lambda item: TURNS.get(item.path, len(TURNS)))
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(1800))

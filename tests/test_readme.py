@@ -8,18 +8,22 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from flawcast.configs.preset_files import load_preset
+from tests.flows.commands.running import run
 from tests.paths import ROOT
 
 BIN = Path(sys.executable).parent
 MAKE = ("make", "-n", "--no-print-directory")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+FEWER = ["--samples", "2", "--keep", "2", "--workers", "0"]
 SMALLER = {
-    "demo": ["--samples", "4", "--keep", "2", "--workers", "0"],
-    "train": ["--steps", "4"],
-    "generate": ["--samples", "4", "--keep", "2", "--workers", "0"],
-    "query": [],
+    "demo": ["--clips-per-state", "1", *FEWER],
+    "train": ["--preset", "shorter.yaml"],  # the last --preset counts
+    "generate": FEWER,
 }
+SHORTER = {"motion.steps": 4, "forecast.epochs": 1}  # than the preset that the README names
 
 
 def blocks(language: str) -> list[str]:
@@ -47,14 +51,28 @@ def test_make_test_lints_and_runs_pytest() -> None:
         assert step in planned.stdout
 
 
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize(
-    "smaller", [SMALLER, pytest.param({}, marks=pytest.mark.slow)], ids=["smaller", "as written"]
-)
-def test_commands_run_as_written(smaller: dict[str, list[str]], tmp_path: Path) -> None:
+def test_commands_run_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fewer clips and futures, in this process; the training script is for more clips.
+
+    `tests/flows/test_training.py` runs that one.
+    """
+    monkeypatch.chdir(tmp_path)
+    for command in commands():
+        if command[1] == "train":
+            preset = load_preset(command[command.index("--preset") + 1]).overridden(SHORTER)
+            Path("shorter.yaml").write_text(yaml.safe_dump(preset.model_dump(mode="json")))
+        done = run(*command[1:], *SMALLER.get(command[1], []))
+        assert done.returncode == 0, (command, done.stderr)
+    for code in blocks("python"):
+        if "optim" not in code:
+            exec(code, {})  # noqa: S102 - that it runs is what is tested
+
+
+@pytest.mark.slow
+def test_commands_run_as_written(tmp_path: Path) -> None:
     for command in commands():
         assert command[0] == ".venv/bin/flawcast"
-        full = [str(BIN / "flawcast"), *command[1:], *smaller.get(command[1], [])]
+        full = [str(BIN / "flawcast"), *command[1:]]
         done = subprocess.run(full, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stderr)
     for code in blocks("python"):

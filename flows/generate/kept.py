@@ -88,9 +88,11 @@ def keep_layers(
 
     Scores are of the videos without sensor noise.
     """
-    reference, last = sampled.truth, sampled.keypoints[settings.past - 1 : settings.past]
-    still = replace(layers, keypoints=_placed(sampled, last)).draw("videos", 0, [0])[0]
+    # The last real frame itself: a drawn one would be an easier rival.
+    reference, still = sampled.truth, sampled.past[-1]
     if plan.mode == "transfer":
+        last = _placed(sampled, sampled.keypoints[settings.past - 1 : settings.past])
+        still = replace(layers, keypoints=last).draw("videos", 0, [0])[0]
         true = _placed(sampled, sampled.keypoints[settings.past :])
         reference = np.asarray(replace(layers, keypoints=true, seeds=layers.seeds[:1]).videos()[0])
     selector = SELECTORS[settings.selector]

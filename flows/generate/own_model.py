@@ -103,8 +103,8 @@ def _expect_same(request: GenerateRequest, trained: TrainSettings, folder: Path)
         "future": trained.forecast.future,
     }
     asked = {"size": request.size} if request.size is not None else {}
-    given = {"past", "future"} & request.settings.model_fields_set
-    asked |= {name: getattr(request.settings, name) for name in given}
+    given = request.settings.model_fields_set
+    asked |= {name: getattr(request.settings, name) for name in ("past", "future") if name in given}
     for name, value in asked.items():
         if value != there[name]:
             raise ModelError(

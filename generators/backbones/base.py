@@ -18,7 +18,7 @@ from flawcast.configs.registry import Registry
 from flawcast.configs.settings import Transfer, validated
 from flawcast.generators.blocks.geometry import object_size
 from flawcast.generators.clips.frames import to_tensor, to_video
-from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 from flawcast.generators.weights import load_into, read_weights, write_weights
 
 BACKBONE_FILE = "backbone.safetensors"

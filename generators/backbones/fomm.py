@@ -33,7 +33,7 @@ from flawcast.generators.blocks.layers import (
     SameBlock,
     UpBlock,
 )
-from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 
 KEYPOINT_VARIANCE = 0.01  # of the bumps that show the dense motion network the keypoints
 PIXELS_AT_ONCE = 2**16  # decoded at once on a CPU: one frame at 256x256

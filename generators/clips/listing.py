@@ -82,7 +82,7 @@ def list_clips(folder: Path | str, on_reject: OnReject = lambda reject: None) ->
         raise ClipError(f"clips: expected a folder of clips ({FORMATS}), {folder} does not exist")
     if folder.is_file() or _is_frames(folder):
         return [ClipEntry(folder.name, folder)]
-    rows = _read_labels(folder, on_reject)
+    rows = read_labels(folder, on_reject)
     masks = {row.mask for row in rows.values() if row.mask is not None}
     names = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
     # A folder that holds the masks of others is not a clip, though it may look like one.
@@ -172,8 +172,16 @@ def _is_strip(path: Path) -> bool:
         return False
 
 
-def _read_labels(folder: Path, on_reject: OnReject) -> dict[str, ClipEntry]:
-    """Rows of labels.csv by file."""
+def read_labels(folder: Path, on_reject: OnReject) -> dict[str, ClipEntry]:
+    """Rows of labels.csv by file; none if the folder has no such file.
+
+    Args:
+        folder: The folder that may hold labels.csv.
+        on_reject: Called for each row whose file is absent.
+
+    Raises:
+        ClipError: If it is malformed.
+    """
     path = folder / LABELS
     if not path.is_file():
         return {}

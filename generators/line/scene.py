@@ -81,6 +81,12 @@ class LineScene:
             return image, part_mask, (broken > 0.3) & part_mask
         return image, part_mask, part_mask & self._begun[frame]
 
+    def background(self, frame: int) -> Floats:
+        """What a frame shows below its part, with the part's shadow: RGB, (H, W, 3)."""
+        pose = geometry.pose_at(self.part, self.motion, frame)
+        image = self._background(float(self.motion.belt[frame]), pose)
+        return np.asarray(image * self._gain[..., None], np.float32)
+
     def _damaged(self, frame: int) -> Face:
         """The top face with as much damage as it has by now."""
         if self.damage is None:

@@ -83,6 +83,24 @@ def carry_levels(levels: NDArray[np.uint8], renderings: Sequence[Rendering]) -> 
 
 
 @torch.no_grad()
+def source_positions(rendering: Rendering) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where in the source each pixel of rendered frames comes from.
+
+    Args:
+        rendering: F rendered frames.
+
+    Returns:
+        Pixel positions (x, y) in the source, (F, H, W, 2), and whether the pixel is visible there,
+        (F, H, W).
+    """
+    field = _field(rendering)
+    height, width = rendering.frames.shape[2:]
+    size = torch.tensor([width, height], dtype=field.dtype, device=field.device)
+    positions = (field + 1) / 2 * size - 0.5
+    return positions.float().cpu().numpy(), _valid(rendering, field).cpu().numpy()
+
+
+@torch.no_grad()
 def motion_difference(renderings: Sequence[Rendering], usual: Sequence[Rendering]) -> FrameMaps:
     """Measure how much every pixel's motion differs from the usual motion.
 

@@ -11,7 +11,7 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import DiscriminatorParams, MotionTraining
 from flawcast.generators.blocks.geometry import gaussian_maps
 from flawcast.generators.blocks.layers import AntiAliasInterpolation
-from flawcast.generators.losses.objective import Outcome
+from flawcast.generators.training.losses.objective import Outcome
 
 KEYPOINT_VARIANCE = 0.01  # of the bumps that show a discriminator the keypoints
 BETAS = (0.5, 0.999)

@@ -15,11 +15,11 @@ from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import MotionTraining
 from flawcast.generators.backbones import MotionBackbone
 from flawcast.generators.clips.frames import to_tensor
-from flawcast.generators.losses.equivariance import RandomWarp
-from flawcast.generators.losses.objective import Objective, Pairs
 from flawcast.generators.training.checkpoint import Checkpoint
 from flawcast.generators.training.discriminator import BETAS, DISCRIMINATOR, Adversary
 from flawcast.generators.training.learning_rate import rate_share
+from flawcast.generators.training.losses.equivariance import RandomWarp
+from flawcast.generators.training.losses.objective import Objective, Pairs
 from flawcast.generators.training.pairs import draw_pairs
 
 Progress = Callable[[int, dict[str, float]], None]

@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from flawcast.generators.losses.perceptual import RandomFeatures
+from flawcast.generators.training.losses.perceptual import RandomFeatures
 
 
 @torch.no_grad()

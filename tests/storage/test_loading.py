@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import threading
 from collections import Counter
 from pathlib import Path
@@ -37,13 +38,20 @@ def masked(seed: int, **changes: Any) -> SampleSet:
     )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> SampleStore:
-    """Seven sets with masks: jam, normal, slip, jam, normal, slip, jam."""
-    store = SampleStore.open(tmp_path / "store", "a")
+@pytest.fixture(scope="module")
+def seven_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with masks: jam, normal, slip, jam, normal, slip, jam."""
+    folder = tmp_path_factory.mktemp("loading") / "store"
+    store = SampleStore.open(folder, "a")
     for seed in range(7):
         store.commit(masked(seed))
-    return store
+    return folder
+
+
+@pytest.fixture
+def store(seven_sets: Path, tmp_path: Path) -> SampleStore:
+    """A copy of it that a test may change."""
+    return SampleStore.open(shutil.copytree(seven_sets, tmp_path / "store"), "a")
 
 
 class Real(Dataset[dict[str, Any]]):
@@ -212,12 +220,12 @@ def test_a_group_without_items_to_draw_is_empty() -> None:
     assert group.draw(np.random.default_rng(0)).tolist() == []
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")
 def test_workers_give_the_same_order_and_leave_no_file_open(store: SampleStore) -> None:
     dataset = SampleSetDataset(store, fields=("sample_id", "video", "mask"))
     expected = SampleLoader(dataset, 4, weights="class", seed=2)
     plain = [names(expected), names(expected)]
-    loader = SampleLoader(dataset, 4, weights="class", seed=2, num_workers=4)
+    loader = SampleLoader(dataset, 4, weights="class", seed=2, num_workers=2)
     before = open_files()
     found = [names(loader)]
     handles = open_handles()

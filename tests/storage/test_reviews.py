@@ -1,6 +1,7 @@
 """Reviews: who said what of a sample, seen by queries, datasets, snapshots and verify."""
 
-import multiprocessing
+import os
+import time
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from flawcast.storage import SampleSetDataset, SampleStore
 from flawcast.storage import reviews as module
 from flawcast.storage.reviews import Record, Reviews
 from flawcast.storage.schema import ANSWERS
+from tests.processes import PROCESSES, in_environment
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import review_together
 
-PROCESSES = multiprocessing.get_context("spawn")  # a fork would not see the server's address
 KEPT = "review != 'rejected'"
 
 
@@ -82,7 +83,7 @@ def test_the_newest_mark_counts_and_all_are_kept(store: SampleStore) -> None:
 def test_a_slow_clock_loses_no_mark(store: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
     (first, *_) = sample_ids(store)
     store.review(first, "rejected")
-    monkeypatch.setattr(module.time, "time_ns", lambda: 10**18)
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
     store.review(first, "accepted")
     assert sample_ids(store, "review = 'accepted'") == [first]
 
@@ -93,7 +94,10 @@ def test_reviewers_at_the_same_moment_lose_nothing(store_url: str) -> None:
     samples = sample_ids(store)
     barrier = PROCESSES.Barrier(2)
     reviewers = [
-        PROCESSES.Process(target=review_together, args=(store_url, samples, name, barrier))
+        PROCESSES.Process(
+            target=in_environment,
+            args=(dict(os.environ), review_together, store_url, samples, name, barrier),
+        )
         for name in ("accepted", "rejected")
     ]
     for process in reviewers:

@@ -1,6 +1,5 @@
 """Commit and load: exact, once, whole or not at all, whoever writes and whenever it is killed."""
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -16,11 +15,9 @@ import pytest
 from flawcast.configs.errors import ShapeError, StoreError
 from flawcast.storage import SampleStore
 from tests.paths import ROOT
+from tests.processes import PROCESSES
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal, commit_all, commit_together, kill_at
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["flawcast.storage.store", "tests.storage.writers"])
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from flawcast.configs.errors import StoreError
-from flawcast.storage import SampleSetDataset, SampleStore
+from flawcast.storage import SampleSetDataset, SampleStore, layout
 from flawcast.storage import compaction as compaction_module
-from flawcast.storage import store as store_module
 from flawcast.storage.address import open_place
 from flawcast.storage.local import LocalPlace
 from flawcast.storage.manifest import Manifest, manifest_numbers, publish_manifest
@@ -174,7 +173,7 @@ def test_a_writer_that_slept_for_long_gives_up(
 ) -> None:
     """What it wrote may be older than the grace age by now, and gc may have begun on it."""
     store = filled(disk_url, range(2))
-    monkeypatch.setattr(store_module.layout, "ATTEMPT_SECONDS", -1)
+    monkeypatch.setattr(layout, "ATTEMPT_SECONDS", -1)
     monkeypatch.setattr(compaction_module, "ATTEMPT_SECONDS", -1)
     with pytest.raises(StoreError, match="writing took longer than"):
         store.commit(sample_set(7))

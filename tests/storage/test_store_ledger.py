@@ -1,7 +1,6 @@
 """The ledger says which runs there were, how they went, and which clips they left out."""
 
 import json
-import multiprocessing
 import os
 import signal
 import time
@@ -13,10 +12,9 @@ from flawcast.configs.errors import StoreError
 from flawcast.storage import SampleStore
 from flawcast.storage import ledger as ledger_module
 from flawcast.storage.schema import REJECTS, RUNS
+from tests.processes import PROCESSES
 from tests.storage.examples import sample_set
 from tests.storage.writers import die_in_a_run
-
-PROCESSES = multiprocessing.get_context("forkserver")
 
 
 def test_a_run_is_a_row_from_its_beginning_to_its_end(store_url: str) -> None:

@@ -1,6 +1,5 @@
 """Commit, query, kill, gc, compact and verify in any order: no set is lost, broken or doubled."""
 
-import multiprocessing
 import signal
 import tempfile
 from pathlib import Path
@@ -12,13 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from flawcast.storage import SampleStore
+from tests.processes import PROCESSES
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal, work, work_until
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["flawcast.storage.store", "flawcast.storage.query", "tests.storage.writers"]
-)
 SEEDS = st.integers(0, 9)
 
 

@@ -1,6 +1,6 @@
 """The store in a bucket of a real S3 server: as on disk, without rename and without links."""
 
-import multiprocessing
+import os
 import pickle
 import signal
 from typing import Any
@@ -12,10 +12,9 @@ import pytest
 from flawcast.configs.errors import StoreError
 from flawcast.storage import SampleSetDataset, SampleStore
 from flawcast.storage.s3 import S3Place
+from tests.processes import PROCESSES, in_environment
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal, commit_together, kill_at_request
-
-PROCESSES = multiprocessing.get_context("spawn")  # a fork would not see the server's address
 
 
 def test_a_bucket_holds_a_store(bucket_url: str) -> None:
@@ -63,7 +62,10 @@ def test_of_two_writers_to_a_bucket_one_wins(bucket_url: str) -> None:
     SampleStore.open(bucket_url, "a")
     barrier, written = PROCESSES.Barrier(2), PROCESSES.Queue()
     writers = [
-        PROCESSES.Process(target=commit_together, args=(bucket_url, seeds, barrier, written))
+        PROCESSES.Process(
+            target=in_environment,
+            args=(dict(os.environ), commit_together, bucket_url, seeds, barrier, written),
+        )
         for _ in range(2)
     ]
     for writer in writers:
@@ -96,7 +98,8 @@ def test_a_killed_commit_to_a_bucket_shows_nothing_or_the_whole_set(
 ) -> None:
     store = SampleStore.open(bucket_url, "a")
     there = kind == "sets/" and after
-    process = PROCESSES.Process(target=kill_at_request, args=(bucket_url, kind, count, after))
+    arguments = (dict(os.environ), kill_at_request, bucket_url, kind, count, after)
+    process = PROCESSES.Process(target=in_environment, args=arguments)
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

@@ -1,6 +1,5 @@
 """Writers, readers, compaction and gc at the same time, and disks that are full for real."""
 
-import multiprocessing
 import os
 import resource
 import time
@@ -12,6 +11,7 @@ import pytest
 from flawcast.configs.errors import StoreError
 from flawcast.storage import SampleStore
 from tests.places import fill
+from tests.processes import PROCESSES, in_environment
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import (
     assert_equal,
@@ -19,11 +19,6 @@ from tests.storage.writers import (
     commit_in_haste,
     commit_killed_at_random,
     tend,
-)
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["flawcast.storage.store", "flawcast.storage.query", "tests.storage.writers"]
 )
 
 
@@ -85,7 +80,8 @@ def test_a_writer_killed_200_times_ends_with_every_set(
     store, seeds = SampleStore.open(url, "a"), list(range(40))
     for number in range(200):
         process = PROCESSES.Process(
-            target=commit_killed_at_random, args=(url, seeds, number, dict(os.environ))
+            target=in_environment,
+            args=(dict(os.environ), commit_killed_at_random, url, seeds, number),
         )
         process.start()
         process.join(120)

@@ -146,11 +146,8 @@ def tend(url: str, over: Any) -> None:
         over.wait(0.02 if store.compact().moved else 0.3)
 
 
-def commit_killed_at_random(
-    url: str, seeds: list[int], number: int, environment: dict[str, str]
-) -> None:
+def commit_killed_at_random(url: str, seeds: list[int], number: int) -> None:
     """Commit sets in an order of its own, and be killed after a random time."""
-    os.environ.update(environment)  # that leads to the bucket: the fork server is older
     rng = np.random.default_rng(number)
     delay = rng.uniform(0.0, 0.15)
     if url.startswith("s3://"):

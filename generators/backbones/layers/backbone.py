@@ -1,7 +1,7 @@
 """The `layers` motion backbone: the clip's own parts over its own plate, without any weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from flawcast.generators.backbones.base import (
     check_length,
 )
 from flawcast.generators.backbones.layers.keypoints import KEYPOINTS
+from flawcast.generators.backbones.layers.latest import latest_plate
 from flawcast.generators.backbones.layers.model import (
     LayerAppearance,
     LayerRendering,
@@ -34,7 +35,7 @@ from flawcast.generators.backbones.layers.observation import Observation, follow
 from flawcast.generators.backbones.layers.stored import to_arrays
 from flawcast.generators.blocks.geometry import inverse_2x2
 from flawcast.generators.clips.frames import to_tensor, to_video
-from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 
 LEAST_VISIBLE = 0.3  # of a part: less of it is hard to follow
 
@@ -83,7 +84,9 @@ class LayersContext(Context):
         observed = len(self.seen.keypoints)
         others = best_sources(self.seen, self._sources)
         sources = list(dict.fromkeys([index, *others]))[: self._sources]
-        return LayersAppearance(appearance(self.seen, self.frames[:observed], sources))
+        look = appearance(self.seen, self.frames[:observed], sources)
+        plate = latest_plate(self.seen, self.frames[observed - 1])
+        return LayersAppearance(replace(look, plate=plate))
 
     def measured(self) -> slice:
         """The longest stretch of frames in which the first part was seen and followed."""

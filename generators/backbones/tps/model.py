@@ -25,7 +25,7 @@ from flawcast.generators.backbones.tps.inpainting import (
 )
 from flawcast.generators.backbones.tps.settings import POINTS, TPSConfig
 from flawcast.generators.blocks.geometry import resize_maps
-from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from flawcast.generators.backbones.vid2vid.settings import (
 from flawcast.generators.backbones.vid2vid.volumes import UpBlock3d, coordinate_volume
 from flawcast.generators.blocks.geometry import in_single
 from flawcast.generators.blocks.layers import AntiAliasInterpolation, DownBlock
-from flawcast.generators.losses.head_pose import expected_degrees, rotation
+from flawcast.generators.training.losses.head_pose import expected_degrees, rotation
 
 FIRST_STEP = 1e-3  # deviation of the fresh weights that translation and expression come from
 

@@ -20,8 +20,8 @@ from flawcast.generators.backbones.vid2vid.motion import flattened
 from flawcast.generators.backbones.vid2vid.painters import GENERATORS, generator_kind
 from flawcast.generators.backbones.vid2vid.settings import Vid2VidConfig
 from flawcast.generators.backbones.vid2vid.volumes import warp_volume
-from flawcast.generators.losses.head_pose import angles_near, rotation
-from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.training.losses.head_pose import angles_near, rotation
+from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 
 SPREAD = 0.1  # squared distance that two keypoints should keep (D_t of the paper)
 DEPTH = 0.33  # mean depth that keypoints should have (z_t of the paper)

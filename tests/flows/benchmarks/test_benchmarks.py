@@ -11,6 +11,7 @@ from flawcast.flows.benchmarks.containers import CONTAINERS
 from flawcast.flows.benchmarks.realtime import PUBLISHED, kilobits, saving, tera_operations
 from flawcast.flows.benchmarks.timing import Timing, alternately, compared
 from flawcast.flows.commands.benchmark import SPEED
+from flawcast.generators.line.clips import draw_line, write_line
 from tests.flows.commands.running import mistake, run
 
 
@@ -72,13 +73,14 @@ def test_store_benchmark_writes_json_and_markdown(tmp_path: Path) -> None:
 
 
 def test_a_plot_of_what_has_no_curves_costs_no_results(tmp_path: Path) -> None:
-    options = ("--model", "demo", "--clips-per-state", "1", "--repeats", "1", "--out", tmp_path)
+    clips = write_line(tmp_path / "clips", draw_line(1, seed=3, states=("normal", "jam")))
+    options = ("--clips", clips, "--repeats", "1", "--out", tmp_path)
     assert "plot" in mistake("benchmark", "loader", *options, "--plot", tmp_path / "loader.svg")
     assert (tmp_path / "loader.json").is_file()
 
 
 def test_memory_is_bounded_by_the_kept_videos_and_a_batch() -> None:
-    answer = json.loads(run("benchmark", "memory", "--samples", "30", "--json").stdout)
+    answer = json.loads(run("benchmark", "memory", "--samples", "21", "--json").stdout)
     by_stage = {row["up to"]: row["MiB"] for row in answer["rows"]}
     assert by_stage["all futures drawn, the closest kept"] < 2048
 

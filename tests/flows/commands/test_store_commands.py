@@ -9,7 +9,7 @@ import pytest
 
 from flawcast.configs.identity import sample_set_id
 from flawcast.storage import SampleStore
-from tests.flows.commands.test_cli import mistake, run
+from tests.flows.commands.running import mistake, run
 from tests.storage.examples import sample_set, set_id
 
 

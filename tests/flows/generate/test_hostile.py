@@ -5,6 +5,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_damaged_stores_never_hand_out_other_videos(
             assert found is None or (found.videos == truth.videos).all(), name
 
 
-def attempt(action: Callable[[], object], name: str) -> object:
+def attempt(action: Callable[[], Any], name: str) -> Any:
     """Do something with a damaged folder: an answer, or None for a clear refusal in one line."""
     message = ""
     try:

@@ -1,10 +1,8 @@
 """Killed at any moment and started again, a run ends with what an uninterrupted one makes."""
 
-import multiprocessing
 import random
 import signal
 import time
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.generators.model import worker_model
 from flawcast.storage import SampleStore
+from tests.processes import PROCESSES
 
 SETTINGS = GenerateSettings(past=2, future=2, samples=8, keep=3)
 MODES = ("reconstruction", "transfer")
@@ -28,14 +27,6 @@ def work(clips: Path, model: Path, store: Path) -> None:
     for plan in plan_sets(clips, None, MODES, SETTINGS, read, loaded.weights_id).sets:
         if not opened.has(plan.set_id):
             opened.commit(make_set(plan, loaded, request))
-
-
-@pytest.fixture(scope="module")
-def servant() -> ForkServerContext:
-    """Starts worker processes whose imports are done."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +55,9 @@ def check_set(ours: SampleStore, theirs: SampleStore, set_id: str) -> None:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_worker_killed_at_random_moments(
     kills: int,
-    servant: ForkServerContext,
     whole: Path,
     line_folder: Path,
     tiny_model: Path,
@@ -81,12 +71,12 @@ def test_a_worker_killed_at_random_moments(
     theirs = SampleStore.open(whole)
     number, done = 0, 0
     began = time.monotonic()
-    servant_run(servant, line_folder, tiny_model, tmp_path / "timed", None)
+    run_worker(line_folder, tiny_model, tmp_path / "timed", None)
     once = time.monotonic() - began  # how long an uninterrupted worker takes
     while done < kills:
         store = tmp_path / f"store-{number}"
         moment = draw.uniform(0.1 * once, 1.1 * once)
-        killed = servant_run(servant, line_folder, tiny_model, store, moment)
+        killed = run_worker(line_folder, tiny_model, store, moment)
         done += killed
         if (store / "store.json").is_file():
             ours = SampleStore.open(store)
@@ -96,7 +86,7 @@ def test_a_worker_killed_at_random_moments(
             check_equal(store, whole)
             number += 1
     last = tmp_path / f"store-{number}"
-    servant_run(servant, line_folder, tiny_model, last, None)
+    run_worker(line_folder, tiny_model, last, None)
     check_equal(last, whole)
     opened = SampleStore.open(last, "a")
     list(opened.gc(older_than_hours=0))
@@ -104,11 +94,9 @@ def test_a_worker_killed_at_random_moments(
     assert list(opened.gc(dry_run=True, older_than_hours=0)) == []
 
 
-def servant_run(
-    servant: ForkServerContext, clips: Path, model: Path, store: Path, moment: float | None
-) -> bool:
+def run_worker(clips: Path, model: Path, store: Path, moment: float | None) -> bool:
     """Let a worker work, to its end or to a moment in seconds; whether it was killed."""
-    worker = servant.Process(target=work, args=(clips, model, store))
+    worker = PROCESSES.Process(target=work, args=(clips, model, store))
     worker.start()
     worker.join(moment)
     if worker.is_alive():

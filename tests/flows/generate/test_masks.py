@@ -62,9 +62,9 @@ def test_masks_decide_the_id_and_nothing_else(line_folder: Path, model: Model) -
     with_masks, without = (plan_sets(*asked, masks=masks) for masks in (True, False))
     for one, other in zip(with_masks.sets, without.sets, strict=True):
         assert one.set_id != other.set_id
-    one, other = (make_set(plan.sets[0], model, REQUEST) for plan in (with_masks, without))
-    assert np.array_equal(one.videos, other.videos)
-    assert (other.masks, other.valid, other.mask_kind) == (None, None, None)
+    masked, plain = (make_set(plan.sets[0], model, REQUEST) for plan in (with_masks, without))
+    assert np.array_equal(masked.videos, plain.videos)
+    assert (plain.masks, plain.valid, plain.mask_kind) == (None, None, None)
 
 
 def test_without_masks_the_motion_is_compared(

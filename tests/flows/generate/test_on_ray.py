@@ -82,7 +82,9 @@ def processes_of(folder: Path) -> list[str]:
     return [line for line in listing.stdout.splitlines() if str(folder) in line]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
     number: signal.Signals, line_folder: Path, tiny_model: Path, tmp_path: Path, scratch: Path
 ) -> None:
@@ -125,8 +127,8 @@ def test_a_cluster_that_is_not_there_is_one_clear_line(address: str, tmp_path: P
 def test_ray_that_starts_late_is_started_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As on a machine so busy that Ray gives up on its own processes."""
-    begin, tries, left = ray.init, [], []
+    """As on a machine so busy that Ray gives up on its own processes; what they left is killed."""
+    tries, left = [], []
 
     def late(*arguments: object, **options: object) -> None:
         tries.append(options["_temp_dir"])
@@ -134,12 +136,10 @@ def test_ray_that_starts_late_is_started_again(
             command = [sys.executable, "-c", "import time; time.sleep(600)", str(tries[0])]
             left.append(subprocess.Popen(command))
             raise RuntimeError("The current node timed out during startup.")
-        begin(*arguments, **options)
 
     monkeypatch.setattr(ray, "init", late)
     with run_folder() as folder, ray_workers(None, 1, folder):
-        assert ray.is_initialized()
-    assert len(tries) == 2
+        assert len(tries) == 2
     assert left[0].wait(60) == -signal.SIGKILL
 
 

@@ -61,7 +61,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     backbone: str, clips: Path, tmp_path: Path
 ) -> None:
     """SIGKILL after the first checkpoint; the same command goes on from there."""
-    settings = tiny(backbone, steps=30, learning_rate=1e-3, checkpoint_every=10)
+    settings = tiny(backbone, steps=20, learning_rate=1e-3, checkpoint_every=5)
     preset = tmp_path / "tiny.yaml"
     preset.write_text(yaml.safe_dump(settings.model_dump(mode="json")))
     train(clips, settings, tmp_path / "whole")
@@ -85,7 +85,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     logs = [(tmp_path / name / "motion_losses.csv").read_text() for name in ("whole", "cut")]
     assert logs[0] == logs[1]
     steps = [int(row["step"]) for row in csv.DictReader(logs[0].splitlines())]
-    assert steps == [1, *range(10, 31, 10)]
+    assert steps == [1, 10, 20]
 
 
 def test_folders_say_what_is_learnt_from_watched_and_held_out(tmp_path: Path) -> None:

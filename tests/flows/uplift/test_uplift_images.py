@@ -10,8 +10,8 @@ import pytest
 
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.flows.uplift.images import ImagesRequest, uplift_images
+from flawcast.flows.uplift.images.arms import ARMS
 from flawcast.flows.uplift.images.frames import as_frame, move, read_motions
-from flawcast.flows.uplift.images.run import ARMS
 from flawcast.flows.uplift.images.scorer import PIXELS, features, judge, look, train
 from flawcast.flows.uplift.images.stills import read_stills
 from flawcast.generators.backbones import load_backbone

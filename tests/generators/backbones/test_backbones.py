@@ -14,8 +14,8 @@ from flawcast.generators.backbones import (
     save_backbone,
 )
 from flawcast.generators.backbones.base import BACKBONE_FILE, start_from
-from flawcast.generators.losses.equivariance import RandomWarp
-from flawcast.generators.losses.objective import Objective, Pairs
+from flawcast.generators.training.losses.equivariance import RandomWarp
+from flawcast.generators.training.losses.objective import Objective, Pairs
 from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
 SIZE = 32

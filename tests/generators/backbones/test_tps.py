@@ -22,10 +22,10 @@ from flawcast.generators.backbones.tps.model import TPS, dropout_probability
 from flawcast.generators.backbones.tps.settings import TPSConfig
 from flawcast.generators.backbones.tps.thin_plate import thin_plate_motions
 from flawcast.generators.blocks.geometry import warp
-from flawcast.generators.losses.equivariance import RandomWarp
-from flawcast.generators.losses.objective import Objective, Pairs
 from flawcast.generators.training.avd import train_avd
 from flawcast.generators.training.checkpoint import Checkpoint
+from flawcast.generators.training.losses.equivariance import RandomWarp
+from flawcast.generators.training.losses.objective import Objective, Pairs
 from tests.conftest import TINY_TPS
 from tests.paths import FIXTURES
 

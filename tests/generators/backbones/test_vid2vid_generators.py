@@ -11,7 +11,7 @@ from flawcast.configs.settings import MotionTraining
 from flawcast.generators.backbones import build_backbone, load_backbone, save_backbone
 from flawcast.generators.backbones.vid2vid.model import Vid2Vid
 from flawcast.generators.backbones.vid2vid.painters import generator_kind
-from flawcast.generators.losses.objective import Objective
+from flawcast.generators.training.losses.objective import Objective
 from tests.conftest import TINY_VID2VID
 from tests.generators.backbones.tiny_vid2vid import SIZE, outcome_of, tiny
 

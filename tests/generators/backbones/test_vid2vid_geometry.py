@@ -8,13 +8,13 @@ from flawcast.generators.backbones.vid2vid.model import neutral_face
 from flawcast.generators.backbones.vid2vid.motion import flattened
 from flawcast.generators.backbones.vid2vid.volumes import coordinate_volume, warp_volume
 from flawcast.generators.blocks.geometry import warp
-from flawcast.generators.losses.head_pose import (
+from flawcast.generators.training.losses.head_pose import (
     RADIANS,
     angles_near,
     expected_degrees,
     rotation,
 )
-from flawcast.generators.losses.objective import Objective
+from flawcast.generators.training.losses.objective import Objective
 from tests.generators.backbones.tiny_vid2vid import SIZE, outcome_of, tiny
 
 

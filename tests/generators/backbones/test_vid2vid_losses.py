@@ -8,10 +8,10 @@ import torch
 from flawcast.configs.errors import ModelError
 from flawcast.configs.settings import LossWeights, MotionTraining
 from flawcast.generators.backbones.vid2vid.model import keypoint_prior
-from flawcast.generators.losses.head_pose import (
+from flawcast.generators.training.losses.head_pose import (
     HeadPoseTeacher,
 )
-from flawcast.generators.losses.objective import Objective
+from flawcast.generators.training.losses.objective import Objective
 from tests.generators.backbones.fake_hopenet import write_hopenet
 from tests.generators.backbones.tiny_vid2vid import SIZE, outcome_of, tiny
 

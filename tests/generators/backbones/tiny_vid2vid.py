@@ -5,8 +5,8 @@ import torch
 from flawcast.configs.settings import TransformParams
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.vid2vid.model import Vid2Vid
-from flawcast.generators.losses.equivariance import RandomWarp
-from flawcast.generators.losses.objective import Objective, Outcome, Pairs
+from flawcast.generators.training.losses.equivariance import RandomWarp
+from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 from tests.conftest import TINY_VID2VID
 
 SIZE = 32

@@ -8,6 +8,7 @@ from PIL import Image
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
+from flawcast.configs.mask_levels import DEFECT
 from flawcast.generators.clips import (
     ClipEntry,
     list_clips,
@@ -16,7 +17,6 @@ from flawcast.generators.clips import (
 )
 from flawcast.generators.clips.masks import levels_of
 from flawcast.generators.clips.video_files import write_ffv1
-from flawcast.generators.rendering.carried_masks import DEFECT
 from tests.generators.clips.clip_files import (
     FRAMES,
     SMALL,

@@ -29,7 +29,7 @@ def every() -> dict[str, KeypointPredictor]:
     for name in FORECASTERS.names():
         config = SMALL[name] | ({"horizon": 6} if name == "linear" else {})
         fits[name] = KeypointPredictor(name, D, config)
-        plan = Recipe(epochs=8, epoch_windows=300)
+        plan = Recipe(epochs=2, epoch_windows=100)
         fits[name].fit(drifting(100), 6, 6, validation=drifting(120)[100:], recipe=plan)
     return fits
 
@@ -96,7 +96,7 @@ def test_others_also_find_straight_lines(name: str) -> None:
     config = {"gru": {}, "linear": {"horizon": 6}, "vrnn": {"hidden": 64, "latent": 4}}[name]
     predictor = KeypointPredictor(name, D, config)
     plan = Recipe(epochs=25, learning_rate=5e-3)
-    predictor.fit(drifting(300), 6, 6, validation=drifting(330)[300:], recipe=plan)
+    predictor.fit(drifting(150), 6, 6, validation=drifting(180)[150:], recipe=plan)
     tracks = drifting(380)[340:]
     ours = [(predictor.predict(track[:6], 6) - track[6:]).abs().mean() for track in tracks]
     hold = [(track[5] - track[6:]).abs().mean() for track in tracks]

@@ -7,8 +7,8 @@ import torch
 
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import DiscriminatorParams, LossWeights, MotionTraining
-from flawcast.generators.losses.objective import Outcome
 from flawcast.generators.training.discriminator import Adversary, MultiScaleDiscriminator
+from flawcast.generators.training.losses.objective import Outcome
 from tests.paths import FIXTURES
 
 SMALL = DiscriminatorParams(block_expansion=4, max_features=8, num_blocks=2)

@@ -16,8 +16,8 @@ from flawcast.configs.settings import (
 )
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.blocks.geometry import coordinate_grid, inverse_2x2, warp
-from flawcast.generators.losses.equivariance import RandomWarp
-from flawcast.generators.losses.perceptual import PerceptualLoss, VGG19Features
+from flawcast.generators.training.losses.equivariance import RandomWarp
+from flawcast.generators.training.losses.perceptual import PerceptualLoss, VGG19Features
 from flawcast.generators.training.motion import reconstruction_error, train_backbone
 from flawcast.generators.training.pairs import draw_pairs
 from tests.conftest import TINY_FOMM

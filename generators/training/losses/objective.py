@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from flawcast.configs.settings import LossWeights, MotionTraining
-from flawcast.generators.losses.equivariance import RandomWarp
-from flawcast.generators.losses.head_pose import HeadPoseTeacher
-from flawcast.generators.losses.perceptual import PerceptualLoss
+from flawcast.generators.training.losses.equivariance import RandomWarp
+from flawcast.generators.training.losses.head_pose import HeadPoseTeacher
+from flawcast.generators.training.losses.perceptual import PerceptualLoss
 
 
 @dataclass(frozen=True)

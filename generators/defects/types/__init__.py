@@ -1,0 +1,1 @@
+"""Procedural types of defects, registered by name: each file holds one or two that are alike."""
