@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -49,7 +50,9 @@ def current() -> Current:
     return CURRENT.get()
 
 
-def run_flow(job: Job, address: str | None, workers: int, cpus: float, gpus: float) -> None:
+def run_flow(
+    job: Job, address: str | None, workers: int, cpus: float, gpus: float, folder: Path
+) -> None:
     """Do a job; start Prefect and Ray if none are configured.
 
     Args:
@@ -58,11 +61,12 @@ def run_flow(job: Job, address: str | None, workers: int, cpus: float, gpus: flo
         workers: Worker processes, if Ray is started.
         cpus: Cores that Ray keeps for each task.
         gpus: GPUs that Ray keeps for each task.
+        folder: For the files of services of our own.
 
     Raises:
         FlawcastError: If a piece failed, or a service does not start.
     """
-    with run_services(address, workers):
+    with run_services(address, workers, folder):
         run = do_stages.with_options(
             name=job.flow, flow_run_name=_literal(job.name), task_runner=RayTaskRunner()
         )

@@ -18,13 +18,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, one_line
+from flawcast.flows.running.configured_api import configured_api
 from flawcast.flows.running.empty_database import forget_database, keep_database, lay_database
+from flawcast.flows.running.environment import PREFECT_HOME as HOME
+from flawcast.flows.running.environment import clean
 
 START_SECONDS = 300.0  # it takes 5 on an idle machine
 STOP_SECONDS = 10.0
+ASK_SECONDS = 10.0
 SERVER = (sys.executable, "-P", "-m", "prefect", "server", "start")  # -P: without this folder
-DATABASE, LOG, HOME = "prefect.db", "server.log", "prefect"
+DATABASE, LOG = "prefect.db", "server.log"
 # Services for deployments, work pools, automations and pauses. A server for one run has none of
 # these, and on two cores the services take 2 % of the machine.
 UNUSED_BY_A_RUN = {
@@ -69,12 +73,14 @@ class PrefectServer:
     folder: Path
 
     def wait(self) -> None:
-        """Wait until a server of our own answers.
+        """Wait until a server of our own answers, or ask a configured one.
 
         Raises:
-            FlawcastError: If it does not, or has ended.
+            FlawcastError: If it does not, has ended, or does not let us in.
         """
-        if self.process is not None:
+        if self.process is None:
+            _ask_configured(self.url)
+        else:
             _wait_until_healthy(self.process, self.url, self.folder / LOG)
             keep_database(self.folder / DATABASE)
 
@@ -104,9 +110,7 @@ def prefect_server(
         try:
             os.environ["PREFECT_API_URL"] = url
             os.environ["PREFECT_HOME"] = str(folder / HOME)
-            from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-
-            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / HOME}):
+            with _settings_of_the_environment():
                 yield PrefectServer(url, process, folder)
         finally:
             _send_what_waits()
@@ -114,17 +118,28 @@ def prefect_server(
             _stop(process)
 
 
+@contextmanager
+def _settings_of_the_environment() -> Iterator[None]:
+    """Give Prefect the settings that the environment holds now.
+
+    Those of its import may be the user's, or of a run before this one in the same process.
+    """
+    from prefect.context import SettingsContext
+    from prefect.settings import Profile, Settings
+
+    with SettingsContext(profile=Profile(name="flawcast", settings={}), settings=Settings()):
+        yield
+
+
 def _start(folder: Path, port: int, unused: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start our own server, with all its records in one folder."""
     environment = {
-        **os.environ,
+        **clean(os.environ, folder),
         **unused,
-        "PREFECT_HOME": str(folder / HOME),
         # Prefect prefers this name over PREFECT_API_DATABASE_..., which a user may have set.
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / DATABASE}",
         "PREFECT_SERVER_UI_ENABLED": "false",
     }
-    environment.pop("PREFECT_API_URL", None)
     lay_database(folder / DATABASE)
     with (folder / LOG).open("wb") as stream:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
@@ -133,16 +148,10 @@ def _start(folder: Path, port: int, unused: Mapping[str, str]) -> subprocess.Pop
             stdout=stream,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            cwd=folder,  # Prefect reads settings from files in its working folder
             start_new_session=True,  # Ctrl-C is for us; we stop it after the workers
             preexec_fn=_die_with_parent,
         )
-
-
-def configured_api() -> str | None:
-    """Address of the Prefect server that the environment or the active profile names."""
-    from prefect.settings import PREFECT_API_URL
-
-    return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
 
 
 @contextmanager
@@ -187,6 +196,23 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) ->
         f"Prefect server: expected an answer, it ended ({_reason(log)}); try again, or start one "
         "yourself and set PREFECT_API_URL"
     )
+
+
+def _ask_configured(url: str) -> None:
+    """Ask a configured server for its version, as a flow will."""
+    from prefect.client.orchestration import SyncPrefectClient
+
+    try:
+        with SyncPrefectClient(url, httpx_settings={"timeout": ASK_SECONDS}) as client:
+            client.raise_for_api_version_mismatch()
+    except Exception as error:  # of many kinds
+        causes = [error, error.__cause__ or error.__context__ or error]
+        reason = one_line(str(causes[-1]).split(" - Response")[0])
+        raise FlawcastError(
+            f"Prefect server: expected an answer from {url}, which PREFECT_API_URL or a Prefect "
+            f"profile names, got: {reason}; start it, mend the setting, or unset it for a server "
+            "of the run's own"
+        ) from error
 
 
 def _reason(log: Path) -> str:
