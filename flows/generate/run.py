@@ -1,11 +1,14 @@
 """The main job: plan the sets, make them here or on Ray workers, sum up."""
 
 import secrets
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from flawcast.configs.errors import one_line
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
@@ -80,12 +83,27 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
                 worker_model.cache_clear()  # of a run before this one in the same process
                 with display.making(shards, request.settings.samples) as show:
                     name, flow = run_name(request, forecaster), "flawcast-generate"
-                    place.run(Job([stage], name, flow, request, on_event=show))
+                    job = Job([stage], name, flow, request, on_event=show)
+                    _run(place, job, lambda: all(store.has(item.set_id) for item in missing))
         finally:
             written = sum(store.has(item.set_id) for item in missing)
             entry.count(written, len(plan.sets) - len(missing), len(missing) - written)
     summary = summarise(store, plan, missing, run_id, time.perf_counter() - began)
     return write_sheet(summary, store) if missing else summary
+
+
+def _run(place: Here | OnRay, job: Job, is_done: Callable[[], bool]) -> None:
+    """Do the job; if all its sets are in the store, a service that was lost after is no failure."""
+    try:
+        place.run(job)
+    except Exception as error:
+        if not is_done():
+            raise
+        print(  # the display shows it above its bars
+            f"flawcast: all sets are in the store, but the records of the run in Prefect are not "
+            f"whole: {one_line(error)}",
+            file=sys.stderr,
+        )
 
 
 def _place(request: GenerateRequest) -> Here | OnRay:

@@ -25,7 +25,7 @@ WAIT_SECONDS = 5.0
 def guarded(folder: Path) -> Iterator[None]:
     """Have a process watch over what is started with a folder's name, until this context ends."""
     watcher = subprocess.Popen(  # noqa: S603 - our own interpreter and file
-        [sys.executable, "-P", str(OWN_FILE), str(folder)],
+        [sys.executable, "-P", str(OWN_FILE), str(folder), str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -42,10 +42,15 @@ def guarded(folder: Path) -> Iterator[None]:
             watcher.wait(WAIT_SECONDS)
 
 
-def end_all_of(folder: Path, looks: int = LOOKS) -> None:
-    """Kill the processes that name a folder, and those that they start meanwhile."""
-    for _ in range(looks):
-        found = list(processes_of(folder))
+def end_all_of(folder: Path, run: int | None = None) -> None:
+    """Kill the processes that name a folder, and those that they start meanwhile.
+
+    Args:
+        folder: The folder, or the beginning of its name.
+        run: The process whose run it is, which stays; None for this one.
+    """
+    for _ in range(LOOKS):
+        found = list(processes_of(folder, run or os.getpid()))
         if not found:
             return
         for process in found:
@@ -54,19 +59,21 @@ def end_all_of(folder: Path, looks: int = LOOKS) -> None:
         psutil.wait_procs(found, timeout=PAUSE)
 
 
-def processes_of(folder: Path) -> Iterator[psutil.Process]:
-    """The processes that name a folder in their command line or as their HOME; the guard is none.
+def processes_of(folder: Path, run: int) -> Iterator[psutil.Process]:
+    """The processes that name a folder in their command line, as their HOME, or by an open file.
 
-    A process that rewrites its command line, as Ray's workers do, still has its HOME.
+    Ray's processes rewrite their command line, and some their environment with it; but each has
+    its log open. The process of the run, and the guard, are none of them.
     """
-    name, own = str(folder), os.getpid()
+    name = str(folder)
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             words = process.cmdline()
-            if process.pid == own or str(OWN_FILE) in words:
+            if process.pid in (run, os.getpid()) or str(OWN_FILE) in words:
                 continue
             named = any(name in word for word in words)
             named = named or name in process.environ().get("HOME", "")
+            named = named or any(file.path.startswith(name) for file in process.open_files())
             if named and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
 
@@ -75,9 +82,9 @@ def main() -> None:
     """Wait until the run has ended, then end what it left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    folder = Path(sys.argv[1])
+    folder, run = Path(sys.argv[1]), int(sys.argv[2])
     sys.stdin.buffer.read()
-    end_all_of(folder)
+    end_all_of(folder, run)
     for _ in range(LOOKS):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

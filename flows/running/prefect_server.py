@@ -4,9 +4,7 @@ Without a Prefect server every task on a Ray worker would start one, and records
 a run without `PREFECT_API_URL` starts its own server, on loopback, in a temporary folder.
 """
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -23,9 +21,9 @@ from flawcast.flows.running.configured_api import configured_api
 from flawcast.flows.running.empty_database import forget_database, keep_database, lay_database
 from flawcast.flows.running.environment import PREFECT_HOME as HOME
 from flawcast.flows.running.environment import clean
+from flawcast.flows.running.kept_server import STOP_SECONDS, KeptServer
 
 START_SECONDS = 300.0  # it takes 5 on an idle machine
-STOP_SECONDS = 10.0
 ASK_SECONDS = 10.0
 SERVER = (sys.executable, "-P", "-m", "prefect", "server", "start")  # -P: without this folder
 DATABASE, LOG = "prefect.db", "server.log"
@@ -64,12 +62,12 @@ class PrefectServer:
 
     Args:
         url: The address of its API.
-        process: The process of a server that we started; None if one was configured.
+        process: The server that we started; None if one was configured.
         folder: Where a server that we started keeps its records.
     """
 
     url: str
-    process: subprocess.Popen[bytes] | None
+    process: KeptServer | None
     folder: Path
 
     def wait(self) -> None:
@@ -81,7 +79,8 @@ class PrefectServer:
         if self.process is None:
             _ask_configured(self.url)
         else:
-            _wait_until_healthy(self.process, self.url, self.folder / LOG)
+            _wait_until_healthy(self.process.process, self.url, self.folder / LOG)
+            self.process.keep()
             keep_database(self.folder / DATABASE)
 
 
@@ -106,7 +105,7 @@ def prefect_server(
     before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
     with _free_port() as port:
         url = f"http://127.0.0.1:{port}/api"
-        process = _start(folder, port, unused or {})
+        process = KeptServer(lambda: _start(folder, port, unused or {}))
         try:
             os.environ["PREFECT_API_URL"] = url
             os.environ["PREFECT_HOME"] = str(folder / HOME)
@@ -115,7 +114,7 @@ def prefect_server(
         finally:
             _send_what_waits()
             _restore(before)
-            _stop(process)
+            process.stop()
 
 
 @contextmanager
@@ -141,7 +140,7 @@ def _start(folder: Path, port: int, unused: Mapping[str, str]) -> subprocess.Pop
         "PREFECT_SERVER_UI_ENABLED": "false",
     }
     lay_database(folder / DATABASE)
-    with (folder / LOG).open("wb") as stream:
+    with (folder / LOG).open("ab") as stream:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
             [*SERVER, "--host", "127.0.0.1", "--port", str(port)],
             env=environment,
@@ -150,7 +149,6 @@ def _start(folder: Path, port: int, unused: Mapping[str, str]) -> subprocess.Pop
             stdin=subprocess.DEVNULL,
             cwd=folder,  # Prefect reads settings from files in its working folder
             start_new_session=True,  # Ctrl-C is for us; we stop it after the workers
-            preexec_fn=_die_with_parent,
         )
 
 
@@ -168,12 +166,6 @@ def _free_port() -> Iterator[int]:
         if sys.platform != "linux":
             holder.close()
         yield port
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this child when its parent dies, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -237,15 +229,3 @@ def _restore(before: dict[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and all processes that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if server.poll() is not None:
-            break
-        os.killpg(server.pid, number)
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue

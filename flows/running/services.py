@@ -20,6 +20,9 @@ from flawcast.flows.running.guard import end_all_of, guarded
 from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
 
 RAY_TRIES = 3
+RAY = "ray"  # beginning of the name of its folders
+VITAL = ("gcs_server", "raylet")  # the agents end with the raylet
+SHUTDOWN_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
 LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
 
@@ -120,8 +123,6 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
     Raises:
         FlawcastError: If it does not start, or no cluster answers at the address.
     """
-    import ray
-
     local: dict[str, Any] = {
         "num_cpus": workers,
         "include_dashboard": False,
@@ -135,7 +136,29 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
             _start_ray(local, folder)
         yield
     finally:
-        ray.shutdown()
+        if lost_of_ray():
+            end_all_of(folder / RAY)  # those that are left wait for a minute for the lost one
+        _shut_down()
+
+
+def lost_of_ray() -> str:
+    """The name of a process that a Ray of our own cannot do without and has lost; else empty."""
+    import ray
+
+    node = ray._private.worker._global_node
+    if node is None:
+        return ""
+    processes = {name: found[0].process for name, found in node.all_processes.items()}
+    return next((name for name in VITAL if name in processes and processes[name].poll()), "")
+
+
+def _shut_down() -> None:
+    """Stop Ray; without some of its processes it would wait for a minute."""
+    import ray
+
+    end = threading.Thread(target=ray.shutdown, name="ray shutdown", daemon=True)
+    end.start()
+    end.join(SHUTDOWN_SECONDS)
 
 
 def _join_cluster(address: str) -> None:
@@ -161,7 +184,7 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
     from flawcast.flows.running.job_config import OwnCodeOnly
 
     for attempt in range(1, RAY_TRIES + 1):
-        place = folder / f"ray{attempt}"
+        place = folder / f"{RAY}{attempt}"
         try:
             ray.init(
                 "local",
