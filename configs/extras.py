@@ -30,6 +30,7 @@ COMMAND_EXTRAS = {
     "animate": "torch",
     "benchmark": "all",
     "export": "torch",
+    "inspect": "torch",
     "query": "torch",  # for --diverse
     "regenerate": "torch",
     "uplift-images": "all",

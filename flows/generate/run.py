@@ -14,6 +14,7 @@ from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
 from flawcast.flows.generate.shards import RETRIES, cut_shards
 from flawcast.flows.generate.summary import RunSummary, summarise, write_sheet
+from flawcast.flows.inspection import show_folder
 from flawcast.flows.running.display import Display
 from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Job, Stage
@@ -50,6 +51,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
     clips = model.clip_settings(request.size)
+    show_folder(request.clips, display)
     with display.reading() as on_clip:
         plan = plan_sets(
             request.clips,
