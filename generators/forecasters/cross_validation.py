@@ -166,6 +166,7 @@ def fit_candidate(
         past,
         future,
         validation=[track.series for track in fold.watch],
+        groups=[track.group for track in (*fold.train, *fold.watch)],
         seed=seed,
         recipe=recipe or Recipe(),
         progress=progress,

@@ -57,6 +57,7 @@ class KeypointPredictor:
         future: int,
         *,
         validation: Sequence[Tensor] = (),
+        groups: Sequence[str] = (),
         seed: int = 0,
         epochs: int = 60,
         seconds: float | None = None,
@@ -71,7 +72,10 @@ class KeypointPredictor:
                 past + future are left out.
             past: Observed frames of a window, P.
             future: Future frames of a window, F.
-            validation: Keypoints of held-out clips; if empty, the training loss decides.
+            validation: Keypoints of held-out clips; if empty, the training loss decides. A
+                forecaster that calibrates itself learns from them as well.
+            groups: The group of every training clip, then of every held-out one; by default every
+                clip is a group of its own.
             seed: Seed of initial weights, order, noise, gains and dropout.
             epochs: Largest number of passes over the windows.
             seconds: Time after which no new epoch begins; None for no limit.
@@ -86,6 +90,8 @@ class KeypointPredictor:
             ClipError: If no series is as long as past + future.
             ModelError: If the series differ from `features` in D, or the loss diverges.
         """
+        if self.forecaster.calibrates:
+            series, validation = [*series, *validation], ()
         windows = self._windows(series, past + future)
         if not windows:
             raise ClipError(
@@ -103,13 +109,14 @@ class KeypointPredictor:
         watched = held_out if len(held_out) else train
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "forecaster weights"))
-            self.forecaster = type(self.forecaster)(self.features, self.forecaster.config).eval()
-        self.forecaster.prepare(train, past)
+            config = self.forecaster.config.for_windows(len(train), past, future)
+            self.forecaster = type(self.forecaster)(self.features, config).eval()
+        self.forecaster.prepare_by_group(train, past, _group_numbers(series, groups, past + future))
         if self.forecaster.trains:
             plan = recipe or Recipe(epochs=epochs, seconds=seconds)
             training = Training(self.forecaster, train, watched, past, seed, plan)
             self.history = training.run(progress, checkpoint)
-        if self.forecaster.stochastic:
+        if self.forecaster.stochastic and not self.forecaster.calibrates:
             self.temperature = fitted_temperature(self.forecaster, watched, past)
         self.reach = fitted_reach(self._best, watched, past) if len(held_out) else 1.0
         return self.history
@@ -261,3 +268,12 @@ class KeypointPredictor:
             return torch.empty(0, 0, self.features)
         stacked = torch.stack(list(windows))
         return self.coordinates.scaling(stacked[:, :past]).standardise(stacked)
+
+
+def _group_numbers(series: Sequence[Tensor], groups: Sequence[str], length: int) -> Tensor:
+    """Number of the group of every window: (B,)."""
+    names = [*groups[: len(series)]] or [str(number) for number in range(len(series))]
+    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    counts = [max(0, len(track) - length + 1) for track in series]
+    numbers = torch.tensor([known[name] for name in names])
+    return numbers.repeat_interleave(torch.tensor(counts))
