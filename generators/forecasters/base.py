@@ -1,6 +1,7 @@
 """The interface of forecasters: training loss, the single best future, sampled futures."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -40,7 +41,7 @@ class Forecaster(nn.Module, ABC):
     name: ClassVar[str]  # the registered name
     trains = True  # whether gradient descent trains it; if not, it is ready after `prepare`
     stochastic = True
-    calibrates: ClassVar[bool] = False  # `prepare_by_group` learns from all clips, and calibrates
+    calibrates: ClassVar[bool] = False  # `prepare_by_group` calibrates it, no clip is held out
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
     small: ClassVar[dict[str, Any]] = {}  # settings with which a test trains it in seconds
     baseline: ClassVar[bool] = False  # evaluations always show a baseline
@@ -69,6 +70,15 @@ class Forecaster(nn.Module, ABC):
         """
         del groups
         self.prepare(windows, past)
+
+    @property
+    def members(self) -> "Sequence[Forecaster]":
+        """What is prepared, trained and calibrated one by one: itself, or its parts."""
+        return (self,)
+
+    def tempered(self, temperatures: Sequence[float]) -> float:
+        """Take the fitted temperature of every member; returns that of the whole."""
+        return temperatures[0]
 
     @abstractmethod
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:

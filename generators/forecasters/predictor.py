@@ -1,6 +1,6 @@
 """Fit, predict, sample, save and load forecasters of keypoint series in raw keypoint units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ class KeypointPredictor:
         *,
         validation: Sequence[Tensor] = (),
         groups: Sequence[str] = (),
+        spare: bool = False,
+        trained: "Mapping[str, KeypointPredictor] | None" = None,
         seed: int = 0,
         epochs: int = 60,
         seconds: float | None = None,
@@ -72,10 +74,13 @@ class KeypointPredictor:
                 past + future are left out.
             past: Observed frames of a window, P.
             future: Future frames of a window, F.
-            validation: Keypoints of held-out clips; if empty, the training loss decides. A
-                forecaster that calibrates itself learns from them as well.
+            validation: Keypoints of held-out clips; if empty, the training loss decides.
             groups: The group of every training clip, then of every held-out one; by default every
                 clip is a group of its own.
+            spare: Whether nothing is tested on the held-out clips, so that forecasters which
+                calibrate themselves and need none may learn from them as well.
+            trained: Predictors by name that were fitted to the same clips with the same seed and
+                recipe; a part of a mixture with equal settings takes their weights.
             seed: Seed of initial weights, order, noise, gains and dropout.
             epochs: Largest number of passes over the windows.
             seconds: Time after which no new epoch begins; None for no limit.
@@ -90,8 +95,6 @@ class KeypointPredictor:
             ClipError: If no series is as long as past + future.
             ModelError: If the series differ from `features` in D, or the loss diverges.
         """
-        if self.forecaster.calibrates:
-            series, validation = [*series, *validation], ()
         windows = self._windows(series, past + future)
         if not windows:
             raise ClipError(
@@ -109,16 +112,29 @@ class KeypointPredictor:
         watched = held_out if len(held_out) else train
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "forecaster weights"))
-            config = self.forecaster.config.for_windows(len(train), past, future)
+            count = len(train) + spare * len(held_out)
+            config = self.forecaster.config.for_windows(count, past, future)
             self.forecaster = type(self.forecaster)(self.features, config).eval()
-        self.forecaster.prepare_by_group(train, past, _group_numbers(series, groups, past + future))
-        if self.forecaster.trains:
-            plan = recipe or Recipe(epochs=epochs, seconds=seconds)
-            training = Training(self.forecaster, train, watched, past, seed, plan)
-            self.history = training.run(progress, checkpoint)
-        if self.forecaster.stochastic and not self.forecaster.calibrates:
-            self.temperature = fitted_temperature(self.forecaster, watched, past)
-        self.reach = fitted_reach(self._best, watched, past) if len(held_out) else 1.0
+        numbers = _group_numbers([*series, *validation], groups, past + future)
+        everything = torch.cat([train, held_out]) if spare and len(held_out) else train
+        plan = recipe or Recipe(epochs=epochs, seconds=seconds)
+        self.history, temperatures = [], []
+        for member in self.forecaster.members:
+            learnt = everything if member.calibrates else train
+            member.prepare_by_group(learnt, past, numbers[: len(learnt)])
+            known = (trained or {}).get(member.name)
+            if known is not None and known.forecaster.config == member.config:
+                load_into(member, known.forecaster.state_dict(), f"part {member.name}")
+            elif member.trains:
+                training = Training(member, train, watched, past, seed, plan)
+                self.history += training.run(progress, checkpoint)
+            fits = member.stochastic and not member.calibrates
+            temperatures.append(fitted_temperature(member, watched, past) if fits else 1.0)
+        self.temperature = self.forecaster.tempered(temperatures)
+        unseen = len(held_out) and not (
+            spare and any(member.calibrates for member in self.forecaster.members)
+        )
+        self.reach = fitted_reach(self._best, watched, past) if unseen else 1.0
         return self.history
 
     @torch.no_grad()

@@ -60,6 +60,7 @@ class AnalogForecaster(DressedForecaster):
     weight: Tensor
     levels: Tensor
     shapes: Tensor
+    least_level: Tensor  # levels below it count as this one
 
     def __init__(self, features: int, config: AnalogConfig) -> None:
         super().__init__(features, config)
