@@ -122,5 +122,4 @@ def _source_places(
     if right <= left or bottom <= top:
         return box, None
     field = dense_motion(cut_out.keypoints, driving, box, size)
-    field -= np.array(cut_out.box[:2], np.float32)
-    return box, field
+    return box, cv2.subtract(field, (float(cut_out.box[0]), float(cut_out.box[1]), 0.0, 0.0))
