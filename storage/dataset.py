@@ -116,7 +116,7 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         """One value of an item."""
         if field == "video":
             frames = self._read(row, "videos", row["video_sha256"])  # (F, H, W, 3)
-            # Moving the axes last keeps the arithmetic on plain memory, which is several times faster.
+            # The axes move last: arithmetic on plain memory is several times faster.
             video = frames.float().div_(255).permute(0, 3, 1, 2)  # (F, 3, H, W)
             return self._transform(video) if self._transform else video
         if field in MASKED:
