@@ -56,7 +56,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     expect_renderer(model.backbone, request.keep_as)
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
-    clips = model.clip_settings(request.size)
+    clips = model.clip_settings(request.size, request.detail)
     show_folder(request.clips, display)
     with display.reading() as on_clip:
         plan = plan_sets(
