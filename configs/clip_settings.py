@@ -7,6 +7,7 @@ from pydantic import Field
 from flawcast.configs.frozen import Settings
 
 LARGEST = 4320  # short side of 8K video
+NATIVE = 512  # short side: larger frames are shrunk, unless their own size is asked for
 
 
 class ClipSettings(Settings):

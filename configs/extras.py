@@ -31,6 +31,7 @@ COMMAND_EXTRAS = {
     "benchmark": "all",
     "defects": "torch",
     "export": "torch",
+    "inspect": "torch",
     "query": "torch",  # for --diverse
     "regenerate": "torch",
     "uplift-images": "all",

@@ -23,6 +23,7 @@ from flawcast.configs.keep import expect_keep
 Mode = Literal["reconstruction", "transfer"]  # which video a source frame is from
 Motion = Literal["relative", "absolute", "avd"]  # how it is carried over to a foreign source
 KeepAs = Literal["pixels", "layers"]  # how videos are stored
+Detail = Literal["native", "model"]  # the clip's own pixels moved, or the model's own picture
 Precision = Literal["fp32", "int8", "bf16", "fp16"]  # of drawing; int8 is for CPUs
 
 

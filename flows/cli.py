@@ -10,6 +10,7 @@ import typer
 
 from flawcast.configs.errors import FlawcastError
 from flawcast.configs.extras import extra_of_command, named_if_missing
+from flawcast.configs.proxies import spare_loopback
 from flawcast.flows import commands
 from flawcast.flows.commands.base import app, fail
 from flawcast.flows.running.services import silence_telemetry
@@ -39,6 +40,7 @@ def common(
 def main() -> None:
     """Run the command line; an error is one line on standard error, with --verbose a traceback."""
     silence_telemetry()
+    spare_loopback(os.environ)
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         with named_if_missing(command, extra_of_command(command)):

@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 
 from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.generate.request import usable_cores
-from flawcast.flows.running.prefect_server import configured_api, prefect_api
-from flawcast.flows.running.services import ray_workers, run_folder
+from flawcast.flows.running.configured_api import configured_api
+from flawcast.flows.running.services import services_environment
 
 GIB = 2**30
 WORKER_MEMORY = 1.5 * GIB  # bytes of a process with PyTorch, Ray and Prefect loaded, at 64x64
@@ -184,15 +184,19 @@ def _models() -> Finding:
 
 def _prefect() -> Finding:
     """A Prefect server answers: the configured one, or one that is started as a run does."""
-    from prefect.client.orchestration import SyncPrefectClient
-
     began = time.monotonic()
     configured = configured_api()
-    with run_folder() as folder, prefect_api(folder) as url, SyncPrefectClient(url) as client:
-        problem = client.api_healthcheck()
-    if problem is not None:
-        fix = "start that server, or unset PREFECT_API_URL for one of a run's own"
-        return Finding("prefect", "error", f"no answer from {url}", fix)
+    with services_environment(None) as folder:
+        from flawcast.flows.running.prefect_server import prefect_api
+
+        try:
+            with prefect_api(folder) as url:
+                pass
+        except FlawcastError as error:
+            fix = "start that server, or unset PREFECT_API_URL for one of a run's own"
+            if not configured:
+                fix = "see the reason, or start one yourself and set PREFECT_API_URL"
+            return Finding("prefect", "error", one_line(error, limit=None), fix)
     seconds = time.monotonic() - began
     whose = f"the server at {url} answers" if configured else f"a server starts in {seconds:.0f} s"
     return Finding("prefect", "ok", whose)
@@ -200,7 +204,6 @@ def _prefect() -> Finding:
 
 def _ray() -> Finding:
     """Ray starts a worker that can import flawcast."""
-    import ray
 
     def imported() -> str:
         import flawcast.generators.model
@@ -208,6 +211,11 @@ def _ray() -> Finding:
         return flawcast.generators.model.__name__
 
     began = time.monotonic()
-    with run_folder() as folder, ray_workers(None, 1, folder):
-        ray.get(ray.remote(imported).remote())
+    with services_environment(None) as folder:
+        import ray
+
+        from flawcast.flows.running.services import ray_workers
+
+        with ray_workers(None, 1, folder):
+            ray.get(ray.remote(imported).remote())
     return Finding("ray", "ok", f"a worker starts in {time.monotonic() - began:.0f} s")

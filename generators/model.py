@@ -16,17 +16,19 @@ from pathlib import Path
 
 import torch
 
-from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.clip_settings import NATIVE, ClipSettings
 from flawcast.configs.errors import ModelError
 from flawcast.configs.files import whole_folder
 from flawcast.configs.identity import hash_files
 from flawcast.configs.model_card import CARD, Card, read_card
+from flawcast.configs.settings import Detail
 from flawcast.generators.backbones import MotionBackbone, load_backbone, save_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE as BACKBONE
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.forecasters.predictor import FILE as FORECASTER
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.fused import for_inference
+from flawcast.generators.rendering.native import NativeDetail
 from flawcast.generators.rendering.packed import with_packed_linears
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -50,14 +52,36 @@ class Model:
     weights_id: str
     folds: Mapping[str, KeypointPredictor] = field(default_factory=dict)
 
+    def backbone_for(self, clips: ClipSettings) -> MotionBackbone:
+        """The backbone for clips read so.
+
+        A learned one that gets frames of any aspect sees a small square of each, and draws with
+        the source's own pixels.
+        """
+        if clips.fit != "keep" or self.backbone.follows_parts:
+            return self.backbone
+        return NativeDetail(self.backbone, self.card.settings.clips.size)
+
     def predictor_for(self, clip_id: str) -> KeypointPredictor:
         """The forecaster for a clip: one that has not seen it, if there is one."""
         return self.folds.get(clip_id, self.predictor)
 
-    def clip_settings(self, size: int | None = None) -> ClipSettings:
-        """Settings to read clips for this model; `size` replaces the size of its training."""
+    def clip_settings(self, size: int | None = None, detail: Detail | None = None) -> ClipSettings:
+        """Settings to read clips for this model.
+
+        Args:
+            size: Size of the frames; None for that of its training.
+            detail: "native" to draw with the clips' own pixels, in their own aspect, the short
+                side at most `size`; "model" for the model's own square picture at that size. None
+                for native above the size of its training.
+        """
         trained = self.card.settings.clips
-        return trained if size is None else trained.model_copy(update={"size": size})
+        if trained.fit == "keep" or (size is None and detail is None):
+            return trained if size is None else trained.model_copy(update={"size": size})
+        native = detail == "native" or (detail is None and (size or 0) > trained.size)
+        if native:
+            return trained.model_copy(update={"size": size or NATIVE, "fit": "keep"})
+        return trained.model_copy(update={"size": size or trained.size})
 
 
 def save_model(

@@ -19,6 +19,7 @@ from obstore.store import S3Store
 from zarr.storage import ObjectStore
 
 from flawcast.configs.errors import StoreError, one_line
+from flawcast.configs.proxies import proxy_for
 from flawcast.storage.place import Item, Place, UnsettledError
 
 TIMEOUT, CONNECT_TIMEOUT = "60s", "10s"
@@ -71,6 +72,9 @@ class S3Place(Place):
         options: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
         if endpoint and endpoint.startswith("http://"):
             options["allow_http"] = True
+        proxy = proxy_for(endpoint or f"https://{self._bucket}.s3.amazonaws.com")
+        if proxy:  # of the user, while services of our own run without
+            options["proxy_url"] = proxy
         try:
             self._store = S3Store(
                 self._bucket,

@@ -19,6 +19,7 @@ from flawcast.generators.backbones.layers.observation import (
 )
 from flawcast.generators.backbones.layers.parts import carried
 from flawcast.generators.clips.frames import resize_frame
+from flawcast.generators.rendering.native import NativeDetail
 from flawcast.generators.rendering.scene import Scene
 
 Video = NDArray[np.uint8]
@@ -36,16 +37,20 @@ class Drawn:
         truth: Real frames, RGB, (T, H, W, 3).
         observation: Tracks of all frames, pixels of the even ones.
         decoder: The model's own drawing, enlarged, (T, H, W, 3).
+        native: The source's own pixels moved by the model's dense motion, (T, H, W, 3).
         layers: Parts moved over the plate, (T, H, W, 3); None where no part could be followed.
         decoder_ms: CPU time per frame of the decoder.
+        native_ms: CPU time per frame of the model's motion and decoder at native size.
         layers_ms: CPU time per frame of layers.
     """
 
     truth: Video
     observation: Observation
     decoder: Video
+    native: Video
     layers: Video | None
     decoder_ms: float
+    native_ms: float
     layers_ms: float
 
     @property
@@ -98,8 +103,12 @@ def draw_by_keypoints(truth: Video, backbone: MotionBackbone, settings: ClipSett
         began = time.process_time()
         decoder = scene.render(keypoints)
         decoder_ms = _milliseconds(began, len(truth))
+    scene = Scene.encode(NativeDetail(backbone, settings.size), truth[source])
+    began = time.process_time()
+    native = scene.render(keypoints)
+    native_ms = _milliseconds(began, len(truth))
     large = _enlarged_frames(decoder, (truth.shape[1], truth.shape[2]))
-    return Drawn(truth, seen, large, layers, decoder_ms, layers_ms)
+    return Drawn(truth, seen, large, native, layers, decoder_ms, native_ms, layers_ms)
 
 
 def draw_second_half(truth: Video) -> SecondHalf | None:

@@ -14,9 +14,11 @@ SMALLEST_PART = 50  # pixels: a part that shows fewer is not measured
 UNKNOWN = ""  # a figure that a clip does not have
 RATIO = "layers / copy"
 COLUMNS = (
-    *("copy", "plate", "decoder", "layers", RATIO, "part, decoder", "part, layers"),
-    *("SSIM, decoder", "SSIM, layers", "sharpness, decoder", "sharpness, layers"),
-    *("ms, decoder", "ms, layers", "coverage", "second half"),
+    *("copy", "plate", "decoder", "native", "layers", RATIO),
+    *("part, decoder", "part, native", "part, layers"),
+    *("SSIM, decoder", "SSIM, native", "SSIM, layers"),
+    *("sharpness, decoder", "sharpness, native", "sharpness, layers"),
+    *("ms, decoder", "ms, native", "ms, layers", "coverage", "second half"),
 )
 
 
@@ -38,7 +40,9 @@ def figures(drawn: Drawn, second_half: SecondHalf | None) -> dict[str, float]:
         "plate": _still_error(seen.plate.image, truth),
         "ms, decoder": drawn.decoder_ms,
         "coverage": seen.coverage,
+        "ms, native": drawn.native_ms,
         **_of_drawing("decoder", drawn.decoder[scored], truth, part),
+        **_of_drawing("native", drawn.native[scored], truth, part),
     }
     if drawn.layers is not None:
         found |= _of_drawing("layers", drawn.layers[scored], truth, part)

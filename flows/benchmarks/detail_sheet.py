@@ -32,6 +32,7 @@ def write_sheet(path: Path, drawn: Drawn, half: SecondHalf | None) -> Path:
     ways = [
         ("plate by even frames, then real odd frames", plate, truth),
         ("decoder", blank, drawn.decoder),
+        ("native", blank, drawn.native),
     ]
     if drawn.layers is not None:
         ways.insert(1, ("layers (tinted: inpainted plate)", guessed, drawn.layers))

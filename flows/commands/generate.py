@@ -7,7 +7,7 @@ import typer
 
 from flawcast.configs.clip_settings import LARGEST
 from flawcast.configs.errors import SettingsError
-from flawcast.configs.settings import KeepAs, Mode, Motion
+from flawcast.configs.settings import Detail, KeepAs, Mode, Motion
 from flawcast.flows.commands.base import (
     DeviceOption,
     JsonFlag,
@@ -63,8 +63,15 @@ def generate(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Frame size in pixels; as trained if not given. Without a model: the longest "
-            "short side, or native for the clips' own size; 512 if not given."
+            help="Longest short side of frames in pixels, or native for the clips' own size. "
+            "Without a model 512 if not given; with one its own square, as trained."
+        ),
+    ] = None,
+    detail: Annotated[
+        Detail | None,
+        typer.Option(
+            help="native: the source's own pixels, moved by the model's dense motion; model: the "
+            "model's own square picture. Native if not given and --size is above the model's."
         ),
     ] = None,
     windows: Annotated[
@@ -107,7 +114,8 @@ def generate(
         mode=mode,
         sources=sources,
         forecaster=forecaster,
-        size=_pixels(size, model is not None),
+        size=_pixels(size),
+        detail=detail,
         windows=windows,
         masks=masks,
         keep_as=keep_as,
@@ -130,15 +138,14 @@ def generate(
     report(summary, as_json)
 
 
-def _pixels(size: str | None, has_model: bool) -> int | None:
+def _pixels(size: str | None) -> int | None:
     """Frame size that an option names; None if it was not given.
 
     Raises:
-        SettingsError: If it is neither a number nor "native", or native for a model's square.
+        SettingsError: If it is neither a number nor "native".
     """
-    if size is None or size.isdecimal():
-        return None if size is None else int(size)
-    if size == NATIVE and not has_model:
-        return LARGEST
-    wanted = "a number of pixels" if has_model else f"a number of pixels or {NATIVE}"
-    raise SettingsError(f"size: expected {wanted}, got {size!r}; give one")
+    if size is None:
+        return None
+    if size == NATIVE or size.isdecimal():
+        return LARGEST if size == NATIVE else int(size)
+    raise SettingsError(f"size: expected a number of pixels or {NATIVE}, got {size!r}; give one")

@@ -22,11 +22,14 @@ def schedule(
     ] = None,
 ) -> None:
     """Serve a Prefect deployment that generates on a schedule, until interrupted."""
-    from flawcast.flows.running.services import log_to_terminal
+    from flawcast.flows.running.services import log_to_terminal, services_environment
 
     log_to_terminal()
-    from flawcast.flows.schedule.serve import read_schedule, serve_schedule
+    with (
+        interruptible("runs under way were stopped; finished sets are in the store"),
+        services_environment(None),  # runs start in processes of their own, and inherit it
+    ):
+        from flawcast.flows.schedule.serve import read_schedule, serve_schedule
 
-    schedule = read_schedule(config)
-    with interruptible("runs under way were stopped; finished sets are in the store"):
+        schedule = read_schedule(config)
         serve_schedule(schedule, cron, timezone, lambda line: typer.echo(line, err=True))

@@ -53,6 +53,7 @@ def uplift(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare detectors trained with and without samples on real test clips."""
+    from flawcast.flows.inspection import show_folder
     from flawcast.flows.uplift import uplift as run
     from flawcast.flows.uplift.options import request_from_options
 
@@ -74,6 +75,8 @@ def uplift(
     )
     with interruptible("finished cells are in the folder, the same command goes on"):
         show = display(quiet or as_json)
+        if clips.is_dir():
+            show_folder(clips, show, learning=True)
         with show.stages() as on_done:
             values = run(request, lambda done, total: on_done("clips", done, total), on_done)
     typer.echo(json.dumps(values) if as_json else (out / "report.md").read_text())

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 from torch import Tensor
 
-from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.clip_settings import NATIVE, ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, SettingsError
 from flawcast.configs.model_card import Card, Versions, read_card
 from flawcast.configs.settings import Choice, ForecastTraining, TrainSettings
@@ -24,7 +24,6 @@ from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.model import find_model, is_model, save_model
 
 BACKBONE, FORECASTER = "layers", "rigid_ridge"
-NATIVE = 512  # short side in pixels: larger frames are shrunk, unless asked otherwise
 HORIZONS = ((12, 12), (6, 6), (4, 4))  # past and future frames; the longest that most clips allow
 ENOUGH = 2 / 3  # of the clips
 MOST_CLIPS = 64  # that are followed; more teach the forecaster little

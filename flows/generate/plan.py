@@ -138,8 +138,13 @@ def _read_all(
 ) -> list[_ReadClip]:
     """Read every clip once to check that it decodes and to hash its bytes."""
     read = []
+    first: dict[str, ClipEntry] = {}
     for clip in iter_clips(folder, settings, minimum, rejects.append):
         entry, length = clip.entry, len(clip.frames)
+        same = first.setdefault(clip.id, entry)
+        if same is not entry:
+            rejects.append(Reject(entry.name, _same_bytes(same, entry)))
+            continue
         try:
             frame_masks = plan_masks(entry, settings, length, range(length)) if masks else {}
         except ClipError as error:
@@ -153,6 +158,13 @@ def _read_all(
             f"{rejects[-1].name}: {rejects[-1].reason}; mend them or leave out --masks"
         )
     return read
+
+
+def _same_bytes(first: ClipEntry, second: ClipEntry) -> str:
+    """The reason to leave out a copy of a clip."""
+    said = [f"{one.label}{f', {one.split}' if one.split else ''}" for one in (first, second)]
+    other = "" if said[0] == said[1] else f" ({said[0]}), though this one is {said[1]}"
+    return f"has the same bytes as {first.name}{other}"
 
 
 def _plan_set(

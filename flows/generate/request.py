@@ -10,7 +10,7 @@ from pydantic import Field
 from flawcast.configs.clip_settings import LARGEST
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.model_card import Card, read_card
-from flawcast.configs.settings import GenerateSettings, KeepAs, Mode, Settings, validated
+from flawcast.configs.settings import Detail, GenerateSettings, KeepAs, Mode, Settings, validated
 from flawcast.generators.model import find_model
 
 
@@ -32,6 +32,9 @@ class GenerateRequest(Settings):
         settings: What a set holds; past and future default to those of the model's training.
         size: Frame size; None for the size that the model was trained at. Without a model it is
             the longest short side, 512 if None.
+        detail: "native" draws with the source's own pixels, moved by the model's dense motion, in
+            the clips' own aspect; "model" is the model's own picture, as in the paper; None for
+            native where `size` is above the size of the model's training.
         windows: Largest number of windows per clip, evenly spread; None for all.
         masks: Whether every kept video gets masks and their validity.
         keep_as: "pixels", or "layers" for what videos are drawn from when they are read; None for
@@ -55,6 +58,7 @@ class GenerateRequest(Settings):
     modes: tuple[Mode, ...] = ("reconstruction",)
     settings: GenerateSettings = GenerateSettings()
     size: int | None = Field(default=None, ge=16, le=LARGEST)
+    detail: Detail | None = None
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
     keep_as: KeepAs | None = None
@@ -124,6 +128,7 @@ def request_from_options(
     sources: Path | None = None,
     forecaster: str | None = None,
     size: int | None = None,
+    detail: Detail | None = None,
     windows: int | None = None,
     masks: bool = False,
     keep_as: KeepAs | None = None,
@@ -142,6 +147,7 @@ def request_from_options(
         sources: As in `GenerateRequest`.
         forecaster: Refuse a model whose forecaster has another name.
         size: As in `GenerateRequest`.
+        detail: As in `GenerateRequest`.
         windows: As in `GenerateRequest`.
         masks: As in `GenerateRequest`.
         keep_as: As in `GenerateRequest`.
@@ -162,6 +168,7 @@ def request_from_options(
         "modes": ("reconstruction", "transfer") if mode == "both" else (mode,),
         "settings": {name: value for name, value in settings.items() if value is not None},
         "size": size,
+        "detail": detail,
         "windows": windows,
         "masks": masks,
         "keep_as": keep_as,

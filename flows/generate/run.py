@@ -1,12 +1,14 @@
 """The main job: plan the sets, make them here or on Ray workers, sum up."""
 
 import secrets
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from flawcast.configs.errors import ClipError
+from flawcast.configs.errors import ClipError, one_line
 from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.plan import plan_sets
@@ -14,6 +16,7 @@ from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
 from flawcast.flows.generate.shards import RETRIES, cut_shards
 from flawcast.flows.generate.summary import RunSummary, summarise, write_sheet
+from flawcast.flows.inspection import show_folder
 from flawcast.flows.running.display import Display
 from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Job, Stage
@@ -53,7 +56,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     expect_renderer(model.backbone, request.keep_as)
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
-    clips = model.clip_settings(request.size)
+    clips = model.clip_settings(request.size, request.detail)
+    show_folder(request.clips, display)
     with display.reading() as on_clip:
         plan = plan_sets(
             request.clips,
@@ -96,7 +100,14 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
                             left_out[event.set_id] = Reject(event.name, event.reason)
                         show(event)
 
-                    place.run(Job([stage], name, flow, request, on_event=on_event))
+                    job = Job([stage], name, flow, request, on_event=on_event)
+                    _run(
+                        place,
+                        job,
+                        lambda: all(
+                            store.has(one.set_id) or one.set_id in left_out for one in missing
+                        ),
+                    )
         finally:
             entry.reject((item.name, item.reason) for item in left_out.values())
             written = sum(store.has(item.set_id) for item in missing)
@@ -112,6 +123,20 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     seconds = time.perf_counter() - began
     summary = summarise(store, replace(plan, rejects=rejects), missing, run_id, seconds)
     return write_sheet(summary, store) if missing else summary
+
+
+def _run(place: Here | OnRay, job: Job, is_done: Callable[[], bool]) -> None:
+    """Do the job; if all its sets are in the store, a service that was lost after is no failure."""
+    try:
+        place.run(job)
+    except Exception as error:
+        if not is_done():
+            raise
+        print(  # the display shows it above its bars
+            f"flawcast: all sets are in the store, but the records of the run in Prefect are not "
+            f"whole: {one_line(error)}",
+            file=sys.stderr,
+        )
 
 
 def _place(request: GenerateRequest) -> Here | OnRay:

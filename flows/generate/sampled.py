@@ -109,7 +109,8 @@ def _source_context(
 def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Sampled:
     """Read a set's clips, find its keypoints, sample its futures and encode its source."""
     settings = request.settings
-    observed = observe(plan, model.backbone, settings, request.clips)
+    backbone = model.backbone_for(request.clips)
+    observed = observe(plan, backbone, settings, request.clips)
     futures = sample_futures(
         plan, model.predictor_for(plan.clip_id), observed.keypoints[: settings.past], settings
     )

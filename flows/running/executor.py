@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flawcast.configs.errors import SettingsError
 from flawcast.flows.running.pieces import Job, OnDone, Stage, raise_failed, torch_threads
 from flawcast.flows.running.progress import receiving
-from flawcast.flows.running.services import silence_telemetry, stop_on_sigterm
+from flawcast.flows.running.services import services_environment, silence_telemetry, stop_on_sigterm
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class OnRay:
             FlawcastError: If a piece failed, or a service does not start.
         """
         silence_telemetry()  # before Prefect and Ray are imported
-        from flawcast.flows.running.on_ray import run_flow
+        with stop_on_sigterm(), services_environment(self.address) as folder:
+            from flawcast.flows.running.on_ray import run_flow
 
-        with stop_on_sigterm():
             # A Ray of our own has one core for each worker, however many the machine has.
             cpus = 1 if self.address is None else self.cpus
-            run_flow(job, self.address, self.workers, cpus, self.gpus)
+            run_flow(job, self.address, self.workers, cpus, self.gpus, folder)
 
 
 def place_of(workers: int, address: str | None, fewest: int = 1) -> Here | OnRay:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ from prefect.tasks import exponential_backoff
 from prefect_ray.context import remote_options
 from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
 
+from flawcast.configs.errors import FlawcastError
 from flawcast.flows.running.inbox import Inbox, Outbox, open_inbox
 from flawcast.flows.running.pieces import (
     Job,
@@ -27,7 +29,7 @@ from flawcast.flows.running.pieces import (
     torch_threads,
 )
 from flawcast.flows.running.progress import SetFailed, receiving
-from flawcast.flows.running.services import run_services, stop_on_sigterm
+from flawcast.flows.running.services import lost_of_ray, run_services, stop_on_sigterm
 
 POLL_SECONDS = 0.5  # between checks of the workers; on few cores a check costs them time
 
@@ -49,7 +51,9 @@ def current() -> Current:
     return CURRENT.get()
 
 
-def run_flow(job: Job, address: str | None, workers: int, cpus: float, gpus: float) -> None:
+def run_flow(
+    job: Job, address: str | None, workers: int, cpus: float, gpus: float, folder: Path
+) -> None:
     """Do a job; start Prefect and Ray if none are configured.
 
     Args:
@@ -58,11 +62,12 @@ def run_flow(job: Job, address: str | None, workers: int, cpus: float, gpus: flo
         workers: Worker processes, if Ray is started.
         cpus: Cores that Ray keeps for each task.
         gpus: GPUs that Ray keeps for each task.
+        folder: For the files of services of our own.
 
     Raises:
         FlawcastError: If a piece failed, or a service does not start.
     """
-    with run_services(address, workers):
+    with run_services(address, workers, folder):
         run = do_stages.with_options(
             name=job.flow, flow_run_name=_literal(job.name), task_runner=RayTaskRunner()
         )
@@ -117,6 +122,12 @@ def _do_on_ray(stage: Stage, job: Job, inbox: Inbox | None) -> None:
     futures = [named.submit(piece, stage.threads, name) for piece in pieces]
 
     def on_look(done: int) -> None:
+        lost = lost_of_ray()
+        if lost:
+            raise FlawcastError(
+                f"Ray: its process {lost} ended in the middle of the run, as if it was killed (for "
+                "want of memory?); what is finished is kept, run the same command again"
+            )
         for event in inbox.drain() if inbox is not None else ():
             if job.on_event is not None:
                 job.on_event(event)

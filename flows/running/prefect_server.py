@@ -4,9 +4,7 @@ Without a Prefect server every task on a Ray worker would start one, and records
 a run without `PREFECT_API_URL` starts its own server, on loopback, in a temporary folder.
 """
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,13 +16,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flawcast.configs.errors import FlawcastError
+from flawcast.configs.errors import FlawcastError, one_line
+from flawcast.flows.running.configured_api import configured_api
 from flawcast.flows.running.empty_database import forget_database, keep_database, lay_database
+from flawcast.flows.running.environment import PREFECT_HOME as HOME
+from flawcast.flows.running.environment import clean
+from flawcast.flows.running.kept_server import STOP_SECONDS, KeptServer
 
 START_SECONDS = 300.0  # it takes 5 on an idle machine
-STOP_SECONDS = 10.0
+ASK_SECONDS = 10.0
 SERVER = (sys.executable, "-P", "-m", "prefect", "server", "start")  # -P: without this folder
-DATABASE, LOG, HOME = "prefect.db", "server.log", "prefect"
+DATABASE, LOG = "prefect.db", "server.log"
 # Services for deployments, work pools, automations and pauses. A server for one run has none of
 # these, and on two cores the services take 2 % of the machine.
 UNUSED_BY_A_RUN = {
@@ -60,22 +62,25 @@ class PrefectServer:
 
     Args:
         url: The address of its API.
-        process: The process of a server that we started; None if one was configured.
+        process: The server that we started; None if one was configured.
         folder: Where a server that we started keeps its records.
     """
 
     url: str
-    process: subprocess.Popen[bytes] | None
+    process: KeptServer | None
     folder: Path
 
     def wait(self) -> None:
-        """Wait until a server of our own answers.
+        """Wait until a server of our own answers, or ask a configured one.
 
         Raises:
-            FlawcastError: If it does not, or has ended.
+            FlawcastError: If it does not, has ended, or does not let us in.
         """
-        if self.process is not None:
-            _wait_until_healthy(self.process, self.url, self.folder / LOG)
+        if self.process is None:
+            _ask_configured(self.url)
+        else:
+            _wait_until_healthy(self.process.process, self.url, self.folder / LOG)
+            self.process.keep()
             keep_database(self.folder / DATABASE)
 
 
@@ -100,49 +105,51 @@ def prefect_server(
     before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
     with _free_port() as port:
         url = f"http://127.0.0.1:{port}/api"
-        process = _start(folder, port, unused or {})
+        process = KeptServer(lambda: _start(folder, port, unused or {}))
         try:
             os.environ["PREFECT_API_URL"] = url
             os.environ["PREFECT_HOME"] = str(folder / HOME)
-            from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-
-            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder / HOME}):
+            with _settings_of_the_environment():
                 yield PrefectServer(url, process, folder)
         finally:
             _send_what_waits()
             _restore(before)
-            _stop(process)
+            process.stop()
+
+
+@contextmanager
+def _settings_of_the_environment() -> Iterator[None]:
+    """Give Prefect the settings that the environment holds now.
+
+    Those of its import may be the user's, or of a run before this one in the same process.
+    """
+    from prefect.context import SettingsContext
+    from prefect.settings import Profile, Settings
+
+    with SettingsContext(profile=Profile(name="flawcast", settings={}), settings=Settings()):
+        yield
 
 
 def _start(folder: Path, port: int, unused: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start our own server, with all its records in one folder."""
     environment = {
-        **os.environ,
+        **clean(os.environ, folder),
         **unused,
-        "PREFECT_HOME": str(folder / HOME),
         # Prefect prefers this name over PREFECT_API_DATABASE_..., which a user may have set.
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / DATABASE}",
         "PREFECT_SERVER_UI_ENABLED": "false",
     }
-    environment.pop("PREFECT_API_URL", None)
     lay_database(folder / DATABASE)
-    with (folder / LOG).open("wb") as stream:
+    with (folder / LOG).open("ab") as stream:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and fixed arguments
             [*SERVER, "--host", "127.0.0.1", "--port", str(port)],
             env=environment,
             stdout=stream,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            cwd=folder,  # Prefect reads settings from files in its working folder
             start_new_session=True,  # Ctrl-C is for us; we stop it after the workers
-            preexec_fn=_die_with_parent,
         )
-
-
-def configured_api() -> str | None:
-    """Address of the Prefect server that the environment or the active profile names."""
-    from prefect.settings import PREFECT_API_URL
-
-    return os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
 
 
 @contextmanager
@@ -159,12 +166,6 @@ def _free_port() -> Iterator[int]:
         if sys.platform != "linux":
             holder.close()
         yield port
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this child when its parent dies, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -189,6 +190,23 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) ->
     )
 
 
+def _ask_configured(url: str) -> None:
+    """Ask a configured server for its version, as a flow will."""
+    from prefect.client.orchestration import SyncPrefectClient
+
+    try:
+        with SyncPrefectClient(url, httpx_settings={"timeout": ASK_SECONDS}) as client:
+            client.raise_for_api_version_mismatch()
+    except Exception as error:  # of many kinds
+        causes = [error, error.__cause__ or error.__context__ or error]
+        reason = one_line(str(causes[-1]).split(" - Response")[0])
+        raise FlawcastError(
+            f"Prefect server: expected an answer from {url}, which PREFECT_API_URL or a Prefect "
+            f"profile names, got: {reason}; start it, mend the setting, or unset it for a server "
+            "of the run's own"
+        ) from error
+
+
 def _reason(log: Path) -> str:
     """The last line of a log that names an error, or else its last line."""
     lines = log.read_text(errors="replace").strip().splitlines() or ["nothing was printed"]
@@ -211,15 +229,3 @@ def _restore(before: dict[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and all processes that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if server.poll() is not None:
-            break
-        os.killpg(server.pid, number)
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue

@@ -8,27 +8,21 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import psutil
-
 from flawcast.configs.errors import FlawcastError, one_line
+from flawcast.flows.running.configured_api import configured_api
+from flawcast.flows.running.environment import LOG_LEVEL, QUIET, clean_environment
+from flawcast.flows.running.guard import end_all_of, guarded
 from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
 
-QUIET = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # Logs go to the Prefect server; the terminal shows our own lines, without tracebacks.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    "PREFECT_CLI_COLORS": "false",
-    "DO_NOT_TRACK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray looks for accelerators by itself; without any it must not hide them from torch either.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
 RAY_TRIES = 3
+RAY = "ray"  # beginning of the name of its folders
+VITAL = ("gcs_server", "raylet")  # the agents end with the raylet
+SHUTDOWN_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
 LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
 
@@ -43,7 +37,7 @@ def silence_telemetry() -> None:
 
 def log_to_terminal() -> None:
     """Let Prefect print its logs, in a process that serves runs; call before importing Prefect."""
-    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
+    os.environ[LOG_LEVEL] = "INFO"
 
 
 @contextmanager
@@ -70,30 +64,49 @@ def stop_on_sigterm() -> Iterator[None]:
 def run_folder() -> Iterator[Path]:
     """A temporary folder for the files of a run's services; removed at the end.
 
+    All processes that were started with its name end with it, also if this process is killed.
     Ray keeps sockets in it, whose paths may have 107 bytes: a long TMPDIR is not used.
     """
     base = tempfile.gettempdir()
     base = base if len(base) <= LONGEST_BASE or os.name != "posix" else "/tmp"  # noqa: S108
     folder = Path(tempfile.mkdtemp(prefix="flawcast-", dir=base))
     try:
-        yield folder
+        with guarded(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def run_services(address: str | None, workers: int) -> Iterator[None]:
+def services_environment(address: str | None) -> Iterator[Path]:
+    """Give a run's services a folder and an environment of their own.
+
+    Enter it before Prefect and Ray are imported: they read their settings then.
+
+    Args:
+        address: The user's Ray cluster; None for a local one.
+
+    Yields:
+        The run's folder.
+    """
+    api = configured_api()
+    with run_folder() as folder, clean_environment(folder, api, own_ray=address is None):
+        yield folder
+
+
+@contextmanager
+def run_services(address: str | None, workers: int, folder: Path) -> Iterator[None]:
     """Provide Prefect and Ray in this context; both start at the same time.
 
     Args:
         address: A running Ray cluster; None for a local one.
         workers: Processes of a local one.
+        folder: The run's folder.
 
     Raises:
         FlawcastError: If one of them does not start.
     """
     with (
-        run_folder() as folder,
         prefect_server(folder, UNUSED_BY_A_RUN) as server,
         ray_workers(address, workers, folder),
     ):
@@ -110,8 +123,6 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
     Raises:
         FlawcastError: If it does not start, or no cluster answers at the address.
     """
-    import ray
-
     local: dict[str, Any] = {
         "num_cpus": workers,
         "include_dashboard": False,
@@ -125,7 +136,29 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
             _start_ray(local, folder)
         yield
     finally:
-        ray.shutdown()
+        if lost_of_ray():
+            end_all_of(folder / RAY)  # those that are left wait for a minute for the lost one
+        _shut_down()
+
+
+def lost_of_ray() -> str:
+    """The name of a process that a Ray of our own cannot do without and has lost; else empty."""
+    import ray
+
+    node = ray._private.worker._global_node
+    if node is None:
+        return ""
+    processes = {name: found[0].process for name, found in node.all_processes.items()}
+    return next((name for name in VITAL if name in processes and processes[name].poll()), "")
+
+
+def _shut_down() -> None:
+    """Stop Ray; without some of its processes it would wait for a minute."""
+    import ray
+
+    end = threading.Thread(target=ray.shutdown, name="ray shutdown", daemon=True)
+    end.start()
+    end.join(SHUTDOWN_SECONDS)
 
 
 def _join_cluster(address: str) -> None:
@@ -151,7 +184,7 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
     from flawcast.flows.running.job_config import OwnCodeOnly
 
     for attempt in range(1, RAY_TRIES + 1):
-        place = folder / f"ray{attempt}"
+        place = folder / f"{RAY}{attempt}"
         try:
             ray.init(
                 "local",
@@ -163,17 +196,9 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
             return
         except Exception as error:  # of many kinds
             ray.shutdown()
-            _end_children_in(place)
+            end_all_of(place)
             if attempt == RAY_TRIES:
                 raise FlawcastError(
                     f"Ray: expected workers to start, {RAY_TRIES} times got: {one_line(error)}; "
                     "see `flawcast doctor`, or name a running cluster with --ray-address"
                 ) from error
-
-
-def _end_children_in(folder: Path) -> None:
-    """Kill those of our children that keep their files in a folder."""
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            if any(str(folder) in word for word in child.cmdline()):
-                child.kill()

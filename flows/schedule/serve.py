@@ -14,7 +14,8 @@ from flawcast.configs.preset_files import read_yaml
 from flawcast.configs.settings import Settings, validated
 from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.request import GenerateRequest, as_trained
-from flawcast.flows.running.prefect_server import configured_api, prefect_api
+from flawcast.flows.running.configured_api import configured_api
+from flawcast.flows.running.prefect_server import prefect_api
 from flawcast.flows.running.services import run_folder
 from flawcast.flows.schedule.alarms import AlarmSettings
 from flawcast.flows.schedule.nightly import nightly

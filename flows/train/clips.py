@@ -67,8 +67,9 @@ def split_clips(
     training stops; if there are none, the test clips do. A single clip serves all three purposes.
 
     Raises:
-        ClipError: If every clip is for testing or for validation.
+        ClipError: If every clip is for testing or for validation, or one is in two splits.
     """
+    _check_apart(clips)
     validation = [clip for clip in clips if clip.split == VALIDATION]
     test = [clip for clip in clips if clip.split == TEST]
     training = [clip for clip in clips if clip.split not in (TEST, VALIDATION)]
@@ -85,3 +86,19 @@ def split_clips(
         test = [training[index] for index in sorted(order[:count])]
         training = [clip for clip in training if clip not in test] or training
     return training, validation or test, test
+
+
+def _check_apart(clips: Sequence[TrainClip]) -> None:
+    """Refuse the same bytes in two splits: the copy for testing would be learnt from.
+
+    Raises:
+        ClipError: If a clip is in two splits under two names.
+    """
+    first: dict[str, TrainClip] = {}
+    for clip in clips:
+        other = first.setdefault(clip.id, clip)
+        if other.split != clip.split:
+            raise ClipError(
+                f"clips: {other.name} ({other.split}) and {clip.name} ({clip.split}) have the same "
+                "bytes, so one that is for testing would be learnt from; remove one of them"
+            )

@@ -9,6 +9,7 @@ from typing import Any
 from flawcast.configs.errors import ModelError
 from flawcast.configs.model_card import Card, Versions, read_card
 from flawcast.configs.settings import TrainSettings
+from flawcast.flows.inspection import show_folder
 from flawcast.flows.pictures.reconstruction_sheet import SHEET, reconstruction_sheet
 from flawcast.flows.running.display import Display
 from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
@@ -58,6 +59,8 @@ def train(
     check_free(out)
     torch_device = pick_device(device)
     rejects: list[Reject] = []
+    if clips is not None:
+        show_folder(clips, display, learning=True)
     everything = read_clips(clips, settings, rejects, display)
     training, validation, test = split_clips(everything, settings)
     backbone = build_backbone(settings.backbone.name, settings.backbone.config, settings.seed)
@@ -113,6 +116,8 @@ def fit(
         raise ModelError(f"model: {model} has a forecaster already; name a new folder with --out")
     settings = before.settings.overridden(changes)
     rejects: list[Reject] = []
+    if clips is not None:
+        show_folder(clips, display, learning=True)
     everything = read_clips(clips, settings, rejects, display)
     training, validation, test = split_clips(everything, settings)
     backbone, folder = load_backbone(model), out or model

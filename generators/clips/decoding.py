@@ -27,7 +27,9 @@ from flawcast.generators.clips.pictures import (
     to_rgb,
 )
 
-VIDEO = {".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v"}
+VIDEO = {".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".3gp", ".3g2", ".f4v", ".flv"}
+VIDEO |= {".wmv", ".asf", ".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".mxf", ".dv"}
+VIDEO |= {".ogv", ".y4m", ".h264", ".264", ".hevc", ".265", ".ivf", ".mjpeg", ".mjpg"}
 GIF = {".gif"}
 STILL = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 FORMATS = "mp4, avi, mkv, webm, mov, gif, folders of frames, or PNG strips"
@@ -36,7 +38,8 @@ MOST_FRAMES = 20_000
 DEFAULT_FPS = 25.0  # for sources that declare no frame rate
 OPENING = {  # a playlist that is named like a video would make FFmpeg open other files
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,flv,live_flv,asf,mpeg,mpegvideo,"
+    "mpegts,mxf,dv,ogg,yuv4mpegpipe,h264,hevc,ivf,mjpeg",
 }
 
 Shape = Callable[[Frame], Frame]
@@ -128,7 +131,7 @@ def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
 
 def _video(path: Path) -> tuple[Iterator[Frame], float]:
     """Frames of a video, decoded on one thread so that every machine gets the same ones."""
-    with _open(path) as container:
+    with open_video(path) as container:
         if not container.streams.video:
             raise ClipError("holds no video stream")
         stream = container.streams.video[0]
@@ -140,7 +143,7 @@ def _video(path: Path) -> tuple[Iterator[Frame], float]:
     return _video_frames(path), rate
 
 
-def _open(path: Path) -> InputContainer:
+def open_video(path: Path) -> InputContainer:
     """Open a video by its absolute path: FFmpeg would read `12:30.mp4` as a protocol."""
     return av.open(str(path.absolute()), options=OPENING, metadata_errors="replace")
 
@@ -153,7 +156,7 @@ def _too_large(width: int, height: int) -> ClipError:
 def _video_frames(path: Path) -> Iterator[Frame]:
     """Decode frame by frame."""
     count = hidden = 0
-    with _open(path) as container:
+    with open_video(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
         expected = stream.frames or _frames_by_duration(container, stream)

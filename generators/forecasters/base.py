@@ -1,7 +1,8 @@
 """The interface of forecasters: training loss, the single best future, sampled futures."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,17 @@ PREDICT_SAMPLES = 100
 class ForecasterConfig(Settings):
     """Base class of the settings of forecasters."""
 
+    def for_windows(self, count: int, past: int, future: int) -> Self:
+        """Settings with sizes that depend on the training windows filled in.
+
+        Args:
+            count: Number of training windows, B.
+            past: Observed frames of a window, P.
+            future: Future frames of a window, F.
+        """
+        del count, past, future
+        return self
+
 
 class Forecaster(nn.Module, ABC):
     """A model of keypoint series in standardised coordinates (see `Coordinates`).
@@ -29,6 +41,7 @@ class Forecaster(nn.Module, ABC):
     name: ClassVar[str]  # the registered name
     trains = True  # whether gradient descent trains it; if not, it is ready after `prepare`
     stochastic = True
+    calibrates: ClassVar[bool] = False  # `prepare_by_group` calibrates it, no clip is held out
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
     small: ClassVar[dict[str, Any]] = {}  # settings with which a test trains it in seconds
     whole_paths: ClassVar[bool] = False  # whether a path's first noise decides all its frames
@@ -46,6 +59,27 @@ class Forecaster(nn.Module, ABC):
     def prepare(self, windows: Tensor, past: int) -> None:
         """Take statistics from the training windows (B, T, D), P = `past`, before training."""
         del windows, past
+
+    def prepare_by_group(self, windows: Tensor, past: int, groups: Tensor) -> None:
+        """As `prepare`, for windows whose groups are known.
+
+        Args:
+            windows: Training windows, (B, T, D); those of a group stand in the order of time.
+            past: Observed frames of a window, P.
+            groups: Number of each window's group, (B,). What is true of a group that was left out
+                is likely to be true of clips that nobody has seen.
+        """
+        del groups
+        self.prepare(windows, past)
+
+    @property
+    def members(self) -> "Sequence[Forecaster]":
+        """What is prepared, trained and calibrated one by one: itself, or its parts."""
+        return (self,)
+
+    def tempered(self, temperatures: Sequence[float]) -> float:
+        """Take the fitted temperature of every member; returns that of the whole."""
+        return temperatures[0]
 
     @abstractmethod
     def loss(self, windows: Tensor, seen: Tensor | None = None) -> Tensor:

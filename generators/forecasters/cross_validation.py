@@ -137,6 +137,7 @@ def fit_candidate(
     *,
     seed: int = 0,
     recipe: Recipe | None = None,
+    trained: Mapping[str, KeypointPredictor] | None = None,
     progress: Progress = lambda epoch, train, held_out: None,
     checkpoint: Path | None = None,
 ) -> KeypointPredictor:
@@ -149,6 +150,7 @@ def fit_candidate(
         future: Future frames of a window, F.
         seed: Seed of initial weights and training.
         recipe: Length and rates of the training; None for the defaults.
+        trained: See `KeypointPredictor.fit`.
         progress: See `KeypointPredictor.fit`.
         checkpoint: See `KeypointPredictor.fit`.
 
@@ -166,6 +168,9 @@ def fit_candidate(
         past,
         future,
         validation=[track.series for track in fold.watch],
+        groups=[track.group for track in (*fold.train, *fold.watch)],
+        spare=True,
+        trained=trained,
         seed=seed,
         recipe=recipe or Recipe(),
         progress=progress,

@@ -1,6 +1,6 @@
 """Fit, predict, sample, save and load forecasters of keypoint series in raw keypoint units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ class KeypointPredictor:
         future: int,
         *,
         validation: Sequence[Tensor] = (),
+        groups: Sequence[str] = (),
+        spare: bool = False,
+        trained: "Mapping[str, KeypointPredictor] | None" = None,
         seed: int = 0,
         epochs: int = 60,
         seconds: float | None = None,
@@ -72,6 +75,12 @@ class KeypointPredictor:
             past: Observed frames of a window, P.
             future: Future frames of a window, F.
             validation: Keypoints of held-out clips; if empty, the training loss decides.
+            groups: The group of every training clip, then of every held-out one; by default every
+                clip is a group of its own.
+            spare: Whether nothing is tested on the held-out clips, so that forecasters which
+                calibrate themselves and need none may learn from them as well.
+            trained: Predictors by name that were fitted to the same clips with the same seed and
+                recipe; a part of a mixture with equal settings takes their weights.
             seed: Seed of initial weights, order, noise, gains and dropout.
             epochs: Largest number of passes over the windows.
             seconds: Time after which no new epoch begins; None for no limit.
@@ -103,15 +112,29 @@ class KeypointPredictor:
         watched = held_out if len(held_out) else train
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "forecaster weights"))
-            self.forecaster = type(self.forecaster)(self.features, self.forecaster.config).eval()
-        self.forecaster.prepare(train, past)
-        if self.forecaster.trains:
-            plan = recipe or Recipe(epochs=epochs, seconds=seconds)
-            training = Training(self.forecaster, train, watched, past, seed, plan)
-            self.history = training.run(progress, checkpoint)
-        if self.forecaster.stochastic:
-            self.temperature = fitted_temperature(self.forecaster, watched, past)
-        self.reach = fitted_reach(self._best, watched, past) if len(held_out) else 1.0
+            count = len(train) + spare * len(held_out)
+            config = self.forecaster.config.for_windows(count, past, future)
+            self.forecaster = type(self.forecaster)(self.features, config).eval()
+        numbers = _group_numbers([*series, *validation], groups, past + future)
+        everything = torch.cat([train, held_out]) if spare and len(held_out) else train
+        plan = recipe or Recipe(epochs=epochs, seconds=seconds)
+        self.history, temperatures = [], []
+        for member in self.forecaster.members:
+            learnt = everything if member.calibrates else train
+            member.prepare_by_group(learnt, past, numbers[: len(learnt)])
+            known = (trained or {}).get(member.name)
+            if known is not None and known.forecaster.config == member.config:
+                load_into(member, known.forecaster.state_dict(), f"part {member.name}")
+            elif member.trains:
+                training = Training(member, train, watched, past, seed, plan)
+                self.history += training.run(progress, checkpoint)
+            fits = member.stochastic and not member.calibrates
+            temperatures.append(fitted_temperature(member, watched, past) if fits else 1.0)
+        self.temperature = self.forecaster.tempered(temperatures)
+        unseen = len(held_out) and not (
+            spare and any(member.calibrates for member in self.forecaster.members)
+        )
+        self.reach = fitted_reach(self._best, watched, past) if unseen else 1.0
         return self.history
 
     @torch.no_grad()
@@ -261,3 +284,12 @@ class KeypointPredictor:
             return torch.empty(0, 0, self.features)
         stacked = torch.stack(list(windows))
         return self.coordinates.scaling(stacked[:, :past]).standardise(stacked)
+
+
+def _group_numbers(series: Sequence[Tensor], groups: Sequence[str], length: int) -> Tensor:
+    """Number of the group of every window: (B,)."""
+    names = [*groups[: len(series)]] or [str(number) for number in range(len(series))]
+    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    counts = [max(0, len(track) - length + 1) for track in series]
+    numbers = torch.tensor([known[name] for name in names])
+    return numbers.repeat_interleave(torch.tensor(counts))

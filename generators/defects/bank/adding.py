@@ -11,7 +11,8 @@ from flawcast.configs.errors import ClipError, DefectError
 from flawcast.configs.identity import content_id, hash_files
 from flawcast.generators.backbones.layers.vision import cv2
 from flawcast.generators.clips.decoding import STILL
-from flawcast.generators.clips.listing import SPLITS, TEST, ClipEntry, Reject, read_labels
+from flawcast.generators.clips.label_table import pair_rows, read_labels
+from flawcast.generators.clips.listing import SPLITS, TEST, ClipEntry, Reject
 from flawcast.generators.clips.pictures import read_picture
 from flawcast.generators.defects.bank.annotations import MASK, Annotations
 from flawcast.generators.defects.bank.polygons import Marked
@@ -68,7 +69,10 @@ def add_pictures(
     if not stills:
         raise DefectError(f"pictures: expected stills in {pictures}, found none; name another")
     left_out: list[Reject] = []
-    rows = read_labels(folder, left_out.append)
+    notes: list[str] = []  # how rows were read: the bank says what became of each still
+    names = {path.relative_to(folder).as_posix(): path for path in stills}
+    table = read_labels(folder, notes.append)
+    rows = pair_rows(folder, table, names, notes.append, left_out.append)
     annotations = Annotations(folder)
     held_out, held_bytes = _test_split(folder, stills, rows, test)
     found: list[tuple[BankItem, CutOut]] = []

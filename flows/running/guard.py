@@ -1,0 +1,96 @@
+"""A small process beside a run: it ends what the run started if the run itself was killed.
+
+The run holds the other end of its standard input. However the run ends, that end closes; what still
+names the run's folder in its command line or as its HOME is then of the run, and is ended.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+OWN_FILE = Path(__file__).resolve()
+LOOKS, PAUSE = 25, 0.1  # a process may start another one while it is being ended
+WAIT_SECONDS = 5.0
+
+
+@contextmanager
+def guarded(folder: Path) -> Iterator[None]:
+    """Have a process watch over what is started with a folder's name, until this context ends."""
+    watcher = subprocess.Popen(  # noqa: S603 - our own interpreter and file
+        [sys.executable, "-P", str(OWN_FILE), str(folder), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/" if os.name == "posix" else None,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        end_all_of(folder)
+        if watcher.stdin is not None:
+            watcher.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            watcher.wait(WAIT_SECONDS)
+
+
+def end_all_of(folder: Path, run: int | None = None) -> None:
+    """Kill the processes that name a folder, and those that they start meanwhile.
+
+    Args:
+        folder: The folder, or the beginning of its name.
+        run: The process whose run it is, which stays; None for this one.
+    """
+    for _ in range(LOOKS):
+        found = list(processes_of(folder, run or os.getpid()))
+        if not found:
+            return
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(found, timeout=PAUSE)
+
+
+def processes_of(folder: Path, run: int) -> Iterator[psutil.Process]:
+    """The processes that name a folder in their command line, as their HOME, or by an open file.
+
+    Ray's processes rewrite their command line, and some their environment with it; but each has
+    its log open. The process of the run, and the guard, are none of them.
+    """
+    name = str(folder)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            words = process.cmdline()
+            if process.pid in (run, os.getpid()) or str(OWN_FILE) in words:
+                continue
+            named = any(name in word for word in words)
+            named = named or name in process.environ().get("HOME", "")
+            named = named or any(file.path.startswith(name) for file in process.open_files())
+            if named and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+
+
+def main() -> None:
+    """Wait until the run has ended, then end what it left."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    folder, run = Path(sys.argv[1]), int(sys.argv[2])
+    sys.stdin.buffer.read()
+    end_all_of(folder, run)
+    for _ in range(LOOKS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(PAUSE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Inputs and situations that real users meet, and what must come out."""
