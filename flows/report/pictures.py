@@ -29,6 +29,7 @@ SHORTEST_FRAME, LAST_FRAME = 80, 700  # milliseconds
 BAR, GAP = 4, 2  # pixels: the coloured bar that tells past from future, and between tiles
 QUALITIES = (60, 40, 20)  # of WebP, 0 to 100: the first at which a clip is small enough
 LARGEST_CLIP = 110_000  # characters, so that a hundred sets stay under 15 MB
+WHOLE_FROM = 192  # pixels: smaller videos are enlarged in the page as it is
 LARGEST_WHOLE, WHOLE_SIDE = 600_000, 1280  # of a clip at its own size: characters, pixels
 TINT = np.array([255, 60, 200], np.float32)  # of motion maps, RGB
 
@@ -113,8 +114,8 @@ class Whole:
 
 
 def draw_whole(made: SampleSet) -> list[Whole]:
-    """Reference and best future at their own size; none where the loop shows them so already."""
-    if max(made.reference.shape[1:3]) <= TILE:
+    """Reference and best future at their own size; none of small videos."""
+    if max(made.reference.shape[1:3]) <= WHOLE_FROM:
         return []
     error = made.mae[made.indices[0]]
     videos = {"reference": made.reference, f"best future, MAE {error:.4f}": made.videos[0]}

@@ -1,6 +1,7 @@
 """Sets that are kept as what their videos are drawn from: the same to every reader."""
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch.nn.functional import interpolate
 from flawcast.configs.errors import MissingExtraError, SettingsError, ShapeError, StoreError
 from flawcast.configs.renderers import RENDERERS
 from flawcast.storage import SampleLoader, SampleSet, SampleSetDataset, SampleStore
-from flawcast.storage.layered import Held, LayeredArray, Layers
+from flawcast.storage.layered import Held, LayeredArray, Layers, What
 from tests.flows.any_size import ODD, TALL, store_of_sizes
 from tests.storage.layered_sets import FUTURE, KEPT, layered_set, layers, pixel_set
 
@@ -79,13 +80,12 @@ def test_one_video_draws_that_video_alone(
     store.commit(made)
     drawn: list[tuple[int, list[int]]] = []
     draw = Layers.draw
-    monkeypatch.setattr(
-        Layers,
-        "draw",
-        lambda self, what, rank, frames: (
-            drawn.append((rank, list(frames))) or draw(self, what, rank, frames)
-        ),
-    )
+
+    def noted(self: Layers, what: What, rank: int, frames: Sequence[int]) -> Any:
+        drawn.append((rank, list(frames)))
+        return draw(self, what, rank, frames)
+
+    monkeypatch.setattr(Layers, "draw", noted)
     videos = store.open_array(made.id, "videos")
     assert drawn == []
     assert isinstance(videos, LayeredArray)
