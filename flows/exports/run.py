@@ -104,16 +104,16 @@ def read_sample(store: SampleStore, row: dict[str, Any]) -> ExportSample:
     set_id, rank = row["set_id"], row["rank"]
     video = np.asarray(store.open_array(set_id, "videos")[rank], np.uint8)
     wanted = {"video": row["video_sha256"]}
-    found: dict[str, Any] = {"video": video}
+    arrays: dict[str, Any] = {"video": video}
     if row["masks"] is not None:
         checksums = store.row(set_id)["checksums"]
         for name in MASK_ARRAYS:
-            found[name] = np.asarray(store.open_array(set_id, name)[rank])
+            arrays[name] = np.asarray(store.open_array(set_id, name)[rank])
             wanted[name] = checksums[f"{name} by rank"][rank]
     for name, sha256 in wanted.items():
-        if array_sha256(found[name]) != sha256:
+        if array_sha256(arrays[name]) != sha256:
             raise StoreError(
                 f"{row['sample_id']}: {name}: the bytes are not those that were written; "
                 f"see `flawcast verify {store.url}`"
             )
-    return ExportSample(row, video, found.get("masks"), found.get("valid"))
+    return ExportSample(row, video, arrays.get("masks"), arrays.get("valid"))

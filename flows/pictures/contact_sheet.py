@@ -150,15 +150,15 @@ def _lay_out(rows: Sequence[SheetRow], times: int, futures: int) -> _Layout:
 
 def _common_sizes(rows: Sequence[SheetRow]) -> tuple[int, int, int, int]:
     """P, F, H and W, which all rows share because they share the columns."""
-    found = set()
+    common = set()
     for row in rows:
         sizes = expect_shape("past", row.past, "P H W 3")
         sizes |= expect_shape("reference", row.reference, f"F {sizes['H']} {sizes['W']} 3")
         expect_shape("kept", row.kept, "K {F} {H} {W} 3".format_map(sizes))
-        found.add((sizes["P"], sizes["F"], sizes["H"], sizes["W"]))
-    if len(found) > 1:
-        raise ShapeError(f"rows: expected the same (P, F, H, W) for all sets, got {sorted(found)}")
-    return found.pop()
+        common.add((sizes["P"], sizes["F"], sizes["H"], sizes["W"]))
+    if len(common) > 1:
+        raise ShapeError(f"rows: expected the same (P, F, H, W) for all sets, got {sorted(common)}")
+    return common.pop()
 
 
 def _groups(past: int, future: int, times: int, futures: int) -> tuple[_Group, ...]:
