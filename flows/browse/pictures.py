@@ -104,12 +104,12 @@ def default_cache() -> Path:
 
 def prune(cache: Path, most: int = CACHE_BYTES) -> None:
     """Remove the oldest small clips until the others take less than `most` bytes."""
-    found = []
+    files = []
     for path in cache.glob("??/*.webp"):
         with suppress(OSError):
-            found.append((path.stat().st_mtime, path.stat().st_size, path))
-    size = sum(item[1] for item in found)
-    for _, bytes_, path in sorted(found):
+            files.append((path.stat().st_mtime, path.stat().st_size, path))
+    size = sum(item[1] for item in files)
+    for _, bytes_, path in sorted(files):
         if size <= most:
             return
         with suppress(OSError):

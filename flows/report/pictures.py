@@ -130,13 +130,13 @@ def _tile(
     before: NDArray[np.uint8], after: NDArray[np.uint8], colour: str
 ) -> list[NDArray[np.uint8]]:
     """Frames of past and future, each under a bar that says which it is."""
-    found = []
+    frames = []
     for video, shade in ((before, PAST), (after, colour)):
         red, green, blue = (int(shade[at : at + 2], 16) for at in (1, 3, 5))
         for small in thumbnails(video, TILE):
             bar = np.full((BAR, small.shape[1], 3), (red, green, blue), np.uint8)
-            found.append(np.concatenate([bar, small]))
-    return found
+            frames.append(np.concatenate([bar, small]))
+    return frames
 
 
 def _beside(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
