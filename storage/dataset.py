@@ -52,6 +52,9 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     - "provenance": a dict of plain values that trace the sample to its clips, model and run;
     - any column of samples that has a value in all rows: "label", "sample_id", "clip_id", "mae".
 
+    Videos keep their own size and aspect. Batches need one size: name it in `where`, or give a
+    `transform` that makes one.
+
     `rows[i]` has all columns of item i. A dataset can be pickled; each worker opens its own files.
     Samples of clips of the test split raise an error, unless `on_test` says otherwise.
 
@@ -111,6 +114,13 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     def labels(self) -> list[str]:
         """Each item's label."""
         return [row["label"] for row in self.rows]
+
+    @property
+    def sizes(self) -> set[tuple[int, int, int]]:
+        """Frames, height and width of the items' videos; empty if something may change them."""
+        if self._transform or self._augment or not set(self.fields) & {"video", *MASKED}:
+            return set()
+        return {(row["future"], row["height"], row["width"]) for row in self.rows}
 
     def _field(self, field: str, row: dict[str, Any]) -> Any:
         """One value of an item."""

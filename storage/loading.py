@@ -26,7 +26,8 @@ class SampleLoader(DataLoader[dict[str, Any]]):
         options: Options of `DataLoader`, for instance num_workers and pin_memory.
 
     Raises:
-        SettingsError: If the dataset is empty or there is no such weight.
+        SettingsError: If the dataset is empty, there is no such weight, or videos of several sizes
+            would meet in a batch.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class SampleLoader(DataLoader[dict[str, Any]]):
         count: int | None = None,
         **options: Any,
     ) -> None:
+        if batch_size > 1 and not options.get("collate_fn"):
+            _expect_one_size(dataset)
         self.order = sampler_for(dataset, weights, seed, count)
         self._batches = 0
         if options.get("num_workers") and "multiprocessing_context" not in options:
@@ -74,3 +77,19 @@ class SampleLoader(DataLoader[dict[str, Any]]):
         if self.order.position >= len(self.order.order()):  # saved after the last batch
             self.order.epoch, self.order.position = state["epoch"] + 1, 0
         self._batches = 0
+
+
+def _expect_one_size(dataset: Any) -> None:
+    """Refuse videos of several sizes, which no batch can hold.
+
+    Raises:
+        SettingsError: If there are several.
+    """
+    parts = getattr(dataset, "datasets", [dataset])
+    sizes = sorted(set().union(*(getattr(part, "sizes", set()) for part in parts)))
+    if len(sizes) > 1:
+        some = ", ".join(f"{frames} of {width}x{height}" for frames, height, width in sizes[:3])
+        raise SettingsError(
+            f"loader: expected videos of one size, got {len(sizes)} (frames: {some}); give the "
+            "dataset a transform that makes one, or where='height = ... and width = ...'"
+        )

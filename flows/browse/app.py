@@ -89,6 +89,13 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
             raise HTTPException(404, "there is no such picture")
         return _webp(pictures.sheet(set_id, name, rank))
 
+    @app.get("/set/{set_id}/{name}/{number}.webp")
+    def frame(set_id: str, name: str, number: int, rank: int = 0) -> Response:
+        """One frame at its own size."""
+        if name not in SHEETS or name == "masks":
+            raise HTTPException(404, "there is no such picture")
+        return _webp(pictures.frame(set_id, name, rank, number))
+
     @app.get("/clip/{sample_id}.webp")
     def clip(sample_id: str, still: bool = False) -> Response:
         """A small looping clip."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,8 +25,11 @@ from flawcast.storage import SampleStore
 from flawcast.storage.drawn import read_checked
 
 SIDE = 160  # longer side of a small clip, in pixels
+SHEET_SIDE = 480  # longer side of a frame in a sheet, which a browser holds many of
+LARGE = 2**20  # pixels from which a picture is coded quickly, not as small as possible
 FASTEST = 20  # milliseconds per frame; browsers slow down faster clips
 CACHE_BYTES = 1 << 30
+PER_VIDEO = ("videos", "masks")
 SHEETS = ("videos", "masks", "past", "reference")
 PINK, BLUE, SHADE = (255, 60, 200), (70, 150, 255), (20, 24, 30)
 
@@ -71,6 +75,8 @@ class Pictures:
     def sheet(self, set_id: str, name: str, rank: int) -> bytes:
         """All frames of one video side by side, in rows, as a WebP that keeps every bit.
 
+        Frames larger than SHEET_SIDE are shrunk; `frame` gives each at its own size.
+
         Args:
             set_id: A set.
             name: One of SHEETS; masks are see-through colours to lay over the video.
@@ -79,17 +85,51 @@ class Pictures:
         Raises:
             StoreError: If there is no such set, array or rank, or it is damaged.
         """
-        array = self.store.open_array(set_id, name)
-        per_video = name in ("videos", "masks")
-        if per_video and not 0 <= rank < array.shape[0]:
-            raise StoreError(f"{set_id}: expected a rank below {array.shape[0]}, got {rank}")
+        array = self._open(set_id, name, rank)
         with self._turns:
-            frames = np.asarray(array[rank] if per_video else array[:], np.uint8)
+            frames = np.asarray(array[rank] if name in PER_VIDEO else array[:], np.uint8)
             if name == "masks":
-                valid = np.asarray(self.store.open_array(set_id, "valid")[rank], np.bool_)
+                valid = np.asarray(self.store.open_array(set_id, "valid")[rank], np.uint8)
                 about = SetSettings.parse(self.store.row(set_id)["settings"])
-                frames = _coloured(frames, valid, about.mask_kind == "drawn")
-            return _encoded([Image.fromarray(_side_by_side(frames))], lossless=True, quality=20)
+                drawn = about.mask_kind == "drawn"
+                frames = _coloured(_nearest(frames), _nearest(valid) > 0, drawn)
+            sheet = _side_by_side(thumbnails(frames, SHEET_SIDE))
+            return _encoded([Image.fromarray(sheet)], lossless=True, quality=20)
+
+    def frame(self, set_id: str, name: str, rank: int, number: int) -> bytes:
+        """One frame of a video at its own size, as a WebP that keeps every bit.
+
+        Args:
+            set_id: A set.
+            name: "videos", "past" or "reference".
+            rank: As in `sheet`.
+            number: Which frame.
+
+        Raises:
+            StoreError: If there is no such set, array, rank or frame, or it is damaged.
+        """
+        array = self._open(set_id, name, rank)
+        frames = array.shape[1 if name in PER_VIDEO else 0]
+        if not 0 <= number < frames:
+            raise StoreError(f"{set_id}: expected a frame below {frames}, got {number}")
+        with self._turns:
+            key = (rank, number) if name in PER_VIDEO else number
+            picture = Image.fromarray(np.asarray(array[key], np.uint8))
+            quick = picture.width * picture.height >= LARGE
+            return _encoded([picture], lossless=True, quality=0 if quick else 20)
+
+    def _open(self, set_id: str, name: str, rank: int) -> Any:
+        """An open array, which has this rank."""
+        array = self.store.open_array(set_id, name)
+        if name in PER_VIDEO and not 0 <= rank < array.shape[0]:
+            raise StoreError(f"{set_id}: expected a rank below {array.shape[0]}, got {rank}")
+        return array
+
+
+def sheet_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of a frame in a sheet."""
+    small = thumbnails(np.zeros((1, height, width), np.uint8), SHEET_SIDE)
+    return small.shape[1], small.shape[2]
 
 
 def grid_columns(frames: int) -> int:
@@ -128,7 +168,8 @@ def _encoded(pictures: Sequence[Image.Image], **options: Any) -> bytes:
     stream = io.BytesIO()
     first, *rest = pictures
     several = {"save_all": True, "append_images": rest} if rest else {}
-    first.save(stream, "WEBP", method=2, **several, **options)
+    method = 0 if options.get("quality") == 0 else 2
+    first.save(stream, "WEBP", method=method, **several, **options)
     return stream.getvalue()
 
 
@@ -141,6 +182,14 @@ def _side_by_side(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     filled[:count] = frames
     tiled = filled.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
     return np.ascontiguousarray(tiled.reshape(rows * height, columns * width, channels))
+
+
+def _nearest(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Maps (F, H, W) at the size of a sheet, without values between theirs."""
+    size = sheet_size(*maps.shape[1:3])
+    if size == maps.shape[1:3]:
+        return maps
+    return np.stack([cv2.resize(m, size[::-1], interpolation=cv2.INTER_NEAREST) for m in maps])
 
 
 def _coloured(maps: NDArray[np.uint8], valid: NDArray[np.bool_], drawn: bool) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ def lines_for_samples(store: str, where: str | None, order_by: str | None = None
     return [
         Line("query", _command("query", store, "--rows", "samples", *condition, *order)),
         Line("export", _command("export", store, "--format", "mp4", "--out", "out", *condition)),
-        Line("Python", f"from storage import SampleSetDataset\n\ndataset = {dataset}"),
+        Line("Python", f"from flawcast.storage import SampleSetDataset\n\ndataset = {dataset}"),
     ]
 
 
@@ -43,7 +43,7 @@ def lines_for_set(store: str, set_id: str) -> list[Line]:
     """Lines about one set."""
     query, export, _ = lines_for_samples(store, f"set_id = '{set_id}'", "rank")
     load = f'SampleStore.open({store!r}).load("{set_id}")'
-    return [query, export, Line("Python", f"from storage import SampleStore\n\nfutures = {load}")]
+    return [query, export, Line("Python", f"from flawcast.storage import SampleStore\n\nfutures = {load}")]
 
 
 def _command(*words: str) -> str:

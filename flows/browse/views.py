@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from flawcast.configs.errors import FlawcastError, QueryError
 from flawcast.configs.keypoint_layouts import layout_of
 from flawcast.flows.browse.filters import CHOICES, RANGES, SORTS, Filter
-from flawcast.flows.browse.pictures import grid_columns
+from flawcast.flows.browse.pictures import grid_columns, sheet_size
 from flawcast.flows.browse.snippets import Line, lines_for_samples, lines_for_set
 from flawcast.storage.sample_cache import CachedSamples
 
@@ -180,6 +180,7 @@ def _for_script(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str,
     sizes = {name: row[name] for name in ("past", "future", "width", "height", "samples")}
     return {
         **sizes,
+        "shown": sheet_size(row["height"], row["width"]),
         "set": row["set_id"],
         "fps": row["fps"] or 12.5,
         "length": row["keypoint_length"],

@@ -14,6 +14,7 @@ from flawcast.flows.exports.base import (
     EXPORTS,
     Export,
     ExportSample,
+    as_video,
     write_picture,
     write_sample_video,
     write_samples_csv,
@@ -35,7 +36,9 @@ def anomalib(export: Export, folder: Path) -> None:
                 name = f"{sample.id}_{number:03d}.png"
                 write_picture(folder / ("defect" if is_defect else "good") / name, picture)
             video = write_sample_video(folder / "videos", sample, export.settings)
-            masks = _write_masks(folder, sample) if is_defect and with_masks else None
+            masks = None
+            if is_defect and with_masks:
+                masks = _write_masks(folder, sample, as_video(sample, export.settings))
             item = {
                 "video_path": video.relative_to(folder).as_posix(),
                 "mask_path": masks,
@@ -53,12 +56,19 @@ def anomalib(export: Export, folder: Path) -> None:
     )
 
 
-def _write_masks(folder: Path, sample: ExportSample) -> str:
-    """Write a picture per frame, named as the frame, and one array for the video."""
+def _write_masks(folder: Path, sample: ExportSample, shown: ExportSample) -> str:
+    """Write a picture per frame, named as the frame, and one array for the video.
+
+    Args:
+        folder: Where to.
+        sample: The sample, of the frames' size.
+        shown: The same as its video shows it.
+    """
     mask = np.zeros(sample.video.shape[:3], bool) if sample.mask is None else sample.mask
     for number, frame in enumerate(mask):
         grey = np.where(frame, 255, 0).astype(np.uint8)
         write_picture(folder / "masks" / f"{sample.id}_{number:03d}.png", grey)
     path = folder / "video_masks" / f"{sample.id}.npy"
-    np.save(path, mask.astype(np.uint8), allow_pickle=False)
+    whole = np.zeros(shown.video.shape[:3], bool) if shown.mask is None else shown.mask
+    np.save(path, whole.astype(np.uint8), allow_pickle=False)
     return path.relative_to(folder).as_posix()

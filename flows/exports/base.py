@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.configs.errors import SettingsError
 from flawcast.configs.mask_levels import DEFECT
 from flawcast.configs.registry import Registry
 from flawcast.configs.settings import Settings
@@ -141,17 +140,27 @@ def video_name(sample_id: str, settings: ExportSettings) -> str:
     return f"{sample_id}{'.mkv' if settings.lossless else '.mp4'}"
 
 
-def write_sample_video(folder: Path, sample: ExportSample, settings: ExportSettings) -> Path:
-    """Write a sample's video.
+def as_video(sample: ExportSample, settings: ExportSettings) -> ExportSample:
+    """A sample as its video shows it.
 
-    Raises:
-        SettingsError: If H.264 cannot hold its frames whole.
+    H.264 has even sizes only, so the last row or column of an odd size is repeated there, in the
+    masks, too, where it is not valid. A lossless video has the sample's own size.
     """
-    height, width = sample.video.shape[1:3]
-    if not settings.lossless and (height % 2 or width % 2):
-        raise SettingsError(
-            f"{sample.id}: expected even sizes for H.264, got {width}x{height}; use --lossless"
-        )
+    odd = tuple(extent % 2 for extent in sample.video.shape[1:3])
+    if settings.lossless or odd == (0, 0):
+        return sample
+    edge = ((0, 0), (0, odd[0]), (0, odd[1]))
+    maps, valid = sample.maps, sample.valid
+    return replace(
+        sample,
+        video=np.pad(sample.video, (*edge, (0, 0)), "edge"),
+        maps=None if maps is None else np.pad(maps, edge, "edge"),
+        valid=None if valid is None else np.pad(valid, edge),
+    )
+
+
+def write_sample_video(folder: Path, sample: ExportSample, settings: ExportSettings) -> Path:
+    """Write a sample's video, of an even size unless it is lossless: see `as_video`."""
     path = folder / video_name(sample.id, settings)
-    write_video(path, sample.video, sample.row["fps"] or 25.0)
+    write_video(path, as_video(sample, settings).video, sample.row["fps"] or 25.0)
     return path

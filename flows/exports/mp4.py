@@ -7,6 +7,7 @@ import numpy as np
 from flawcast.flows.exports.base import (
     EXPORTS,
     Export,
+    as_video,
     video_name,
     write_sample_video,
     write_samples_csv,
@@ -17,7 +18,7 @@ from flawcast.generators.clips.video_files import write_ffv1
 @EXPORTS.register("mp4")
 def mp4(export: Export, folder: Path) -> None:
     """Write videos/LABEL/ID.mp4, masks/ID.mkv, valid/ID.mkv and samples.csv."""
-    for sample in export.samples():
+    for sample in (as_video(sample, export.settings) for sample in export.samples()):
         target = folder / "videos" / str(sample.row["label"])
         target.mkdir(parents=True, exist_ok=True)
         write_sample_video(target, sample, export.settings)

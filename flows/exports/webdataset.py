@@ -16,6 +16,7 @@ from flawcast.flows.exports.base import (
     Export,
     ExportSample,
     ExportSettings,
+    as_video,
     write_sample_video,
 )
 
@@ -44,6 +45,7 @@ def _files(
 ) -> Iterator[tuple[str, bytes]]:
     """Suffix and bytes of each of a sample's files."""
     with tempfile.TemporaryDirectory() as draft:
+        sample = as_video(sample, settings)
         video = write_sample_video(Path(draft), sample, settings)
         yield video.suffix[1:], video.read_bytes()
     yield "cls", str(classes.index(sample.row["label"])).encode()

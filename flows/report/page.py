@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flawcast.flows.report.facts import Facts, Row
-from flawcast.flows.report.pictures import Loop, Strip
+from flawcast.flows.report.pictures import Loop, Strip, Whole
 from flawcast.flows.report.plots import (
     COLOURS,
     OTHER,
@@ -42,6 +42,7 @@ class SetView:
         strips: Its contact sheet.
         place: "best", "median" or "worst" of all; empty for the others.
         code: Commands for it.
+        whole: Its videos at their own size.
     """
 
     row: Row
@@ -50,6 +51,7 @@ class SetView:
     strips: Sequence[Strip]
     place: str
     code: str
+    whole: Sequence[Whole] = ()
 
 
 def render_page(
@@ -139,7 +141,7 @@ def _python(store: str, where: str | None) -> str:
     condition = f", where={where!r}" if where else ""
     return "\n".join(
         (
-            "from storage import SampleLoader, SampleSetDataset, SampleStore",
+            "from flawcast.storage import SampleLoader, SampleSetDataset, SampleStore",
             "",
             f"store = SampleStore.open({store!r}, snapshot=True)",
             f"sets = store.query(order_by='apd desc'{condition})  # a pyarrow table",

@@ -29,6 +29,7 @@ SHORTEST_FRAME, LAST_FRAME = 80, 700  # milliseconds
 BAR, GAP = 4, 2  # pixels: the coloured bar that tells past from future, and between tiles
 QUALITIES = (60, 40, 20)  # of WebP, 0 to 100: the first at which a clip is small enough
 LARGEST_CLIP = 110_000  # characters, so that a hundred sets stay under 15 MB
+LARGEST_WHOLE, WHOLE_SIDE = 600_000, 1280  # of a clip at its own size: characters, pixels
 TINT = np.array([255, 60, 200], np.float32)  # of motion maps, RGB
 
 
@@ -94,6 +95,39 @@ def draw_loop(made: SampleSet) -> Loop:
     return Loop(titles, _webp(frames[::step], times), width, height)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A video at its own size, or as large as a page can carry.
+
+    Args:
+        title: What it shows.
+        picture: The looping picture as a data URL.
+        width: The width in pixels.
+        height: The height in pixels.
+    """
+
+    title: str
+    picture: str
+    width: int
+    height: int
+
+
+def draw_whole(made: SampleSet) -> list[Whole]:
+    """Reference and best future at their own size; none where the loop shows them so already."""
+    if max(made.reference.shape[1:3]) <= TILE:
+        return []
+    error = made.mae[made.indices[0]]
+    videos = {"reference": made.reference, f"best future, MAE {error:.4f}": made.videos[0]}
+    found = []
+    for title, video in videos.items():
+        step = -(-len(video) // (MOST_FRAMES // 2))
+        frames = list(thumbnails(video[::step], WHOLE_SIDE))
+        pace = max(SHORTEST_FRAME, round(1000 / (made.provenance.fps or 12))) * step
+        picture = _webp(frames, [pace] * len(frames), LARGEST_WHOLE)
+        found.append(Whole(title, picture, frames[0].shape[1], frames[0].shape[0]))
+    return found
+
+
 def draw_strips(made: SampleSet) -> list[Strip]:
     """The contact sheet of a set: past, reference, the best future and those that differ most."""
     errors = made.mae[made.indices]
@@ -153,8 +187,10 @@ def _strip(title: str, kind: str, video: NDArray[np.uint8]) -> Strip:
     return Strip(title, kind, _webp([frame], [0]), frame.shape[1], frame.shape[0])
 
 
-def _webp(frames: Sequence[NDArray[np.uint8]], times: Sequence[int]) -> str:
-    """A still or looping picture as a data address."""
+def _webp(
+    frames: Sequence[NDArray[np.uint8]], times: Sequence[int], most: int = LARGEST_CLIP
+) -> str:
+    """A still or looping picture as a data address of at most so many characters."""
     first, *others = map(Image.fromarray, frames)
     moving = {"save_all": True, "append_images": others, "duration": list(times), "loop": 0}
     options: dict[str, Any] = {**moving, "minimize_size": True} if others else {}
@@ -162,6 +198,6 @@ def _webp(frames: Sequence[NDArray[np.uint8]], times: Sequence[int]) -> str:
         stream = io.BytesIO()
         first.save(stream, "WEBP", quality=quality, method=4, **options)
         coded = base64.b64encode(stream.getvalue()).decode()
-        if len(coded) <= LARGEST_CLIP:
+        if len(coded) <= most:
             break
     return f"data:image/webp;base64,{coded}"

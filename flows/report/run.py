@@ -9,7 +9,7 @@ from flawcast.configs.errors import SettingsError, StoreError
 from flawcast.configs.files import whole_file
 from flawcast.flows.report.facts import Facts, gather, to_show
 from flawcast.flows.report.page import SetView, render_page, set_commands
-from flawcast.flows.report.pictures import draw_loop, draw_strips
+from flawcast.flows.report.pictures import draw_loop, draw_strips, draw_whole
 from flawcast.storage import SampleStore
 
 MOST_SETS = 100  # with their videos; all sets count in tables and plots
@@ -121,6 +121,7 @@ def _views(
                 strips=draw_strips(made),
                 place=places.get(row["set_id"], ""),
                 code=set_commands(store, made),
+                whole=draw_whole(made) if row["set_id"] in places else (),
             )
         )
         on_set(done, len(rows))

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch.nn.functional import interpolate
 
-from flawcast.configs.errors import MissingExtraError, ShapeError, StoreError
+from flawcast.configs.errors import MissingExtraError, SettingsError, ShapeError, StoreError
 from flawcast.configs.renderers import RENDERERS
-from flawcast.storage import SampleSet, SampleSetDataset, SampleStore
+from flawcast.storage import SampleLoader, SampleSet, SampleSetDataset, SampleStore
 from flawcast.storage.layered import Held, LayeredArray, Layers
+from tests.flows.any_size import ODD, TALL, store_of_sizes
 from tests.storage.layered_sets import FUTURE, KEPT, layered_set, layers, pixel_set
 
 
@@ -108,6 +110,21 @@ def test_batches_of_layers_and_of_pixels_are_equal(tmp_path: Path) -> None:
             assert one[name].dtype == other[name].dtype
             assert one[name].equal(other[name])
             assert third[name].equal(other[name])
+
+
+def test_videos_of_several_sizes_need_a_transform_to_meet_in_a_batch(tmp_path: Path) -> None:
+    store = store_of_sizes(tmp_path, TALL, ODD)
+    items = SampleSetDataset(store)
+    assert {tuple(items[index]["video"].shape[2:]) for index in range(len(items))} == {TALL, ODD}
+    with pytest.raises(SettingsError, match=r"expected videos of one size, got 2 .* of 96x170"):
+        SampleLoader(SampleSetDataset(store), 4)
+    assert len(list(SampleLoader(SampleSetDataset(store), 1))) == 2 * KEPT
+    one = SampleSetDataset(store, where=f"height = {ODD[0]} and width = {ODD[1]}")
+    (batch,) = SampleLoader(one, KEPT)
+    assert batch["video"].shape[3:] == ODD
+    small = SampleSetDataset(store, transform=lambda video: interpolate(video, (32, 48)))
+    (batch,) = SampleLoader(small, 2 * KEPT)
+    assert batch["video"].shape[3:] == (32, 48)
 
 
 def test_a_further_video_costs_kilobytes(tmp_path: Path) -> None:

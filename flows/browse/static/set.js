@@ -4,8 +4,9 @@ import { listenForArrows, listenForCopies, listenForMarks } from "./common.js";
 
 const data = JSON.parse(document.querySelector("#data").textContent);
 const total = data.past + data.future;
-const scale = Math.max(1, Math.round(320 / Math.max(data.width, data.height)));
-const [width, height] = [data.width * scale, data.height * scale];
+const [shownHeight, shownWidth] = data.shown; // of a frame in a sheet
+const scale = Math.max(1, Math.round(320 / Math.max(shownWidth, shownHeight)));
+const [width, height] = [shownWidth * scale, shownHeight * scale]; // of a tile
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(name).trim();
 const hue = (point) => `hsl(${Math.round((360 * point) / data.positions.length)} 90% 60%)`;
@@ -29,23 +30,27 @@ function sheet(name, rank) {
 
 function paint(context, picture, frame, columns) {
   if (!picture) return;
-  const [left, top] = [(frame % columns) * data.width, Math.floor(frame / columns) * data.height];
-  context.drawImage(picture, left, top, data.width, data.height, 0, 0, width, height);
+  const [left, top] = [(frame % columns) * shownWidth, Math.floor(frame / columns) * shownHeight];
+  const { width, height } = context.canvas;
+  context.drawImage(picture, left, top, shownWidth, shownHeight, 0, 0, width, height);
 }
 
+const rankOf = (tile) => (tile.dataset.rank === undefined ? null : Number(tile.dataset.rank));
+
 function drawTile(tile) {
-  const canvas = tile.querySelector("canvas");
+  drawInto(tile.querySelector("canvas"), rankOf(tile));
+}
+
+function drawInto(canvas, rank, whole = () => null) {
   const context = canvas.getContext("2d");
   const ahead = state.frame - data.past;
-  const rank = tile.dataset.rank === undefined ? null : Number(tile.dataset.rank);
+  const [name, frame] = ahead < 0 ? ["past", state.frame] : [rank === null ? "reference" : "videos", ahead];
+  const columns = ahead < 0 ? data.columns.past : data.columns.future;
   context.globalCompositeOperation = "source-over";
-  if (ahead < 0) {
-    paint(context, sheet("past"), state.frame, data.columns.past);
-    return;
-  }
-  const columns = data.columns.future;
-  paint(context, rank === null ? sheet("reference") : sheet("videos", rank), ahead, columns);
-  if (rank === null) return;
+  const native = whole(name, frame);
+  if (native) context.drawImage(native, 0, 0);
+  else paint(context, sheet(name, name === "videos" ? rank : undefined), frame, columns);
+  if (ahead < 0 || rank === null) return;
   if (state.difference) {
     context.globalCompositeOperation = "difference";
     paint(context, sheet("reference"), ahead, columns);
@@ -55,6 +60,37 @@ function drawTile(tile) {
   }
   if (state.masks) paint(context, sheet("masks", rank), ahead, columns);
   if (state.tracks) drawTracks(context, data.kept[rank], ahead);
+}
+
+// ---- one video at its own size
+
+const dialog = one("#native");
+const frames = {}; // by address: pictures of single frames
+let zoomed = null; // rank, or null for the reference
+
+function nativeFrame(name, frame) {
+  if (state.playing || (shownWidth === data.width && shownHeight === data.height)) return null;
+  const address = `/set/${data.set}/${name}/${frame}.webp` + (name === "videos" ? `?rank=${zoomed}` : "");
+  if (!frames[address]) {
+    frames[address] = new Image();
+    frames[address].addEventListener("load", drawNative);
+    frames[address].src = address;
+  }
+  return frames[address].complete && frames[address].naturalWidth ? frames[address] : null;
+}
+
+function drawNative() {
+  if (!dialog.open) return;
+  drawInto(dialog.querySelector("canvas"), zoomed, nativeFrame);
+  one("#native-clock").textContent = one("#clock").value;
+}
+
+function openNative(rank) {
+  zoomed = rank;
+  play(false);
+  one("#native-title").textContent = rank === null ? "reference" : `#${rank + 1}, draw ${data.kept[rank]}`;
+  dialog.showModal();
+  drawNative();
 }
 
 // ---- keypoints
@@ -79,6 +115,7 @@ function path(context, future, point, last, size) {
 
 function drawTracks(context, future, frame) {
   if (!keypoints) return;
+  const { width, height } = context.canvas;
   context.lineWidth = 2;
   data.positions.forEach(([x, y], point) => {
     context.strokeStyle = context.fillStyle = hue(point);
@@ -93,16 +130,16 @@ function drawTracks(context, future, frame) {
 function drawFan() {
   const canvas = one("#fan");
   if (!canvas || !keypoints) return;
-  const factor = Math.max(1, Math.round(640 / Math.max(data.width, data.height)));
-  const size = [data.width * factor, data.height * factor];
+  const factor = Math.max(1, Math.round(640 / Math.max(shownWidth, shownHeight)));
+  const size = [shownWidth * factor, shownHeight * factor];
   if (canvas.width !== size[0]) [canvas.width, canvas.height] = size;
   const context = canvas.getContext("2d");
   const past = sheet("past");
   const last = data.past - 1;
   if (past) {
     const columns = data.columns.past;
-    const from = [(last % columns) * data.width, Math.floor(last / columns) * data.height];
-    context.drawImage(past, ...from, data.width, data.height, 0, 0, ...size);
+    const from = [(last % columns) * shownWidth, Math.floor(last / columns) * shownHeight];
+    context.drawImage(past, ...from, shownWidth, shownHeight, 0, 0, ...size);
   }
   context.fillStyle = "rgb(15 18 22 / 70%)";
   context.fillRect(0, 0, ...size);
@@ -201,6 +238,7 @@ tiles.forEach((tile) => seen.observe(tile));
 
 function draw() {
   visible.forEach(drawTile);
+  drawNative();
 }
 
 function go(frame) {
@@ -262,12 +300,22 @@ document.querySelectorAll("[data-toggle]").forEach((button) =>
 );
 one("#value").addEventListener("change", drawCurves);
 const grid = one(".tiles");
+let chosenBefore = false;
 for (const kind of ["focusin", "click"]) {
   grid.addEventListener(kind, (event) => {
     const tile = event.target.closest("[data-rank]");
     if (tile) choose(Number(tile.dataset.rank));
   });
 }
+grid.addEventListener("mousedown", (event) => { // before the click chooses it
+  const tile = event.target.closest(".tile");
+  chosenBefore = tile?.classList.contains("chosen") || tile?.matches(".reference");
+});
+grid.addEventListener("click", (event) => {
+  const tile = event.target.closest(".tile");
+  if (event.target.closest(".zoom") || (event.target.matches("canvas") && chosenBefore)) openNative(rankOf(tile));
+});
+one("#native-close").addEventListener("click", () => dialog.close());
 listenForMarks(grid, () => one("#note").value);
 listenForArrows(grid);
 listenForCopies(document);
@@ -284,6 +332,7 @@ document.addEventListener("keydown", (event) => {
     d: () => toggle("difference"),
     m: () => toggle("masks"),
     t: () => toggle("tracks"),
+    z: () => (dialog.open ? dialog.close() : openNative(state.chosen)),
   };
   const action = keys[event.key];
   if (!action) return;

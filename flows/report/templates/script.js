@@ -29,6 +29,13 @@ const show = async (paused) => {
 pause.addEventListener("click", () => show(pause.getAttribute("aria-pressed") !== "true"));
 if (matchMedia("(prefers-reduced-motion: reduce)").matches) show(true);
 
+document.addEventListener("click", ({ target }) => {  // a clip opens its videos at their own size
+  const whole = target.closest?.(".loop")?.parentElement.querySelector("details.whole");
+  if (!whole || !target.matches("img, canvas")) return;
+  whole.open = !whole.open;
+  if (whole.open) whole.scrollIntoView({ block: "nearest" });
+});
+
 const others = document.getElementById("others");
 const listed = [...others.children];
 document.getElementById("order").addEventListener("change", ({ target }) => {

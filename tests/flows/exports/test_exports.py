@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flawcast.configs.errors import FlawcastError, SettingsError, StoreError
+from flawcast.configs.errors import SettingsError, StoreError
 from flawcast.flows.exports import EXPORTS, ExportSettings, export
 from flawcast.flows.exports.coco import run_lengths
 from flawcast.storage import SampleSet, SampleStore
@@ -266,17 +266,6 @@ def test_mlcroissant_reads_the_records(store: SampleStore, tmp_path: Path) -> No
         row, _ = known[record["samples/sample_id"].decode()]
         assert record["samples/mae"] == pytest.approx(row["mae"])
         assert (tmp_path / "out" / record["samples/file"].decode()).is_file()
-
-
-def test_odd_sizes_need_a_lossless_video(tmp_path: Path) -> None:
-    store = SampleStore.open(tmp_path / "store", "a")
-    made = sample_set(0)
-    cropped = {name: getattr(made, name)[..., :9, :] for name in ("videos", "past")}
-    cropped |= {name: getattr(made, name)[..., :9, :] for name in ("reference", "source")}
-    store.commit(sample_set(0, **cropped))
-    with pytest.raises(FlawcastError, match=r"even sizes for H\.264, got 9x8; use --lossless"):
-        export(store.url, "mp4", tmp_path / "out")
-    assert export(store.url, "mp4", tmp_path / "out", settings=LOSSLESS).samples == 3
 
 
 def test_the_command_line_exports(store: SampleStore, tmp_path: Path) -> None:
