@@ -70,6 +70,7 @@ def test_commands_exist_with_their_options(page: Path) -> None:
     for command in mentions(page):
         own = whole if command[1].startswith("--") else whole.commands.get(command[1])  # type: ignore[attr-defined]
         assert own is not None, command
+        own = getattr(own, "commands", {}).get(" ".join(command[2:3]), own)  # of a group
         options = {name for item in own.params for name in item.opts} | {"--help"}
         used = {word.partition("=")[0] for word in command if word.startswith("--")}
         assert used <= options, command

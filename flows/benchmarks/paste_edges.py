@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.generators.defects.host import Host, Image
-from flawcast.generators.defects.layer import DefectLayer
+from flawcast.generators.defects.layer import HALF, DefectLayer
 from flawcast.selection.detection_scores import auroc
 
 REACH = 3  # pixels from the middle of a patch to its border
@@ -47,7 +47,11 @@ class EdgePatches:
         altered[top:bottom, left:right] = (layer.pixels[..., 3] > 0) | (layer.hole > 0)
         ring = cv2.dilate(altered, np.ones((3, 3), np.uint8)) - altered
         inner = cv2.erode(host.part.astype(np.uint8), np.ones((2 * REACH + 3,) * 2, np.uint8))
-        away = cv2.distanceTransform((~layer.mask()).astype(np.uint8), cv2.DIST_L2, 5)
+        core = np.zeros(host.part.shape, np.uint8)  # a placebo's mask is empty, its outline is not
+        core[top:bottom, left:right] = layer.cover > HALF
+        if not core.any():
+            return
+        away = cv2.distanceTransform(1 - core, cv2.DIST_L2, 5)
         border = (ring > 0) & (inner > 0) & (away > 1)
         rows, columns = np.nonzero(border[REACH:-REACH, REACH:-REACH])
         if not len(rows):
