@@ -11,6 +11,7 @@ from flawcast.generators.defects.layer import HALF, DefectLayer
 from flawcast.selection.detection_scores import auroc
 
 REACH = 3  # pixels from the middle of a patch to its border
+CLEAR = 1.5 * REACH + 1  # pixels between a mask and the middle of a patch that does not touch it
 PER_DEFECT = 24  # patches around one defect
 NEURONS, RIDGE = 192, 3.0
 FOLDS = 4
@@ -33,7 +34,7 @@ class EdgePatches:
     groups: list[int] = field(default_factory=list)
 
     def add(self, host: Host, layer: DefectLayer, group: int, rng: np.random.Generator) -> None:
-        """Add patches along the border of what a layer alters, outside of its mask.
+        """Add patches that reach into what a layer alters and do not touch its mask.
 
         Args:
             host: The part without the defect.
@@ -52,7 +53,11 @@ class EdgePatches:
         if not core.any():
             return
         away = cv2.distanceTransform(1 - core, cv2.DIST_L2, 5)
-        border = (ring > 0) & (inner > 0) & (away > 1)
+        if layer.harmless:
+            border = (ring > 0) & (inner > 0)
+        else:  # the defect itself is there to be seen: its border is judged, not its mask
+            near = cv2.dilate(altered, np.ones((2 * REACH + 1,) * 2, np.uint8)) > 0
+            border = near & (inner > 0) & (away > CLEAR)
         rows, columns = np.nonzero(border[REACH:-REACH, REACH:-REACH])
         if not len(rows):
             return
