@@ -109,6 +109,14 @@ def test_the_examples_of_extending_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_example_of_defects_runs() -> None:
+    (code,) = blocks(ROOT / "docs" / "defects.md", "python")
+    values: dict[str, object] = {}
+    exec(code, values)  # noqa: S102 - that it runs is what is tested
+    assert values["mask"].any()  # type: ignore[attr-defined]
+    assert values["moved"].mask.any()  # type: ignore[attr-defined]
+
+
 def make_store(folder: Path) -> None:
     """What `flawcast demo` leaves in its folder, but for the numbers."""
     clips = write_line(folder / "clips", draw_line(1, seed=3, states=("normal", "jam")))
