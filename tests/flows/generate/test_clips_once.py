@@ -38,13 +38,13 @@ def nothing_kept() -> None:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, bool]]:
     """How often each clip is decoded, whole or (False) not to its end."""
     counts: Counter[tuple[str, bool]] = Counter()
-    real: Callable[..., Any] = reading.decode
+    real: Callable[..., Any] = reading.decode_timed
 
     def counting(path: Path, shape: object, stride: int, most: int | None) -> Any:
         counts[path.name, most is None] += 1
         return real(path, shape, stride, most)
 
-    monkeypatch.setattr(reading, "decode", counting)
+    monkeypatch.setattr(reading, "decode_timed", counting)
     return counts
 
 
