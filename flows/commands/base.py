@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neithe
 class Commands(TyperGroup):
     """The group of all commands; it leaves an interruption to `main`, which ends the process."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)

@@ -155,11 +155,13 @@ def lost_of_ray() -> str:
     """The name of a process that a Ray of our own cannot do without and has lost; else empty."""
     import ray
 
-    node = ray._private.worker._global_node
+    node: Any = ray._private.worker._global_node
     if node is None:
         return ""
     processes = {name: found[0].process for name, found in node.all_processes.items()}
-    return next((name for name in VITAL if name in processes and processes[name].poll()), "")
+    return next(
+        (name for name in VITAL if name in processes and processes[name].poll() is not None), ""
+    )
 
 
 def _shut_down() -> None:

@@ -134,7 +134,7 @@ def coming_dates(cron: str, timezone: str | None = None, count: int = 3) -> list
         raise SettingsError(f"{what}: {one_line(error)}") from None
     if not dates:
         raise SettingsError(f"{what}, which no date of the coming years meets")
-    return dates
+    return list(dates)
 
 
 def _schedule(cron: str, timezone: str | None) -> Any:

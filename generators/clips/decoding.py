@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
@@ -248,7 +249,7 @@ def _video_frames(
         notes.append(f"{early} frames before the first key frame are left out")
 
 
-def _decoded(packet: Packet, keyed: bool) -> list[VideoFrame]:
+def _decoded(packet: "Packet[VideoStream]", keyed: bool) -> list[VideoFrame]:
     """Frames of a packet; before the first key frame, a packet that cannot be decoded has none."""
     try:
         return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]

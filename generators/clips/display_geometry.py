@@ -1,5 +1,7 @@
 """How a video's frames are meant to be shown: pixels that are not square, turned, mirrored."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
@@ -41,7 +43,9 @@ def _with_square_pixels(pixels: Frame, stream: VideoStream) -> Frame:
 
 def _matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
     """The part a, b, c, d of a frame's display matrix; None without one."""
-    found = next((item for item in frame.side_data if item.type.name == "DISPLAYMATRIX"), None)
+    # PyAV's types call it a mapping; it is a sequence of buffers.
+    items: list[Any] = list(frame.side_data)
+    found = next((item for item in items if item.type.name == "DISPLAYMATRIX"), None)
     if found is None:
         return None
     numbers = np.frombuffer(bytes(found), np.int32, SIDES)
