@@ -19,7 +19,7 @@ from PIL import Image
 
 from flawcast.configs.preset_files import load_preset
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.cli import app
+from flawcast.flows.commands.line import app
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate
 from flawcast.generators.backbones import build_backbone

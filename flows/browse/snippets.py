@@ -43,7 +43,11 @@ def lines_for_set(store: str, set_id: str) -> list[Line]:
     """Lines about one set."""
     query, export, _ = lines_for_samples(store, f"set_id = '{set_id}'", "rank")
     load = f'SampleStore.open({store!r}).load("{set_id}")'
-    return [query, export, Line("Python", f"from flawcast.storage import SampleStore\n\nfutures = {load}")]
+    return [
+        query,
+        export,
+        Line("Python", f"from flawcast.storage import SampleStore\n\nfutures = {load}"),
+    ]
 
 
 def _command(*words: str) -> str:

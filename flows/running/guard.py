@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 OWN_FILE = Path(__file__).resolve()
+_WATCHERS: set[subprocess.Popen[bytes]] = set()
 LOOKS, PAUSE = 25, 0.1  # a process may start another one while it is being ended
 WAIT_SECONDS = 5.0
 
@@ -32,14 +33,27 @@ def guarded(folder: Path) -> Iterator[None]:
         cwd="/" if os.name == "posix" else None,
         start_new_session=True,
     )
+    _WATCHERS.add(watcher)
     try:
         yield
     finally:
         end_all_of(folder)
-        if watcher.stdin is not None:
-            watcher.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            watcher.wait(WAIT_SECONDS)
+        _finish(watcher)
+
+
+def finish() -> None:
+    """Let all guards do their work now, because this process is about to end."""
+    for watcher in list(_WATCHERS):
+        _finish(watcher)
+
+
+def _finish(watcher: subprocess.Popen[bytes]) -> None:
+    """Close a guard's input, and wait until it has ended what was left."""
+    _WATCHERS.discard(watcher)
+    if watcher.stdin is not None:
+        watcher.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        watcher.wait(WAIT_SECONDS)
 
 
 def end_all_of(folder: Path, run: int | None = None) -> None:

@@ -14,7 +14,7 @@ import typer
 import flawcast
 from flawcast.configs.errors import MissingExtraError
 from flawcast.configs.extras import COMMAND_EXTRAS, EXTRAS, SIZES, named_if_missing
-from flawcast.flows.cli import app
+from flawcast.flows.commands.line import app
 from tests.flows.commands.running import mistake
 from tests.paths import ROOT
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from flawcast.flows.cli import app
+from flawcast.flows.commands.line import app
 from flawcast.flows.running.display import Display
 from flawcast.flows.running.progress import FuturesDone, SetDone
 from tests.flows.commands.running import run
