@@ -14,6 +14,8 @@ from flawcast.configs.proxies import spare_loopback
 from flawcast.flows.commands.base import app, fail
 from flawcast.flows.running.services import silence_telemetry
 
+__all__ = ["app", "run"]
+
 VERBOSE = "FLAWCAST_VERBOSE"
 
 

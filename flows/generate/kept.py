@@ -39,8 +39,9 @@ class Kept:
 
     def as_pixels(self) -> "Kept":
         """The same, all drawn."""
-        names = [name for name in ("videos", "masks", "valid") if getattr(self, name) is not None]
-        return replace(self, **{name: np.asarray(getattr(self, name)) for name in names})
+        masks = None if self.masks is None else np.asarray(self.masks)
+        valid = None if self.valid is None else np.asarray(self.valid)
+        return replace(self, videos=np.asarray(self.videos), masks=masks, valid=valid)
 
 
 def keep_pixels(

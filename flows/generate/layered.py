@@ -69,8 +69,8 @@ def layers_of(
 
 def mask_material(
     masks: SetMasks | None, futures: Tensor, levels: NDArray[np.uint8] | None
-) -> dict[str, NDArray[np.uint8] | Tensor | None]:
-    """The arguments of `layers_of` that a set's masks need.
+) -> tuple[NDArray[np.uint8] | None, Tensor | None]:
+    """What a set's masks need: the mask of its source, or the keypoints of its usual video.
 
     Args:
         masks: Which masks the set has.
@@ -78,10 +78,10 @@ def mask_material(
         levels: Mask of the source frame, (H, W).
     """
     if masks is None:
-        return {}
+        return None, None
     if masks.kind == "drawn" and levels is not None:
-        return {"levels": levels}
-    return {"usual": futures.contiguous().median(dim=0).values}
+        return levels, None
+    return None, futures.contiguous().median(dim=0).values
 
 
 def chosen(layers: Layers, indices: Sequence[int], seeds: Sequence[int]) -> Layers:

@@ -168,8 +168,8 @@ def _drawn(
         whole = read_levels(source, read, len(read_entry(source, read).frames))
         levels = None if whole is None else whole[row["source_frame"]]
     size = (row["height"], row["width"])
-    material = mask_material(masks, sampled.futures, levels)
-    layers = layers_of(sampled.scene, sampled.futures, size, **material)
+    own, usual = mask_material(masks, sampled.futures, levels)
+    layers = layers_of(sampled.scene, sampled.futures, size, own, usual)
     if layers is None:
         return sampled.scene.render(sampled.futures[row["index"]]), ""
     kept = chosen(layers, [row["index"]], [noise_seed(row["set_id"], row["index"])])

@@ -41,8 +41,8 @@ def make_set(
         whole = read_levels(plan.source.entry, request.clips, plan.source.length)
         levels = None if whole is None else whole[plan.source.frame]
     size = (sampled.past.shape[1], sampled.past.shape[2])
-    material = mask_material(plan.masks, sampled.futures, levels)
-    layers = layers_of(sampled.scene, sampled.futures, size, **material)
+    own, usual = mask_material(plan.masks, sampled.futures, levels)
+    layers = layers_of(sampled.scene, sampled.futures, size, own, usual)
     if layers is None:
         kept = keep_pixels(plan, sampled, settings, levels, on_futures)
     else:

@@ -79,13 +79,12 @@ def test_one_video_draws_that_video_alone(
     store.commit(made)
     drawn: list[tuple[int, list[int]]] = []
     draw = Layers.draw
-    monkeypatch.setattr(
-        Layers,
-        "draw",
-        lambda self, what, rank, frames: (
-            drawn.append((rank, list(frames))) or draw(self, what, rank, frames)
-        ),
-    )
+
+    def counted(self: Layers, what: str, rank: int, frames: list[int]) -> np.ndarray:
+        drawn.append((rank, list(frames)))
+        return draw(self, what, rank, frames)
+
+    monkeypatch.setattr(Layers, "draw", counted)
     videos = store.open_array(made.id, "videos")
     assert drawn == []
     assert isinstance(videos, LayeredArray)
