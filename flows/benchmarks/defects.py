@@ -164,7 +164,8 @@ def _with_seam(host: Host, layer: DefectLayer) -> DefectLayer:
     left, top, right, bottom = layer.box
     before = host.picture[top:bottom, left:right]
     inside = layer.cover[..., None] > HALF
-    return replace(layer, pixels=smallest_alpha(before, before + np.float32(STEP) * inside))
+    lighter = (before + STEP * inside).astype(np.float32)
+    return replace(layer, pixels=smallest_alpha(before, lighter))
 
 
 def _measured_contrast(host: Host, layer: DefectLayer) -> float:
