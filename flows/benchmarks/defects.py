@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from flawcast.flows.benchmarks.paste_edges import EdgePatches
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.defects.contrast import contrast_to_noise
 from flawcast.generators.defects.host import Host
-from flawcast.generators.defects.layer import DefectLayer
+from flawcast.generators.defects.layer import HALF, DefectLayer, smallest_alpha
 from flawcast.generators.defects.ledger import Ledger, fulfil
 from flawcast.generators.defects.making import Order, make_defect
 from flawcast.generators.defects.motion import field_of_affine, move
@@ -32,7 +32,8 @@ from flawcast.generators.defects.reasons import RefusedError
 from flawcast.generators.defects.sketch import DEFECT_TYPES
 
 SEVERITIES = (0.1, 0.3, 0.5, 0.7, 0.9)
-PLACEBO = "placebo"
+PLACEBO, SEAM = "placebo", "seam (control)"
+STEP = 8  # gray levels of the control: a hard border that the blind test has to see
 BLIND = 0.5  # severity of the defects whose borders the blind test sees
 
 
@@ -59,11 +60,12 @@ def defects(request: BenchmarkRequest, on_done: OnDone) -> Report:
     cv2.setNumThreads(1)  # times are those of one core
     hosts = list(line_hosts(request.clips_per_state, request.seed))
     found = {kind: Measured() for kind in (*DEFECT_TYPES.names(), PLACEBO)}
+    seams = EdgePatches()
     for number, moving in enumerate(hosts):
         for kind, measured in found.items():
             rng = np.random.default_rng([request.seed, number])
             if kind == PLACEBO:
-                _placebos(measured, moving.hosts[0], number, rng)
+                _placebos(measured, seams, moving.hosts[0], number, rng)
             else:
                 _defects(measured, kind, moving, number, rng)
         on_done(number + 1, len(hosts))
@@ -74,7 +76,7 @@ def defects(request: BenchmarkRequest, on_done: OnDone) -> Report:
     rows = [_row(kind, measured) for kind, measured in found.items()]
     return Report(
         title=f"defects: {len(hosts)} parts of the built-in line at 256x256",
-        rows=(*rows, _mean_row(rows, list(found.values()))),
+        rows=(*rows, _mean_row(rows, list(found.values())), _seam_row(rows[0], seams)),
         note=f"{HOW_TO_READ} {machine()}",
     )
 
@@ -86,7 +88,8 @@ HOW_TO_READ = (
     "share of the part's extent; "
     "angle: median error in degrees, of types with a direction. same bytes: whether the same seed "
     "gives the same layer. paste edge: AUROC of telling patches around a layer's border from the "
-    "untouched surface at the same places, tested on other parts; 0.5 is guessing. make, frame: "
+    "untouched surface at the same places, tested on other parts; 0.5 is guessing; control: a "
+    f"border of {STEP} gray levels without blending. make, frame: "
     "median CPU time in ms to make a defect, and to move and draw it in a frame. rejected: of the "
     "requests, after five seeds each."
 )
@@ -133,8 +136,10 @@ def _defects(
         measured.places += _place_errors(host, kind, number, rng)
 
 
-def _placebos(measured: Measured, host: Host, number: int, rng: np.random.Generator) -> None:
-    """Measure placebos with the outline of each type on one part."""
+def _placebos(
+    measured: Measured, seams: EdgePatches, host: Host, number: int, rng: np.random.Generator
+) -> None:
+    """Measure placebos with the outline of each type on one part; seams get the same outlines."""
     for index, kind in enumerate(DEFECT_TYPES.names()):
         low, high = DEFECT_TYPES[kind].sizes
         order = Order(kind, Wish(float(rng.uniform(low, high))), BLIND, 1000 * number + index)
@@ -150,7 +155,17 @@ def _placebos(measured: Measured, host: Host, number: int, rng: np.random.Genera
         measured.ledger.made += 1
         measured.contrasts.append(layer.contrast)
         measured.edges.add(host, layer, number, rng)
+        seams.add(host, _with_seam(host, layer), number, rng)
         measured.moving.append(_frame_time(host, layer))
+
+
+def _with_seam(host: Host, layer: DefectLayer) -> DefectLayer:
+    """A bad paste for comparison: the outline of a placebo, a little lighter, without blending."""
+    left, top, right, bottom = layer.box
+    before = host.picture[top:bottom, left:right]
+    inside = layer.cover[..., None] > HALF
+    lighter = (before + STEP * inside).astype(np.float32)
+    return replace(layer, pixels=smallest_alpha(before, lighter))
 
 
 def _measured_contrast(host: Host, layer: DefectLayer) -> float:
@@ -215,6 +230,11 @@ def _mean_row(rows: Sequence[Row], found: Sequence[Measured]) -> Row:
     row["same bytes"] = "yes" if all(all(one.same) for one in found) else "no"
     row["paste edge"] = _shown(pooled.auroc())
     return row
+
+
+def _seam_row(like: Row, seams: EdgePatches) -> Row:
+    """How well the blind test sees a bad paste."""
+    return {**dict.fromkeys(like, ""), "type": SEAM, "paste edge": _shown(seams.auroc())}
 
 
 def _reasons(rejected: Counter) -> str:  # type: ignore[type-arg]

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.generators.defects.host import Host, Image
-from flawcast.generators.defects.layer import HALF, DefectLayer
+from flawcast.generators.defects.layer import DefectLayer
 from flawcast.selection.detection_scores import auroc
 
 REACH = 3  # pixels from the middle of a patch to its border
-CLEAR = 1.5 * REACH + 1  # pixels between a mask and the middle of a patch that does not touch it
-PER_DEFECT = 24  # patches around one defect
+CLEAR = REACH + 0.5  # pixels between a mask and the middle of a patch that does not touch it
+PER_DEFECT = 40  # patches around one defect
 NEURONS, RIDGE = 192, 3.0
 FOLDS = 4
 
@@ -34,7 +34,7 @@ class EdgePatches:
     groups: list[int] = field(default_factory=list)
 
     def add(self, host: Host, layer: DefectLayer, group: int, rng: np.random.Generator) -> None:
-        """Add patches that reach into what a layer alters and do not touch its mask.
+        """Add patches across the border of what a layer alters that do not touch its mask.
 
         Args:
             host: The part without the defect.
@@ -46,23 +46,19 @@ class EdgePatches:
         left, top, right, bottom = layer.box
         altered = np.zeros(host.part.shape, np.uint8)
         altered[top:bottom, left:right] = (layer.pixels[..., 3] > 0) | (layer.hole > 0)
-        ring = cv2.dilate(altered, np.ones((3, 3), np.uint8)) - altered
         inner = cv2.erode(host.part.astype(np.uint8), np.ones((2 * REACH + 3,) * 2, np.uint8))
-        core = np.zeros(host.part.shape, np.uint8)  # a placebo's mask is empty, its outline is not
-        core[top:bottom, left:right] = layer.cover > HALF
-        if not core.any():
-            return
-        away = cv2.distanceTransform(1 - core, cv2.DIST_L2, 5)
-        if layer.harmless:
-            border = (ring > 0) & (inner > 0)
-        else:  # the defect itself is there to be seen: its border is judged, not its mask
-            near = cv2.dilate(altered, np.ones((2 * REACH + 1,) * 2, np.uint8)) > 0
-            border = near & (inner > 0) & (away > CLEAR)
+        outside = cv2.distanceTransform(1 - altered, cv2.DIST_L2, 5)
+        signed = outside - cv2.distanceTransform(altered, cv2.DIST_L2, 5)
+        border = (np.abs(signed) <= REACH - 1) & (inner > 0)
+        mask = layer.mask()
+        if mask.any():  # the defect itself is there to be seen: its paste is judged, not its looks
+            away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+            border &= away > CLEAR
         rows, columns = np.nonzero(border[REACH:-REACH, REACH:-REACH])
         if not len(rows):
             return
         chosen = rng.permutation(len(rows))[:PER_DEFECT]
-        across, down = cv2.Sobel(away, cv2.CV_32F, 1, 0), cv2.Sobel(away, cv2.CV_32F, 0, 1)
+        across, down = (cv2.Sobel(signed, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
         for row, column in zip(rows[chosen] + REACH, columns[chosen] + REACH, strict=True):
             turn = float(np.arctan2(down[row, column], across[row, column]))
             for picture, pasted in ((after, True), (host.picture, False)):
@@ -86,7 +82,7 @@ class EdgePatches:
 
 
 def _features(picture: Image, row: int, column: int, turn: float) -> Floats:
-    """A patch, turned so that the defect lies to its left: profiles of level and of roughness."""
+    """A patch, turned so that the layer lies to its left: profiles of level and of roughness."""
     cos, sin = np.cos(turn), np.sin(turn)
     steps = np.arange(-REACH, REACH + 1)
     along, across = np.meshgrid(steps, steps)

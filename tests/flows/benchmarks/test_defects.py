@@ -59,10 +59,12 @@ def test_the_blind_test_sees_a_bad_paste_and_no_untouched_border() -> None:
         black = np.zeros_like(layer.pixels)
         black[..., 3] = 60 * inner
         clear = np.zeros_like(layer.hole)
-        hard.add(host, replace(layer, pixels=black, hole=clear), group, rng)
+        hard.add(host, replace(layer, pixels=black, hole=clear, harmless=True), group, rng)
         same = replace(host, background=host.picture)  # its hole shows what was there before
-        none.add(same, replace(layer, pixels=np.zeros_like(black), hole=inner), group, rng)
-    assert hard.auroc() > 0.85
+        none.add(
+            same, replace(layer, pixels=np.zeros_like(black), hole=inner, harmless=True), group, rng
+        )
+    assert hard.auroc() > 0.7
     assert none.auroc() == pytest.approx(0.5, abs=0.1)
 
 
@@ -71,7 +73,7 @@ def test_the_command_writes_figures_and_sheets(tmp_path: Path) -> None:
     options = ("--clips-per-state", "1", "--out", tmp_path, "--json", "--quiet")
     rows = json.loads(run("benchmark", "defects", *options).stdout)["rows"]
     by_type = {row["type"]: row for row in rows}
-    assert set(by_type) == {*DEFECT_TYPES.names(), "placebo", "all"}
+    assert set(by_type) == {*DEFECT_TYPES.names(), "placebo", "all", "seam (control)"}
     for kind in DEFECT_TYPES.names():
         row = by_type[kind]
         rejected = sum(int(word.split()[0]) for word in row["rejected"].split(", "))
