@@ -35,8 +35,8 @@ def benchmark(
         str | None,
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
-            "realtime, scaling (cost, beside alternatives), masks, kept-masks, budget, detail "
-            "(real parts at their own size) or defects (of looks)."
+            "realtime, scaling (cost, beside alternatives), masks, kept-masks, kept-layers, "
+            "budget, detail (real parts at their own size) or defects (of looks)."
         ),
     ] = None,
     everything: Annotated[
@@ -53,7 +53,9 @@ def benchmark(
     repeats: Annotated[int, typer.Option(min=1, help="How often each way is timed.")] = 5,
     clips: Annotated[
         Path | None,
-        typer.Option(help="Real clips for store, loader, detail, defects; else the built-in line."),
+        typer.Option(
+            help="Real clips for store, loader, kept-layers, detail, defects; else the built-in line."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flawcast.flows.benchmarks import BENCHMARKS, Report
+from flawcast.configs.errors import ClipError
+from flawcast.flows.benchmarks import BENCHMARKS, BenchmarkRequest, Report, kept_layers
 from flawcast.flows.benchmarks.containers import CONTAINERS
 from flawcast.flows.benchmarks.realtime import PUBLISHED, kilobits, saving, tera_operations
 from flawcast.flows.benchmarks.timing import Timing, alternately, compared
 from flawcast.flows.commands.benchmark import SPEED
 from flawcast.generators.line.clips import draw_line, write_line
 from tests.flows.commands.running import mistake, run
+from tests.flows.generate.test_own_model import write_clips
+from tests.generators.backbones.layers.drawn_clips import draw_clip
 
 
 def test_every_subject_about_speed_exists() -> None:
@@ -94,3 +97,18 @@ def test_a_table_is_written_for_documents() -> None:
     page = Report("title", ({"way": "ours", "ms": 1.23456, "frames/s": 5432.1},), "note").markdown()
     wanted = ["### title", "| way | ms | frames/s |", "| ours | 1.235 | 5432 |", "note"]
     assert [line for line in page.splitlines() if line and "---" not in line] == wanted
+
+
+def test_kept_layers_benchmark_compares_layers_with_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_layers, "SIDES", (64, 128))
+    clips = write_clips(tmp_path / "clips", draw_clip(24, 2)[0])
+    report = BENCHMARKS["kept-layers"](BenchmarkRequest(clips=clips), lambda done, total: None)
+    assert [row["size"] for row in report.rows] == ["96x64", "192x128"]
+    for row in report.rows:
+        assert float(row["video as layers, kB"]) < 0.5 * float(row["as pixels, kB"])
+    empty = tmp_path / "still"
+    write_clips(empty, np.repeat(draw_clip(1)[0], 24, 0))
+    with pytest.raises(ClipError, match="a part that can be followed, found none"):
+        BENCHMARKS["kept-layers"](BenchmarkRequest(clips=empty), lambda done, total: None)
