@@ -15,7 +15,7 @@ from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130  # the exit code
-LONGEST_SECONDS = 6.0  # for services to end by themselves; on a busy machine they take longer
+LONGEST_SECONDS = 4.0  # for services to end by themselves; on a busy machine they take longer
 LINE = "interrupted; finished work stays, the same command makes the rest"
 
 
@@ -40,10 +40,16 @@ def interrupt(number: int, frame: FrameType | None) -> None:
         _Request.limit = threading.Timer(LONGEST_SECONDS, leave)
         _Request.limit.daemon = True
         _Request.limit.start()
+        sys.unraisablehook = _ignore  # Python may have to swallow the one below, and says so
     if _Request.depth:
         _Request.waiting = True
         return
     raise KeyboardInterrupt
+
+
+def _ignore(problem: object) -> None:
+    """Say nothing of an interruption that came where Python cannot pass it on."""
+    del problem
 
 
 def is_listening() -> bool:
