@@ -12,6 +12,7 @@ from flawcast.configs.errors import FlawcastError
 from flawcast.configs.extras import extra_of_command, named_if_missing
 from flawcast.configs.proxies import spare_loopback
 from flawcast.flows.commands.base import app, fail
+from flawcast.flows.running import ending
 from flawcast.flows.running.services import silence_telemetry
 
 __all__ = ["app", "run"]
@@ -44,6 +45,7 @@ def run() -> None:
         with named_if_missing(command, extra_of_command(command)):
             app()
     except FlawcastError as error:
+        _raise_if_interrupted()
         if os.environ.get(VERBOSE):
             traceback.print_exc()
         fail(str(error), 1)
@@ -51,6 +53,7 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left
         sys.exit(141)
     except Exception as error:  # of a library, or ours
+        _raise_if_interrupted()
         if os.environ.get(VERBOSE):
             traceback.print_exc()
         fail(
@@ -58,3 +61,9 @@ def run() -> None:
             "`flawcast --verbose ...` shows where it came from",
             1,
         )
+
+
+def _raise_if_interrupted() -> None:
+    """An error after a request to end comes from that: libraries wrap the interruption."""
+    if ending.was_asked():
+        raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130  # the exit code
+LONGEST_SECONDS = 4.0  # for services to end by themselves; on a busy machine they take longer
 LINE = "interrupted; finished work stays, the same command makes the rest"
 
 
@@ -26,6 +27,7 @@ class _Request:
     told = False
     waiting = False
     depth = 0
+    limit: threading.Timer | None = None
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -34,10 +36,20 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     if _Request.asked:
         return
     _Request.asked = True
+    if _Request.listening:
+        _Request.limit = threading.Timer(LONGEST_SECONDS, leave)
+        _Request.limit.daemon = True
+        _Request.limit.start()
+        sys.unraisablehook = _ignore  # Python may have to swallow the one below, and says so
     if _Request.depth:
         _Request.waiting = True
         return
     raise KeyboardInterrupt
+
+
+def _ignore(problem: object) -> None:
+    """Say nothing of an interruption that came where Python cannot pass it on."""
+    del problem
 
 
 def is_listening() -> bool:
@@ -68,7 +80,9 @@ def interruptible_process() -> Iterator[None]:
     try:
         yield
     finally:
-        _Request.listening = False
+        _Request.listening = _Request.asked = False
+        if _Request.limit is not None:
+            _Request.limit.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

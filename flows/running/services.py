@@ -146,7 +146,7 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
             _start_ray(local, folder)
         yield
     finally:
-        if lost_of_ray():
+        if ending.was_asked() or lost_of_ray():
             end_all_of(folder / RAY)  # those that are left wait for a minute for the lost one
         _shut_down()
 

@@ -65,7 +65,7 @@ def test_sets_that_a_shard_meets_again_count_once() -> None:
     assert "2/3 sets" not in stream.getvalue()
 
 
-ALWAYS_SHORT = {"import", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
+ALWAYS_SHORT = {"import", "inspect", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
 UNTIL_INTERRUPTED = {"schedule", "browse"}
 
 
