@@ -54,7 +54,7 @@ def benchmark(
     clips: Annotated[
         Path | None,
         typer.Option(
-            help="Real clips for store, loader, kept-layers, detail, defects; else the built-in line."
+            help="Real clips for store, loader, kept-layers, detail and defects; else the line."
         ),
     ] = None,
     out: Annotated[
