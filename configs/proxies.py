@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, MutableMapping
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 KINDS = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

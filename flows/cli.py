@@ -1,62 +1,22 @@
-"""The command `flawcast`: each subcommand parses, calls one function and prints."""
+"""The command `flawcast`: each subcommand parses, calls one function and prints.
 
-import os
-import sys
-import traceback
-from importlib.metadata import version as installed_version
-from typing import Annotated
+Nothing heavy is imported before the signals are handled: a command may be stopped at any moment.
+"""
 
-import typer
-
-from flawcast.configs.errors import FlawcastError
-from flawcast.configs.extras import extra_of_command, named_if_missing
-from flawcast.configs.proxies import spare_loopback
-from flawcast.flows import commands
-from flawcast.flows.commands.base import app, fail
-from flawcast.flows.running.services import silence_telemetry
-
-__all__ = ["app", "main"]
-
-VERBOSE = "FLAWCAST_VERBOSE"
-COMMANDS = commands  # importing it registers the subcommands
-
-
-@app.callback(invoke_without_command=True)
-def common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-    verbose: Annotated[
-        bool,
-        typer.Option("--verbose", envvar=VERBOSE, help="Show the traceback of an error as well."),
-    ] = False,
-) -> None:
-    """Many plausible, labelled, traceable defect videos from a few real clips."""
-    if version:
-        typer.echo(installed_version("flawcast"))
-        raise typer.Exit
-    if verbose:
-        os.environ[VERBOSE] = "1"
+from flawcast.flows.running import ending
 
 
 def main() -> None:
-    """Run the command line; an error is one line on standard error, with --verbose a traceback."""
-    silence_telemetry()
-    spare_loopback(os.environ)
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    try:
-        with named_if_missing(command, extra_of_command(command)):
-            app()
-    except FlawcastError as error:
-        if os.environ.get(VERBOSE):
-            traceback.print_exc()
-        fail(str(error), 1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left
-        sys.exit(141)
-    except Exception as error:  # of a library, or ours
-        if os.environ.get(VERBOSE):
-            traceback.print_exc()
-        fail(
-            f"unexpected {type(error).__name__}: {error}; "
-            "`flawcast --verbose ...` shows where it came from",
-            1,
-        )
+    """Run the command line; a request to end it is exit code 130 and one line."""
+    with ending.interruptible_process():
+        try:
+            from flawcast.flows.commands.line import run
+
+            run()
+        except KeyboardInterrupt:
+            ending.leave()
+        except BaseException as end:
+            # Ray's own handler of SIGTERM exits with the signal's number, while Ray starts.
+            if ending.was_asked() or (isinstance(end, SystemExit) and end.code == 15):
+                ending.leave()
+            raise

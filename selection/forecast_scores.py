@@ -18,9 +18,11 @@ class ForecastScores:
 
     Args:
         one: Mean absolute error of the single best future.
+        sample: Mean absolute error of a random sample: the mean over all samples.
         best: Mean absolute error of the sample with the least error.
         kept: Mean absolute error of the `keep` samples with the least errors.
         apd: Mean absolute difference between every two kept samples; 0 if fewer than two.
+        apd_all: The same for all samples, which no knowledge of the truth has selected.
         moved: Mean absolute difference of neighbouring frames of the samples.
         truly_moved: Mean absolute difference of neighbouring frames of the truth.
         energy: Energy score of the samples.
@@ -29,9 +31,11 @@ class ForecastScores:
     """
 
     one: float
+    sample: float
     best: float
     kept: float
     apd: float
+    apd_all: float
     moved: float
     truly_moved: float
     energy: float
@@ -63,9 +67,11 @@ def forecast_scores(samples: Floats, truth: Floats, single: Floats, keep: int) -
     kept = np.argsort(errors, kind="stable")[:keep]
     return ForecastScores(
         one=float(np.abs(single - truth).mean()),
+        sample=float(errors.mean()),
         best=best_of_n(samples, truth),
         kept=float(errors[kept].mean()),
         apd=keypoint_apd(samples[kept]) if keep > 1 else 0.0,
+        apd_all=keypoint_apd(samples) if len(samples) > 1 else 0.0,
         moved=float(np.abs(np.diff(samples, axis=1)).mean()),
         truly_moved=float(np.abs(np.diff(truth, axis=0)).mean()),
         energy=energy_score(samples, truth),

@@ -24,7 +24,7 @@ from flawcast.storage.layout import BEATS
 from flawcast.storage.layout import REJECTS as REJECTS_FOLDER
 from flawcast.storage.layout import RUNS as RUNS_FOLDER
 from flawcast.storage.place import Place
-from flawcast.storage.problems import StoreProblem
+from flawcast.storage.problems import StoreProblem, next_step
 from flawcast.storage.rows import decode_rows, encode_rows
 from flawcast.storage.schema import REJECTS, RUNS
 
@@ -240,7 +240,7 @@ class Ledger:
         except OSError as error:
             reason = error.strerror or error
             raise StoreError(
-                f"store {self._place.url}: {name} not written: {reason}; make room"
+                f"store {self._place.url}: {name} not written: {reason}; {next_step(error)}"
             ) from error
 
 

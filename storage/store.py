@@ -27,7 +27,7 @@ from flawcast.storage.layered import LayeredArray, What
 from flawcast.storage.ledger import Ledger
 from flawcast.storage.local import LocalPlace
 from flawcast.storage.place import Place
-from flawcast.storage.problems import StoreProblem
+from flawcast.storage.problems import StoreProblem, next_step
 from flawcast.storage.reviews import Reviews, check_review, set_of
 from flawcast.storage.sample_set import (
     PROVENANCE,
@@ -136,8 +136,8 @@ class SampleStore:
         except OSError as error:
             reason = error.strerror or error
             raise StoreError(
-                f"store {self.url}: {sample_set.id} not written: {reason}; make room or choose "
-                "another folder, finished sets stay"
+                f"store {self.url}: {sample_set.id} not written: {reason}; "
+                f"{next_step(error)}, finished sets stay"
             ) from error
 
     def has(self, set_id: str) -> bool:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from flawcast.configs.preset_files import load_preset
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.cli import app
+from flawcast.flows.commands.line import app
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate
 from flawcast.generators.backbones import build_backbone
@@ -70,6 +70,7 @@ def test_commands_exist_with_their_options(page: Path) -> None:
     for command in mentions(page):
         own = whole if command[1].startswith("--") else whole.commands.get(command[1])  # type: ignore[attr-defined]
         assert own is not None, command
+        own = getattr(own, "commands", {}).get(" ".join(command[2:3]), own)  # of a group
         options = {name for item in own.params for name in item.opts} | {"--help"}
         used = {word.partition("=")[0] for word in command if word.startswith("--")}
         assert used <= options, command
@@ -106,6 +107,14 @@ def test_the_examples_of_extending_run(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_example_of_defects_runs() -> None:
+    (code,) = blocks(ROOT / "docs" / "defects.md", "python")
+    values: dict[str, object] = {}
+    exec(code, values)  # noqa: S102 - that it runs is what is tested
+    assert values["mask"].any()  # type: ignore[attr-defined]
+    assert values["moved"].mask.any()  # type: ignore[attr-defined]
 
 
 def make_store(folder: Path) -> None:

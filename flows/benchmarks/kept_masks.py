@@ -55,8 +55,8 @@ def kept_masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
                 _measure(made.masks, made.valid, truth[start : start + settings.future], truth[0])
             )
             on_done(done, len(plan.sets))
-    rows: list[Row] = [{"state": state, **_means(found)} for state, found in figures.items()]
-    everything = [clip for found in figures.values() for clip in found]
+    rows: list[Row] = [{"state": state, **_means(clips)} for state, clips in figures.items()]
+    everything = [clip for clips in figures.values() for clip in clips]
     return Report(
         title=f"kept masks: {request.model} at {size}x{size}, {len(plan.sets)} sets of "
         f"{settings.keep} kept of {settings.samples}",

@@ -30,8 +30,8 @@ def masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
     for done, clip in enumerate(clips, start=1):
         figures[clip.label].append(_measure(backbone, clip))
         on_done(done, total)
-    rows: list[Row] = [{"state": state, **_means(found)} for state, found in figures.items()]
-    everything = [clip for found in figures.values() for clip in found]
+    rows: list[Row] = [{"state": state, **_means(clips)} for state, clips in figures.items()]
+    everything = [clip for clips in figures.values() for clip in clips]
     return Report(
         title=f"masks: {request.model} at {size}x{size}, {total} clips of {FRAMES} frames",
         rows=(*rows, {"state": "all", **_means(everything)}),

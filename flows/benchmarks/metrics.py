@@ -26,19 +26,19 @@ def metrics(request: BenchmarkRequest, on_done: OnDone) -> Report:
     noise = rng.integers(-40, 41, (request.samples, 1, 1, SIZE, 3))
     videos = (reference.astype(np.int16) + noise).clip(0, 255).astype(np.uint8)
     kept = videos[: max(2, request.samples // 5)]
-    found: dict[str, Scores] = {}
+    scores_by_way: dict[str, Scores] = {}
 
     def ours() -> None:
         scores = mae(videos, reference), ssim(kept, reference), average_pairwise_displacement(kept)
-        found["ours"] = scores
+        scores_by_way["ours"] = scores
 
     def loops() -> None:
-        found[REFERENCE] = _loops(videos, kept, reference)
+        scores_by_way[REFERENCE] = _loops(videos, kept, reference)
 
     timings = alternately({REFERENCE: loops, "ours": ours}, request.repeats, on_done)
     apart = max(
         float(np.abs(np.asarray(one) - np.asarray(other)).max())
-        for one, other in zip(found["ours"], found[REFERENCE], strict=True)
+        for one, other in zip(scores_by_way["ours"], scores_by_way[REFERENCE], strict=True)
     )
     return Report(
         title=f"metrics: MAE of {len(videos)} futures, SSIM and APD of {len(kept)}, "

@@ -42,24 +42,25 @@ def pipeline(request: BenchmarkRequest, on_done: OnDone) -> Report:
         samples=request.samples,
         keep=max(2, request.samples // 5),
     )
-    asked = SetRequest(settings, ClipSettings(size=size), "benchmark", "0")
+    set_request = SetRequest(settings, ClipSettings(size=size), "benchmark", "0")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         line = write_line(Path(folder) / "line", draw_line(2, request.seed, FRAMES, size, (STATE,)))
         store = SampleStore.open(str(Path(folder) / "store"), "a")
         modes = ("reconstruction", "transfer")
-        plans = plan_sets(line, None, modes, settings, asked.clips, model.weights_id, 1).sets[:2]
+        read = set_request.clips
+        plans = plan_sets(line, None, modes, settings, read, model.weights_id, 1).sets[:2]
         before = _peak()
-        drawn: dict[str, int] = {}
+        frames_by_mode: dict[str, int] = {}
         for number, plan in enumerate(plans):
-            ways = _ways(plan, model, plain, asked, store, drawn)
+            ways = _ways(plan, model, plain, set_request, store, frames_by_mode)
 
             def on_round(done: int, total: int, number: int = number) -> None:
                 on_done(number * total + done, len(plans) * total)
 
             timings = alternately(ways, request.repeats, on_round)
             for row in compared(timings, REFERENCE, dict.fromkeys(ways, 1.0), "set"):
-                share = drawn[plan.mode] / (settings.samples * settings.future)
+                share = frames_by_mode[plan.mode] / (settings.samples * settings.future)
                 frames = {REFERENCE: 1.0, OURS: share}.get(str(row["way"]), "")
                 rows.append({"mode": plan.mode, **row, "frames": frames})
     return Report(
@@ -76,9 +77,9 @@ def _ways(
     plan: SetPlan,
     model: Model,
     plain: MotionBackbone,
-    asked: SetRequest,
+    set_request: SetRequest,
     store: SampleStore,
-    drawn: dict[str, int],
+    frames_by_mode: dict[str, int],
 ) -> dict[str, Way]:
     """Both ways of making one set, and two parts of ours."""
 
@@ -86,40 +87,44 @@ def _ways(
         store.commit(replace(made, id=f"set-{uuid4().hex}"))  # never there already
 
     def make() -> SampleSet:
-        return make_set(plan, model, asked, on_frames=lambda new: drawn.update({plan.mode: new}))
+        return make_set(
+            plan, model, set_request, on_frames=lambda new: frames_by_mode.update({plan.mode: new})
+        )
 
     made = make()
-    past = observe(plan, model.backbone, asked.settings, asked.clips).keypoints
-    past = past[: asked.settings.past]
+    past = observe(plan, model.backbone, set_request.settings, set_request.clips).keypoints
+    past = past[: set_request.settings.past]
     return {
-        REFERENCE: lambda: _as_reference(plan, model, plain, asked),
+        REFERENCE: lambda: _as_reference(plan, model, plain, set_request),
         OURS: lambda: commit(make()),
-        "of it: sampling": lambda: sample_futures(plan, model.predictor, past, asked.settings),
+        "of it: sampling": lambda: sample_futures(
+            plan, model.predictor, past, set_request.settings
+        ),
         "of it: committing": lambda: commit(made),
     }
 
 
 @torch.no_grad()
 def _as_reference(
-    plan: SetPlan, model: Model, plain: MotionBackbone, asked: SetRequest
+    plan: SetPlan, model: Model, plain: MotionBackbone, set_request: SetRequest
 ) -> list[float]:
     """Futures drawn one at a time, all frames of all futures, errors and APD on floats."""
-    one = replace(asked, settings=asked.settings.model_copy(update={"samples": 2}))
-    found = sample_set_futures(plan, model, one)
-    past = found.keypoints[: asked.settings.past]
-    noise = torch.Generator().manual_seed(asked.settings.seed)
-    source = to_tensor(found.source[None])[0]
-    carry = found.scene.place
-    reference = found.truth
+    one = replace(set_request, settings=set_request.settings.model_copy(update={"samples": 2}))
+    observed = sample_set_futures(plan, model, one)
+    past = observed.keypoints[: set_request.settings.past]
+    noise = torch.Generator().manual_seed(set_request.settings.seed)
+    source = to_tensor(observed.source[None])[0]
+    carry = observed.scene.place
+    reference = observed.truth
     if plan.mode == "transfer":
-        true = carry(found.keypoints[asked.settings.past :])
+        true = carry(observed.keypoints[set_request.settings.past :])
         reference = _frames(plain, source, true)
     videos = []
-    for _ in range(asked.settings.samples):
-        future = model.predictor.sample(past, asked.settings.future, 1, noise)[0]
+    for _ in range(set_request.settings.samples):
+        future = model.predictor.sample(past, set_request.settings.future, 1, noise)[0]
         videos.append(_frames(plain, source, carry(future)))
     errors = [float(np.abs(video / 255 - reference / 255).mean()) for video in videos]
-    kept = [videos[index] for index in np.argsort(errors)[: asked.settings.keep]]
+    kept = [videos[index] for index in np.argsort(errors)[: set_request.settings.keep]]
     apart = [np.abs(left / 255 - right / 255).mean() for left, right in combinations(kept, 2)]
     return [*errors, float(np.mean(apart))]
 

@@ -54,18 +54,18 @@ def alternately(
     ways: Mapping[str, Way], repeats: int, on_done: Callable[[int, int], None]
 ) -> dict[str, Timing]:
     """Time every way so many times, one after the other in each round, after one round unseen."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for done in range(repeats + 1):
         for name, way in ways.items():
             clock, cpu = time.perf_counter(), time.process_time()
             way()
             took = time.perf_counter() - clock, time.process_time() - cpu
             if done:
-                found[name].append(took)
+                seconds[name].append(took)
         on_done(done + 1, repeats + 1)
     return {
         name: Timing(*(tuple(part) for part in zip(*took, strict=True)))
-        for name, took in found.items()
+        for name, took in seconds.items()
     }
 
 

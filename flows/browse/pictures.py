@@ -21,6 +21,7 @@ from flawcast.configs.files import whole_file
 from flawcast.configs.mask_levels import DEFECT
 from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.pictures.thumbnails import thumbnails
+from flawcast.generators.clips.video_files import sane_rate
 from flawcast.storage import SampleStore
 from flawcast.storage.drawn import read_checked
 
@@ -144,12 +145,12 @@ def default_cache() -> Path:
 
 def prune(cache: Path, most: int = CACHE_BYTES) -> None:
     """Remove the oldest small clips until the others take less than `most` bytes."""
-    found = []
+    files = []
     for path in cache.glob("??/*.webp"):
         with suppress(OSError):
-            found.append((path.stat().st_mtime, path.stat().st_size, path))
-    size = sum(item[1] for item in found)
-    for _, bytes_, path in sorted(found):
+            files.append((path.stat().st_mtime, path.stat().st_size, path))
+    size = sum(item[1] for item in files)
+    for _, bytes_, path in sorted(files):
         if size <= most:
             return
         with suppress(OSError):
@@ -160,7 +161,9 @@ def prune(cache: Path, most: int = CACHE_BYTES) -> None:
 def _looping(video: NDArray[np.uint8], fps: float) -> bytes:
     """A small animated WebP of frames (F, H, W, 3)."""
     pictures = [Image.fromarray(frame) for frame in thumbnails(video, SIDE)]
-    return _encoded(pictures, duration=max(FASTEST, round(1000 / fps)), loop=0, quality=75)
+    return _encoded(
+        pictures, duration=max(FASTEST, round(1000 / sane_rate(fps))), loop=0, quality=75
+    )
 
 
 def _encoded(pictures: Sequence[Image.Image], **options: Any) -> bytes:

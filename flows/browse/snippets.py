@@ -43,11 +43,10 @@ def lines_for_set(store: str, set_id: str) -> list[Line]:
     """Lines about one set."""
     query, export, _ = lines_for_samples(store, f"set_id = '{set_id}'", "rank")
     load = f'SampleStore.open({store!r}).load("{set_id}")'
-    python = f"from flawcast.storage import SampleStore\n\nfutures = {load}"
     return [
         query,
         export,
-        Line("Python", python),
+        Line("Python", f"from flawcast.storage import SampleStore\n\nfutures = {load}"),
     ]
 
 

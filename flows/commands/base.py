@@ -3,20 +3,35 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from flawcast.configs.errors import one_line
 from flawcast.configs.settings import Precision
+from flawcast.flows.running import ending
 
 if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neither torch nor Ray
     from flawcast.flows.generate.summary import RunSummary
     from flawcast.flows.running.display import Display
 
+
+class Commands(TyperGroup):
+    """The group of all commands; it leaves an interruption to `main`, which ends the process."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail(ending.LINE, ending.INTERRUPTED)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Many plausible, labelled, traceable defect videos from a few real clips.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -55,12 +70,15 @@ def interruptible(
     try:
         yield
     except KeyboardInterrupt:
-        fail(f"interrupted; {next_step}", 130)
+        fail(f"interrupted; {next_step}", ending.INTERRUPTED)
 
 
 def fail(message: str, code: int) -> NoReturn:
     """Print one line and exit."""
-    typer.echo("flawcast: " + one_line(message, limit=None), err=True)
+    if code == ending.INTERRUPTED:
+        ending.told()
+    with suppress(OSError):  # the terminal may be gone
+        typer.echo("flawcast: " + one_line(message, limit=None), err=True)
     sys.exit(code)
 
 

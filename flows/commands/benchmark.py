@@ -36,7 +36,7 @@ def benchmark(
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
             "realtime, scaling (cost, beside alternatives), masks, kept-masks, kept-layers, "
-            "budget or detail (real parts at their own size)."
+            "budget, detail (real parts at their own size) or defects (of looks)."
         ),
     ] = None,
     everything: Annotated[
@@ -54,13 +54,13 @@ def benchmark(
     clips: Annotated[
         Path | None,
         typer.Option(
-            help="Real clips for store, loader, kept-layers and detail; else the built-in line."
+            help="Real clips for store, loader, kept-layers, detail and defects; else the line."
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for SUBJECT.json and SUBJECT.md; detail adds a picture of each clip."
+            help="Folder for SUBJECT.json and SUBJECT.md; detail and defects add pictures."
         ),
     ] = None,
     plot: Annotated[

@@ -25,7 +25,9 @@ def export(
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Videos keep every bit: FFV1 in .mkv.")
     ] = False,
-    normal: Annotated[str, typer.Option(help="Label of videos without a defect.")] = "normal",
+    normal: Annotated[
+        str | None, typer.Option(help='Label of videos without a defect; "normal" if not given.')
+    ] = None,
     licence: Annotated[str, typer.Option(help="For the data set's card.")] = "not stated",
     per_shard: Annotated[int, typer.Option(min=1, help="Samples in a WebDataset shard.")] = 100,
     masks: Annotated[bool, typer.Option("--masks", help="Refuse samples without masks.")] = False,
@@ -37,7 +39,11 @@ def export(
     from flawcast.flows.exports import export as run
 
     settings = ExportSettings(
-        lossless=lossless, normal=normal, licence=licence, per_shard=per_shard, masks=masks
+        lossless=lossless,
+        licence=licence,
+        per_shard=per_shard,
+        masks=masks,
+        **({} if normal is None else {"normal": normal}),
     )
     with (
         interruptible("nothing was written"),

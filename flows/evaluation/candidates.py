@@ -1,17 +1,20 @@
 """The forecasters that are compared, and their labels in tables."""
 
+from collections.abc import Iterable
+
 from flawcast.configs.errors import SettingsError
 from flawcast.generators.forecasters.base import FORECASTERS, with_preset
 from flawcast.generators.forecasters.cross_validation import Candidate
 
-BASELINE = "hold"
+BASELINE = "hold"  # errors are shown as shares of its errors
+SPREAD_BASELINE = "dressed_ridge"  # what samples are compared with: it samples, and trains nothing
 MEAN = ", mean feedback"
 
 
 def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
     """Read "all", or comma-separated names with optional presets ("vrnn:paper").
 
-    `hold` always comes first, named or not.
+    The baselines (`hold`, `dressed_hold`, `dressed_ridge`) always come first, named or not.
 
     Args:
         text: The option's text.
@@ -23,17 +26,18 @@ def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
 
     Example:
         >>> [one.label for one in candidates("gru_nf,vrnn:paper", mean_feedback=False)]
-        ['hold', 'gru_nf', 'vrnn (paper)']
+        ['hold', 'dressed_hold', 'dressed_ridge', 'gru_nf', 'vrnn (paper)']
     """
     everything = in_table_order()
     names = everything if text.strip() == "all" else [part.strip() for part in text.split(",")]
-    compared = [Candidate(BASELINE, BASELINE, {})]
-    for name in dict.fromkeys(name for name in names if name != BASELINE):
+    first = baselines()
+    compared = [Candidate(name, name, {}) for name in first]
+    for name in dict.fromkeys(name for name in names if name not in first):
         kind, _, preset = name.partition(":")
         if not kind:
             raise SettingsError(
                 f"forecasters: expected all, or names with commas between them, got {text!r}; "
-                f"known are {', '.join((BASELINE, *everything))}"
+                f"known are {', '.join((*first, *everything))}"
             )
         config = {"preset": preset} if preset else {}
         with_preset(FORECASTERS[kind], config)
@@ -44,12 +48,29 @@ def candidates(text: str, mean_feedback: bool = True) -> list[Candidate]:
     return compared
 
 
+def parts_of(candidate: Candidate) -> list[Candidate]:
+    """The forecasters that a mixture is made of; none for others."""
+    kind = FORECASTERS[candidate.name]
+    config = kind.Config.model_validate(with_preset(kind, dict(candidate.config)))
+    return [Candidate(name, name, settings) for name, settings in config.parts_by_name().items()]
+
+
 def with_samples_compared() -> tuple[str, ...]:
     """Names of the forecasters whose samples are rendered where nothing else is asked for."""
-    return tuple(name for name in in_table_order() if FORECASTERS[name].samples_compared)
+    everything = (*baselines(), *in_table_order())
+    return tuple(name for name in everything if FORECASTERS[name].samples_compared)
+
+
+def baselines() -> list[str]:
+    """Names of the forecasters that every table shows, `hold` first."""
+    return _sorted(name for name in FORECASTERS.names() if FORECASTERS[name].baseline)
 
 
 def in_table_order() -> list[str]:
-    """Names of all forecasters except the baseline, the simplest first."""
-    others = [name for name in FORECASTERS.names() if not FORECASTERS[name].baseline]
-    return sorted(others, key=lambda name: (FORECASTERS[name].table_place, name))
+    """Names of all forecasters except the baselines, the simplest first."""
+    return _sorted(name for name in FORECASTERS.names() if not FORECASTERS[name].baseline)
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    """Names in the order of tables."""
+    return sorted(names, key=lambda name: (FORECASTERS[name].table_place, name))

@@ -28,6 +28,7 @@ class Fitting:
         seed: Seeds the initial weights and the training.
         recipe: How long and how fast.
         folder: Where the fitted predictor is kept.
+        parts: Where fits of a mixture's parts are kept, by name; those that are there are used.
     """
 
     candidate: Candidate
@@ -36,6 +37,7 @@ class Fitting:
     seed: int
     recipe: Recipe
     folder: Path
+    parts: tuple[tuple[str, Path], ...] = ()
 
     @property
     def title(self) -> str:
@@ -68,6 +70,11 @@ class Fitting:
             self.horizon.future,
             seed=self.seed,
             recipe=self.recipe,
+            trained={
+                name: KeypointPredictor.load(folder)
+                for name, folder in self.parts
+                if (folder / FILE).is_file()
+            },
             checkpoint=self.folder / CHECKPOINT,
         )
         predictor.save(self.folder)

@@ -96,6 +96,6 @@ def _mask_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _values(rows: Sequence[dict[str, Any]], column: str) -> str:
     """The distinct values of a column."""
-    found = sorted({str(row[column] or "not stated") for row in rows})
-    more = f" and {len(found) - 10} more" if len(found) > 10 else ""
-    return ", ".join(found[:10]) + more
+    values = sorted({str(row[column] or "not stated") for row in rows})
+    more = f" and {len(values) - 10} more" if len(values) > 10 else ""
+    return ", ".join(values[:10]) + more

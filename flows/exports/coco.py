@@ -31,8 +31,8 @@ def coco(export: Export, folder: Path) -> None:
             category = categories.get(sample.row["label"])
             mask = None if sample.mask is None else sample.mask[number]
             if category is not None and mask is not None and mask.any():
-                known = {"id": len(annotations) + 1, "image_id": len(images)}
-                annotations.append({**known, "category_id": category, **_region(mask)})
+                place = {"id": len(annotations) + 1, "image_id": len(images)}
+                annotations.append({**place, "category_id": category, **_region(mask)})
     values = {
         "info": {"description": export.name, "version": "1"},
         "licenses": [{"id": 1, "name": export.settings.licence, "url": ""}],

@@ -8,12 +8,14 @@ from typing import Any
 
 from flawcast.configs.errors import SettingsError, StoreError
 from flawcast.configs.files import whole_folder
+from flawcast.configs.labels import check_normal
 from flawcast.flows.exports.base import EXPORTS, Export, ExportSample, ExportSettings
 from flawcast.flows.exports.card import write_card
 from flawcast.storage import SampleStore
 from flawcast.storage.drawn import mask_sha256, read_checked
 from flawcast.storage.schema import MASK_ARRAYS
 
+DIVIDED = ("anomalib", "coco")  # formats that tell good videos from defects
 LABEL = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")  # what may be the name of a folder
 
 
@@ -64,6 +66,9 @@ def export(
     rows = opened.query(where, rows="samples").to_pylist()
     if not rows:
         raise StoreError("export: no sample meets the condition; see `flawcast query`")
+    if kind in DIVIDED:
+        labels = opened.query().column("label").to_pylist()
+        check_normal(chosen.normal, labels, "normal" in chosen.model_fields_set)
     without = sum(row["masks"] is None for row in rows)
     if chosen.masks and without:
         raise StoreError(

@@ -39,12 +39,9 @@ class Kept:
 
     def as_pixels(self) -> "Kept":
         """The same, all drawn."""
-        return replace(
-            self,
-            videos=np.asarray(self.videos),
-            masks=None if self.masks is None else np.asarray(self.masks),
-            valid=None if self.valid is None else np.asarray(self.valid),
-        )
+        masks = None if self.masks is None else np.asarray(self.masks)
+        valid = None if self.valid is None else np.asarray(self.valid)
+        return replace(self, videos=np.asarray(self.videos), masks=masks, valid=valid)
 
 
 def keep_pixels(

@@ -1,7 +1,7 @@
 """Videos of a backbone whose frames can be drawn without it: scored and kept as layers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -38,39 +38,12 @@ def keeps_layers(scene: Scene, size: tuple[int, int], keep_as: str | None) -> bo
     return keep_as == "layers" or (keep_as is None and min(size) > MOST_PIXELS)
 
 
-@dataclass(frozen=True)
-class Material:
-    """What a set's masks are made of: one of the two, or neither without masks.
-
-    Args:
-        levels: Mask of the source frame, (H, W), which drawn masks are carried from.
-        usual: Keypoints of the usual video, (F, D), which motion masks are compared with.
-    """
-
-    levels: NDArray[np.uint8] | None = None
-    usual: Tensor | None = None
-
-    @staticmethod
-    def of(masks: SetMasks | None, futures: Tensor, levels: NDArray[np.uint8] | None) -> "Material":
-        """The material of a set's masks.
-
-        Args:
-            masks: Which masks the set has.
-            futures: All sampled keypoints, (N, F, D); their median is the usual video.
-            levels: Mask of the source frame, (H, W).
-        """
-        if masks is None:
-            return Material()
-        if masks.kind == "drawn" and levels is not None:
-            return Material(levels=levels)
-        return Material(usual=futures.contiguous().median(dim=0).values)
-
-
-NO_MASKS = Material()
-
-
 def layers_of(
-    scene: Scene, keypoints: Tensor, size: tuple[int, int], masks: Material = NO_MASKS
+    scene: Scene,
+    keypoints: Tensor,
+    size: tuple[int, int],
+    levels: NDArray[np.uint8] | None = None,
+    usual: Tensor | None = None,
 ) -> Layers | None:
     """What videos are drawn from, without sensor noise; None if only the backbone can draw them.
 
@@ -78,19 +51,37 @@ def layers_of(
         scene: The source.
         keypoints: Of each video, (n, F, D), as the forecaster gives them.
         size: (H, W).
-        masks: What masks are made of.
+        levels: Mask of the source frame, (H, W), for drawn masks.
+        usual: Keypoints of the usual video, (F, D), for masks made from the motion.
     """
     if scene.backbone.renderer is None:
         return None
     placed = torch.stack([scene.place(video) for video in keypoints]).cpu().numpy()
-    usual = None if masks.usual is None else scene.place(masks.usual).cpu().numpy()
+    expected = None if usual is None else scene.place(usual).cpu().numpy()
     return Layers(
         renderer=scene.backbone.renderer,
         size=size,
-        source=scene.backbone.source_arrays(scene.appearance, masks.levels, usual),
+        source=scene.backbone.source_arrays(scene.appearance, levels, expected),
         keypoints=placed.astype(np.float32),
         seeds=np.full(len(placed), CLEAN, np.int64),
     )
+
+
+def mask_material(
+    masks: SetMasks | None, futures: Tensor, levels: NDArray[np.uint8] | None
+) -> tuple[NDArray[np.uint8] | None, Tensor | None]:
+    """What a set's masks need: the mask of its source, or the keypoints of its usual video.
+
+    Args:
+        masks: Which masks the set has.
+        futures: All sampled keypoints, (N, F, D); their median is the usual video.
+        levels: Mask of the source frame, (H, W).
+    """
+    if masks is None:
+        return None, None
+    if masks.kind == "drawn" and levels is not None:
+        return levels, None
+    return None, futures.contiguous().median(dim=0).values
 
 
 def chosen(layers: Layers, indices: Sequence[int], seeds: Sequence[int]) -> Layers:

@@ -18,6 +18,7 @@ from flawcast.generators.clips import (
     iter_clips,
     split_windows,
 )
+from flawcast.generators.clips.times import pieces_of
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ class SetPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All sets of a run, in order, and the clips that could not be used."""
+    """All sets of a run, in order, the clips that could not be used, and notes on the others."""
 
     sets: tuple[SetPlan, ...]
     rejects: tuple[Reject, ...] = field(default=())
+    notes: tuple[Reject, ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class _ReadClip:
     clip_id: str
     length: int
     masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame
+    gaps: tuple[int, ...] = ()
 
 
 def plan_sets(
@@ -114,18 +117,19 @@ def plan_sets(
         ClipError: If no clip can be used, or there is no other clip for transfer mode.
     """
     rejects: list[Reject] = []
+    notes: list[Reject] = []
     minimum = settings.past + settings.future
-    read = _read_all(clips, clip_settings, minimum, rejects, on_clip, masks)
+    read = _read_all(clips, clip_settings, minimum, rejects, on_clip, masks, notes)
     others = read
     if "transfer" in modes and sources is not None:
-        others = _read_all(sources, clip_settings, 1, rejects, on_clip, masks)
+        others = _read_all(sources, clip_settings, 1, rejects, on_clip, masks, notes)
     sets = [
         _plan_set(mode, clip, window, others, settings, weights_id)
         for clip in read
-        for window in spread(split_windows(clip.length, settings.past, settings.future), windows)
+        for window in spread(_windows(clip, settings), windows)
         for mode in modes
     ]
-    return Plan(tuple({plan.set_id: plan for plan in sets}.values()), tuple(rejects))
+    return Plan(tuple({plan.set_id: plan for plan in sets}.values()), tuple(rejects), tuple(notes))
 
 
 def _read_all(
@@ -135,12 +139,18 @@ def _read_all(
     rejects: list[Reject],
     on_clip: Callable[[str], None],
     masks: bool,
+    notes: list[Reject],
 ) -> list[_ReadClip]:
     """Read every clip once to check that it decodes and to hash its bytes."""
     read = []
     first: dict[str, ClipEntry] = {}
     for clip in iter_clips(folder, settings, minimum, rejects.append):
         entry, length = clip.entry, len(clip.frames)
+        longest = max(end - start for start, end in pieces_of(length, clip.gaps))
+        if longest < minimum:
+            reason = f"expected {minimum} frames between two pauses of the camera, got {longest}"
+            rejects.append(Reject(entry.name, reason))
+            continue
         same = first.setdefault(clip.id, entry)
         if same is not entry:
             rejects.append(Reject(entry.name, _same_bytes(same, entry)))
@@ -150,7 +160,8 @@ def _read_all(
         except ClipError as error:
             rejects.append(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
             continue
-        read.append(_ReadClip(entry, clip.id, length, frame_masks))
+        read.append(_ReadClip(entry, clip.id, length, frame_masks, clip.gaps))
+        notes += [Reject(clip.name, note) for note in clip.notes]
         on_clip(clip.name)
     if not read:
         raise ClipError(
@@ -158,6 +169,11 @@ def _read_all(
             f"{rejects[-1].name}: {rejects[-1].reason}; mend them or leave out --masks"
         )
     return read
+
+
+def _windows(clip: _ReadClip, settings: GenerateSettings) -> list[Window]:
+    """The windows of a clip."""
+    return split_windows(clip.length, settings.past, settings.future, clip.gaps)
 
 
 def _same_bytes(first: ClipEntry, second: ClipEntry) -> str:

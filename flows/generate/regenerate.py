@@ -14,7 +14,7 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, StoreError
 from flawcast.configs.set_settings import SetMasks, SetSettings
 from flawcast.flows.generate.kept import noise_seed
-from flawcast.flows.generate.layered import Material, chosen, layers_of
+from flawcast.flows.generate.layered import chosen, layers_of, mask_material
 from flawcast.flows.generate.masks import read_levels
 from flawcast.flows.generate.plan import SetPlan, SourceFrame
 from flawcast.flows.generate.sampled import Sampled, SetRequest, sample_set_futures
@@ -168,8 +168,8 @@ def _drawn(
         whole = read_levels(source, read, len(read_entry(source, read).frames))
         levels = None if whole is None else whole[row["source_frame"]]
     size = (row["height"], row["width"])
-    material = Material.of(masks, sampled.futures, levels)
-    layers = layers_of(sampled.scene, sampled.futures, size, material)
+    own, usual = mask_material(masks, sampled.futures, levels)
+    layers = layers_of(sampled.scene, sampled.futures, size, own, usual)
     if layers is None:
         return sampled.scene.render(sampled.futures[row["index"]]), ""
     kept = chosen(layers, [row["index"]], [noise_seed(row["set_id"], row["index"])])

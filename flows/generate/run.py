@@ -70,6 +70,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
             on_clip,
             request.masks,
         )
+    for note in plan.notes:
+        display.note(note)
     store = SampleStore.open(request.store, "a")
     run_id, settings = _run_id(), request.model_dump(mode="json")
     with store.ledger.run(run_id, settings, len(plan.sets), version("flawcast")) as entry:

@@ -5,7 +5,7 @@ import numpy as np
 from flawcast.configs.identity import content_id
 from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.generate.kept import OnFutures, keep_layers, keep_pixels
-from flawcast.flows.generate.layered import Material, keeps_layers, layers_of
+from flawcast.flows.generate.layered import keeps_layers, layers_of, mask_material
 from flawcast.flows.generate.masks import read_levels
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.sampled import SetRequest as SetRequest
@@ -41,8 +41,8 @@ def make_set(
         whole = read_levels(plan.source.entry, request.clips, plan.source.length)
         levels = None if whole is None else whole[plan.source.frame]
     size = (sampled.past.shape[1], sampled.past.shape[2])
-    material = Material.of(plan.masks, sampled.futures, levels)
-    layers = layers_of(sampled.scene, sampled.futures, size, material)
+    own, usual = mask_material(plan.masks, sampled.futures, levels)
+    layers = layers_of(sampled.scene, sampled.futures, size, own, usual)
     if layers is None:
         kept = keep_pixels(plan, sampled, settings, levels, on_futures)
     else:

@@ -105,10 +105,10 @@ def to_show(facts: Facts, most: int) -> list[Row]:
 
 def _reasons(rejects: Sequence[Row]) -> list[Reason]:
     """Rejected clips by reason; a clip that several runs rejected counts once."""
-    found: dict[str, dict[str, None]] = {}
+    clips_by_reason: dict[str, dict[str, None]] = {}
     for reject in rejects:
-        found.setdefault(reject["reason"], {})[reject["clip"]] = None
-    reasons = [Reason(reason, tuple(clips)) for reason, clips in found.items()]
+        clips_by_reason.setdefault(reject["reason"], {})[reject["clip"]] = None
+    reasons = [Reason(reason, tuple(clips)) for reason, clips in clips_by_reason.items()]
     return sorted(reasons, key=lambda item: (-len(item.clips), item.reason))
 
 

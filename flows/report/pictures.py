@@ -19,6 +19,7 @@ from PIL import Image
 from flawcast.flows.pictures.contact_sheet import FUTURE as SAMPLED
 from flawcast.flows.pictures.contact_sheet import PAST, REFERENCE, outlined, spread_futures
 from flawcast.flows.pictures.thumbnails import thumbnails
+from flawcast.generators.clips.video_files import sane_rate
 from flawcast.storage import SampleSet
 
 TILE = 96  # longest side of a frame in the page, in pixels; smaller frames stay as they are
@@ -86,7 +87,7 @@ def draw_loop(made: SampleSet) -> Loop:
     tiles = [_tile(made.past, made.reference, REFERENCE)]
     tiles += [_tile(before, _with_masks(made, rank), SAMPLED) for rank in names]
     frames = [_beside(row) for row in zip(*tiles, strict=True)]
-    pace = max(SHORTEST_FRAME, round(1000 / (made.provenance.fps or 12)))
+    pace = max(SHORTEST_FRAME, round(1000 / sane_rate(made.provenance.fps or 12)))
     step = -(-len(frames) // MOST_FRAMES)
     times = [pace * step] * len(frames[::step])
     times[-1] += LAST_FRAME
@@ -165,13 +166,13 @@ def _tile(
     before: NDArray[np.uint8], after: NDArray[np.uint8], colour: str
 ) -> list[NDArray[np.uint8]]:
     """Frames of past and future, each under a bar that says which it is."""
-    found = []
+    frames = []
     for video, shade in ((before, PAST), (after, colour)):
         red, green, blue = (int(shade[at : at + 2], 16) for at in (1, 3, 5))
         for small in thumbnails(video, TILE):
             bar = np.full((BAR, small.shape[1], 3), (red, green, blue), np.uint8)
-            found.append(np.concatenate([bar, small]))
-    return found
+            frames.append(np.concatenate([bar, small]))
+    return frames
 
 
 def _beside(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -133,7 +133,7 @@ def draw_scatter(points: Sequence[Point], x: str, y: str) -> Plot:
         ):
             for colour, marker in sorted({(p.colour, p.marker) for p in chosen}):
                 some = [p for p in chosen if (p.colour, p.marker) == (colour, marker)]
-                drawn = axes.scatter(
+                marks = axes.scatter(
                     [p.x for p in some],
                     [p.y for p in some],
                     color=_colour(colour),
@@ -141,7 +141,7 @@ def draw_scatter(points: Sequence[Point], x: str, y: str) -> Plot:
                     alpha=0.85,
                     **options,
                 )
-                drawn.set_urls([p.target for p in some])
+                marks.set_urls([p.target for p in some])
         titles = {str(point.target): point.title for point in linked}
         return Plot(_svg(figure, f"{y} against {x}", titles))
 
@@ -185,5 +185,5 @@ def _svg(figure: Figure, label: str, titles: dict[str, str]) -> Markup:
             ElementTree.SubElement(element, f"{{{SVG}}}title").text = titles[target]
     text = ElementTree.tostring(root, encoding="unicode")
     return Markup(  # noqa: S704 - ElementTree has escaped the titles, all else is matplotlib's
-        re.sub("|".join(THEMED), lambda found: THEMED[found[0]], text)
+        re.sub("|".join(THEMED), lambda match: THEMED[match[0]], text)
     )

@@ -205,6 +205,11 @@ class Display:
         line = f"left out: {reject.name}: {reject.reason}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+    def note(self, note: "Reject") -> None:
+        """Show what people should know of how a clip was read."""
+        line = f"note: {note.name}: {note.reason}"
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     def _bars(self, *columns: object) -> Progress:
         """Bars that vanish when done and leave the lines; a pipe gets the lines alone."""
         return Progress(

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 OWN_FILE = Path(__file__).resolve()
+_WATCHERS: set[subprocess.Popen[bytes]] = set()
 LOOKS, PAUSE = 25, 0.1  # a process may start another one while it is being ended
 WAIT_SECONDS = 5.0
 
@@ -32,14 +33,27 @@ def guarded(folder: Path) -> Iterator[None]:
         cwd="/" if os.name == "posix" else None,
         start_new_session=True,
     )
+    _WATCHERS.add(watcher)
     try:
         yield
     finally:
         end_all_of(folder)
-        if watcher.stdin is not None:
-            watcher.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            watcher.wait(WAIT_SECONDS)
+        _finish(watcher)
+
+
+def finish() -> None:
+    """Let all guards do their work now, because this process is about to end."""
+    for watcher in list(_WATCHERS):
+        _finish(watcher)
+
+
+def _finish(watcher: subprocess.Popen[bytes]) -> None:
+    """Close a guard's input, and wait until it has ended what was left."""
+    _WATCHERS.discard(watcher)
+    if watcher.stdin is not None:
+        watcher.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        watcher.wait(WAIT_SECONDS)
 
 
 def end_all_of(folder: Path, run: int | None = None) -> None:
@@ -73,9 +87,18 @@ def processes_of(folder: Path, run: int) -> Iterator[psutil.Process]:
                 continue
             named = any(name in word for word in words)
             named = named or name in process.environ().get("HOME", "")
-            named = named or any(file.path.startswith(name) for file in process.open_files())
+            named = named or any(path.startswith(name) for path in _outputs(process))
             if named and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
+
+
+def _outputs(process: psutil.Process) -> list[str]:
+    """Files that a process writes its output to; of Ray's agents, all that it has open."""
+    streams = [Path(f"/proc/{process.pid}/fd/{number}") for number in (1, 2)]
+    is_of_ray = any(word.startswith("ray::") for word in process.cmdline()[:1])
+    if streams[0].is_symlink() and not is_of_ray:  # listing all files of all takes seconds
+        return [str(stream.readlink()) for stream in streams]
+    return [file.path for file in process.open_files()]
 
 
 def main() -> None:

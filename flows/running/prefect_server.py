@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flawcast.configs.errors import FlawcastError, one_line
+from flawcast.flows.running import ending
 from flawcast.flows.running.configured_api import configured_api
 from flawcast.flows.running.empty_database import forget_database, keep_database, lay_database
 from flawcast.flows.running.environment import PREFECT_HOME as HOME
@@ -112,7 +113,8 @@ def prefect_server(
             with _settings_of_the_environment():
                 yield PrefectServer(url, process, folder)
         finally:
-            _send_what_waits()
+            if not ending.was_asked():
+                _send_what_waits()
             _restore(before)
             process.stop()
 

@@ -8,12 +8,13 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from flawcast.configs.errors import FlawcastError, one_line
+from flawcast.flows.running import ending
 from flawcast.flows.running.configured_api import configured_api
 from flawcast.flows.running.environment import LOG_LEVEL, QUIET, clean_environment
 from flawcast.flows.running.guard import end_all_of, guarded
@@ -42,7 +43,7 @@ def log_to_terminal() -> None:
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a stopped run cleans up as well.
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that a stopped run cleans up as well.
 
     Prefect may run a flow in a thread, where signals cannot be handled.
     """
@@ -50,14 +51,19 @@ def stop_on_sigterm() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def stop(number: int, frame: FrameType | None) -> None:
+        if ending.is_listening():
+            ending.interrupt(number, frame)
+        else:
+            raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -69,12 +75,16 @@ def run_folder() -> Iterator[Path]:
     """
     base = tempfile.gettempdir()
     base = base if len(base) <= LONGEST_BASE or os.name != "posix" else "/tmp"  # noqa: S108
-    folder = Path(tempfile.mkdtemp(prefix="flawcast-", dir=base))
-    try:
-        with guarded(folder):
+    with ExitStack() as stack:
+        with ending.deferred():
+            folder = Path(tempfile.mkdtemp(prefix="flawcast-", dir=base))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(guarded(folder))
+        try:
             yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            with ending.deferred():
+                stack.close()
 
 
 @contextmanager
@@ -136,7 +146,7 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
             _start_ray(local, folder)
         yield
     finally:
-        if lost_of_ray():
+        if ending.was_asked() or lost_of_ray():
             end_all_of(folder / RAY)  # those that are left wait for a minute for the lost one
         _shut_down()
 
@@ -145,11 +155,13 @@ def lost_of_ray() -> str:
     """The name of a process that a Ray of our own cannot do without and has lost; else empty."""
     import ray
 
-    node = ray._private.worker._global_node
+    node: Any = ray._private.worker._global_node
     if node is None:
         return ""
     processes = {name: found[0].process for name, found in node.all_processes.items()}
-    return next((name for name in VITAL if name in processes and processes[name].poll()), "")
+    return next(
+        (name for name in VITAL if name in processes and processes[name].poll() is not None), ""
+    )
 
 
 def _shut_down() -> None:
@@ -193,6 +205,8 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
                 _temp_dir=str(place),
                 **options,
             )
+            if ending.is_listening():
+                ending.listen()  # Ray has put a handler of its own in place
             return
         except Exception as error:  # of many kinds
             ray.shutdown()

@@ -1,10 +1,13 @@
 """Serves the nightly flow as a Prefect deployment: `flawcast schedule`."""
 
+import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.types.entrypoint import EntrypointType
@@ -21,6 +24,7 @@ from flawcast.flows.schedule.alarms import AlarmSettings
 from flawcast.flows.schedule.nightly import nightly
 from flawcast.generators.model import is_model, shipped_models
 
+FIELDS = 5  # of a cron line: a sixth would be taken for seconds
 GRACE_SECONDS = 600  # after this the slot of a run that never started is free again
 
 
@@ -86,12 +90,14 @@ def serve_schedule(
     Raises:
         FlawcastError: If the cron fields or the time zone are not valid, or there is no such model.
     """
+    dates = coming_dates(cron, timezone)
     schedule = _schedule(cron, timezone)
     request = as_trained(with_model(config.request, on_ready))
     parameters = {"request": request, "alarms": config.alarms}
     with run_folder() as folder, nullcontext() if configured_api() else prefect_api(folder):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        on_ready(f"serving flawcast/{config.name} at {cron}; Ctrl-C ends it")
+        coming = ", ".join(f"{date:%Y-%m-%d %H:%M %Z}" for date in dates)
+        on_ready(f"serving flawcast/{config.name} at {cron} (next: {coming}); Ctrl-C ends it")
         nightly.serve(
             name=config.name,
             schedule=schedule,
@@ -104,13 +110,37 @@ def serve_schedule(
         )
 
 
+def coming_dates(cron: str, timezone: str | None = None, count: int = 3) -> list[datetime]:
+    """The next dates of cron fields.
+
+    Raises:
+        SettingsError: If there are not five fields, one is not valid, the time zone is unknown, or
+            no date comes.
+    """
+    zone = timezone or "UTC"
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SettingsError(
+            f'timezone: expected a name such as "Europe/Berlin", got {timezone!r}; see '
+            "https://en.wikipedia.org/wiki/List_of_tz_database_time_zones"
+        ) from None
+    what = f'cron: expected five fields such as "0 2 * * *", got {cron!r}'
+    if len(cron.split()) != FIELDS:
+        raise SettingsError(f"{what}, which has {len(cron.split())}; leave out seconds and years")
+    from prefect.server.schemas.schedules import CronSchedule  # loads the whole server
+
+    try:
+        dates = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(count))
+    except Exception as error:  # of croniter, under several names
+        raise SettingsError(f"{what}: {one_line(error)}") from None
+    if not dates:
+        raise SettingsError(f"{what}, which no date of the coming years meets")
+    return list(dates)
+
+
 def _schedule(cron: str, timezone: str | None) -> Any:
     """Prefect's schedule."""
     from prefect.schedules import Cron
 
-    try:
-        return Cron(cron, timezone=timezone or "UTC")
-    except ValueError as error:
-        raise SettingsError(
-            f'cron: expected five fields such as "0 2 * * *", got {cron!r}: {one_line(error)}'
-        ) from None
+    return Cron(cron, timezone=timezone or "UTC")

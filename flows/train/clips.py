@@ -14,6 +14,7 @@ from flawcast.configs.settings import TrainSettings
 from flawcast.flows.running.display import Display
 from flawcast.generators.clips import Reject, iter_clips
 from flawcast.generators.clips.listing import TEST, VALIDATION
+from flawcast.generators.clips.times import pieces_of
 from flawcast.generators.line.clips import draw_line
 
 
@@ -35,7 +36,14 @@ def read_clips(
     with display.reading() as on_clip:
         if folder is not None:
             for clip in iter_clips(folder, settings.clips, 2, rejects.append):
-                clips.append(TrainClip(clip.id, clip.name, clip.frames, clip.split))
+                pieces = pieces_of(len(clip.frames), clip.gaps)
+                for number, (start, end) in enumerate(pieces, start=1):  # no window spans a gap
+                    name = clip.name if len(pieces) == 1 else f"{clip.name}#{number}"
+                    if end - start > 1:
+                        piece = clip.frames[start:end]
+                        clips.append(TrainClip(clip.id, name, piece, clip.split))
+                for note in clip.notes:
+                    display.note(Reject(clip.name, note))
                 on_clip(clip.name)
         elif settings.line is None:
             raise SettingsError("clips: expected a folder of clips, got none; name one")

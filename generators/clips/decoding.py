@@ -1,31 +1,46 @@
 """Decode videos, gifs, folders of frames and strips to RGB uint8 frames."""
 
-import re
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from flawcast.configs.errors import ClipError
-from flawcast.generators.clips.containers import promised_size
+from flawcast.generators.clips.containers import gif_is_whole, promised_size
+from flawcast.generators.clips.depth import (
+    bits_in_use,
+    deep_values,
+    largest_of,
+    mosaic_of,
+    to_colour,
+    to_eight_bits,
+)
+from flawcast.generators.clips.display_geometry import as_shown
+from flawcast.generators.clips.frame_names import frames_among, in_order
 from flawcast.generators.clips.pictures import (
     DAMAGED,
     UNREADABLE,
     Frame,
     check_pixels,
+    depth_of,
     read_picture,
     read_pictures,
     reason_of,
     to_rgb,
 )
+from flawcast.generators.clips.times import gaps_of, rate_of
 
 VIDEO = {".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".3gp", ".3g2", ".f4v", ".flv"}
 VIDEO |= {".wmv", ".asf", ".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".mxf", ".dv"}
@@ -45,36 +60,69 @@ OPENING = {  # a playlist that is named like a video would make FFmpeg open othe
 Shape = Callable[[Frame], Frame]
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A clip's frames, and when they were taken.
+
+    Args:
+        frames: Kept frames, as shaped by the caller.
+        fps: Frames per second, before the stride.
+        times: When each kept frame is shown, in seconds.
+        gaps: Numbers of the kept frames before which the camera paused.
+        notes: What people should know, such as frames that were left out.
+    """
+
+    frames: list[Frame]
+    fps: float
+    times: list[float]
+    gaps: list[int]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Source:
+    """What an opener returns: frames with their times (None: evenly), a rate, and notes."""
+
+    frames: Iterator[tuple[Frame, float | None]]
+    fps: float
+    notes: list[str] = field(default_factory=list)
+
+
 def decode(path: Path, shape: Shape, stride: int, most: int | None) -> tuple[list[Frame], float]:
+    """Read every `stride`-th frame of a clip; the frames and the rate of `decode_timed`."""
+    decoded = decode_timed(path, shape, stride, most)
+    return decoded.frames, decoded.fps
+
+
+def decode_timed(path: Path, shape: Shape, stride: int, most: int | None) -> Decoded:
     """Read every `stride`-th frame of a clip, shaping each as soon as it is decoded.
 
     Args:
-        path: A video, a gif, a strip, or a folder of frames.
+        path: A video, a gif, a strip, a picture of several pages, or a folder of frames.
         shape: Converts a frame (H, W, 3) or (H, W) for the caller; only its results are kept.
         stride: Keep every n-th frame.
         most: Largest number of kept frames; None for all frames.
-
-    Returns:
-        Kept frames and frames per second (before the stride).
 
     Raises:
         ClipError: If the file cannot be read completely; the message is only the reason.
     """
     limit = MOST_FRAMES if most is None else most
+    kept: list[Frame] = []
+    times: list[float | None] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what is reported as an error
-            frames, fps = _opener(path)(path)
-            kept: list[Frame] = []
-            for index, frame in enumerate(frames):
+            source = _opener(path)(path)
+            for index, (frame, time) in enumerate(source.frames):
+                if index % stride == 0 and len(kept) == limit:
+                    if most is None:
+                        raise ClipError(
+                            f"expected at most {MOST_FRAMES} frames, got more; "
+                            "cut it or raise the stride"
+                        )
+                    break
+                times.append(time)
                 if index % stride == 0:
-                    if len(kept) == limit:
-                        if most is None:
-                            raise ClipError(
-                                f"expected at most {MOST_FRAMES} frames, got more; "
-                                "cut it or raise the stride"
-                            )
-                        break
                     kept.append(shape(frame))
     except ClipError:
         raise
@@ -86,34 +134,36 @@ def decode(path: Path, shape: Shape, stride: int, most: int | None) -> tuple[lis
         raise ClipError(f"damaged ({reason_of(error)})") from None
     if not kept:
         raise ClipError("holds no frames")
-    return kept, fps
-
-
-def natural_key(path: Path) -> list[tuple[int, str]]:
-    """Sort key that puts frame 9 before frame 10."""
-    return [(int(part or 0), text) for part, text in re.findall(r"(\d+)|(\D+)", path.name)]
+    known = [time for time in times if time is not None]
+    if len(known) < len(times) or any(late < early for early, late in pairwise(known)):
+        known = [index / source.fps for index in range(len(times))]
+    gaps = sorted({-(-gap // stride) for gap in gaps_of(known).tolist()} - {len(kept)})
+    rate = rate_of(known, source.fps)
+    return Decoded(kept, rate, known[::stride], gaps, tuple(source.notes))
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """Frames of a folder in natural order, without its masks and hidden files."""
-    return sorted(
-        (
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in STILL
-            and not path.name.startswith(".")
-            and not path.stem.endswith("_mask")
-        ),
-        key=natural_key,
-    )
+    """Frames of a folder in natural order, without its masks, hidden files and odd pictures."""
+    return frames_among(picture_files(folder))
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """All pictures of a folder but masks and hidden files."""
+    return [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in STILL
+        and not path.name.startswith(".")
+        and not path.stem.endswith("_mask")
+    ]
 
 
 def mask_files(folder: Path) -> list[Path]:
     """Per-frame masks of a folder (`NAME_mask.png`) in natural order."""
-    return sorted(folder.glob("*_mask.png"), key=natural_key)
+    return in_order(list(folder.glob("*_mask.png")))
 
 
-def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
+def _opener(path: Path) -> Callable[[Path], _Source]:
     """The function that reads this kind of file."""
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -125,22 +175,26 @@ def _opener(path: Path) -> Callable[[Path], tuple[Iterator[Frame], float]]:
     if suffix in GIF:
         return _gif
     if suffix in STILL:
-        return _strip
+        return _pages if page_count(path) > 1 else _strip
     raise ClipError(f"not a clip: expected {FORMATS}, got {suffix or 'a file without suffix'}")
 
 
-def _video(path: Path) -> tuple[Iterator[Frame], float]:
+def _video(path: Path) -> _Source:
     """Frames of a video, decoded on one thread so that every machine gets the same ones."""
     with open_video(path) as container:
         if not container.streams.video:
-            raise ClipError("holds no video stream")
+            is_cut = promised_size(path) > path.stat().st_size
+            raise ClipError("damaged: the file is cut short" if is_cut else "holds no video stream")
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise ClipError("holds a video of an unknown codec")
         rate = float(stream.average_rate or Fraction(0)) or DEFAULT_FPS
         if max(stream.width, stream.height) > LONGEST_SIDE:
             raise _too_large(stream.width, stream.height)
-    return _video_frames(path), rate
+        is_deep = (stream.codec_context.pix_fmt or "").startswith("gray16")
+    bits = bits_in_use(largest_of(_deep_frames(path))) if is_deep else 0
+    notes = _said(bits)
+    return _Source(_video_frames(path, bits, notes), rate, notes)
 
 
 def open_video(path: Path) -> InputContainer:
@@ -153,69 +207,134 @@ def _too_large(width: int, height: int) -> ClipError:
     return ClipError(f"expected at most {LONGEST_SIDE} pixels a side, got {width}x{height}")
 
 
-def _video_frames(path: Path) -> Iterator[Frame]:
-    """Decode frame by frame."""
-    count = hidden = 0
+def _video_frames(
+    path: Path, bits: int, notes: list[str], keyed: bool = False
+) -> Iterator[tuple[Frame, float | None]]:
+    """Decode frame by frame.
+
+    A recording may begin between two key frames: what cannot be decoded without the first of them
+    is left out. What a header promises says little: empty chunks, pauses and live recordings are
+    not damage. Damage is what fails to decode, stops early, or is cut short.
+    """
+    count = early = packets = 0
+    begun = False
     with open_video(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
-        expected = stream.frames or _frames_by_duration(container, stream)
+        listed = stream.frames if "mp4" in container.format.name else 0  # a table of all frames
         try:
             for packet in container.demux(stream):
-                hidden += packet.is_discard  # the header counts frames that an edit list cuts off
-                for frame in packet.decode():
-                    assert isinstance(frame, VideoFrame)  # noqa: S101 - narrows the type
+                packets += packet.size > 0
+                begun = begun or packet.is_keyframe
+                early += packet.size > 0 and not begun
+                for frame in _decoded(packet, keyed):
+                    if not keyed and not frame.key_frame:
+                        continue
+                    keyed = True
                     if frame.is_corrupt:
                         raise ClipError(f"damaged after frame {count}")
                     if max(frame.width, frame.height) > LONGEST_SIDE:  # the header may be wrong
                         raise _too_large(frame.width, frame.height)
                     count += 1
-                    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                    yield np.rot90(pixels, frame.rotation // 90) if frame.rotation else pixels
+                    yield as_shown(_pixels(frame, bits), frame, stream), frame.time
         except FFmpegError as error:
             raise ClipError(f"damaged after frame {count} ({reason_of(error)})") from None
     if promised_size(path) > path.stat().st_size:
         raise ClipError(f"damaged after frame {count}: the file is cut short")
-    if count < expected - hidden - 2:  # some containers count a frame or two too many
-        raise ClipError(f"damaged after frame {count}: its header promises {expected}")
+    if packets < listed - 2:  # some containers count a frame or two too many
+        raise ClipError(f"damaged after frame {count}: its header promises {listed}")
+    if not count and not keyed and packets:  # some cameras refresh pictures piece by piece
+        yield from _video_frames(path, bits, notes, keyed=True)
+    elif early:
+        notes.append(f"{early} frames before the first key frame are left out")
 
 
-def _frames_by_duration(container: InputContainer, stream: VideoStream) -> int:
-    """Number of frames that a container's duration implies; 0 if it declares none.
+def _decoded(packet: "Packet[VideoStream]", keyed: bool) -> list[VideoFrame]:
+    """Frames of a packet; before the first key frame, a packet that cannot be decoded has none."""
+    try:
+        return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+    except InvalidDataError:
+        if keyed or packet.is_keyframe:
+            raise
+        return []
 
-    The duration is that of the longest stream, which may be the sound.
-    """
-    if len(container.streams) > 1:
-        return 0
-    seconds = (container.duration or 0) / av.time_base
-    return int(seconds * float(stream.average_rate or 0) * 0.95)  # rates vary a little
+
+def _pixels(frame: VideoFrame, bits: int) -> Frame:
+    """RGB pixels as they are stored."""
+    if not bits:
+        return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    values = np.asarray(frame.to_ndarray(format="gray16le"), np.uint16)
+    return to_colour(to_eight_bits(values, bits), None)
 
 
-def _gif(path: Path) -> tuple[Iterator[Frame], float]:
+def _deep_frames(path: Path) -> Iterator[NDArray[np.uint16]]:
+    """Values of a video of 16-bit greys."""
+    with open_video(path) as container:
+        try:
+            for frame in container.decode(video=0):
+                yield np.asarray(frame.to_ndarray(format="gray16le"), np.uint16)
+        except FFmpegError:
+            return  # said when the frames are read
+
+
+def _gif(path: Path) -> _Source:
     """Frames of an animated gif, with disposal and transparency applied."""
-    with path.open("rb") as stream:  # a gif truncated between two frames decodes without error
-        stream.seek(max(0, path.stat().st_size - 64))
-        if not stream.read().rstrip(b"\0").endswith(b";"):
-            raise ClipError("damaged (it ends before its trailer)")
+    if not gif_is_whole(path):  # one that ends between two frames decodes without an error
+        raise ClipError("damaged (it ends before its trailer)")
+    return _pages(path)
+
+
+def _pages(path: Path) -> _Source:
+    """Frames of a gif, an animated PNG or WebP, or a TIFF of several pages."""
+    bits = 0
     with Image.open(path) as image:
         check_pixels(image)
         milliseconds = image.info.get("duration") or 1000 / DEFAULT_FPS
-    return _gif_frames(path), 1000 / milliseconds
+        if deep_values(image) is not None:
+            pages = (deep_values(page) for page in ImageSequence.Iterator(image))
+            bits = bits_in_use(largest_of(page for page in pages if page is not None))
+    return _Source(_page_frames(path, bits, milliseconds), 1000 / milliseconds, _said(bits))
 
 
-def _gif_frames(path: Path) -> Iterator[Frame]:
-    """Decode frame by frame."""
+def _page_frames(path: Path, bits: int, usual: float) -> Iterator[tuple[Frame, float | None]]:
+    """Decode page by page; each says how long it is shown."""
+    clock = 0.0
     with Image.open(path) as image:
-        for frame in ImageSequence.Iterator(image):
-            yield to_rgb(frame)
+        for page in ImageSequence.Iterator(image):
+            frame = to_rgb(page, bits=bits, mosaic=mosaic_of(path))
+            yield frame, clock / 1000
+            clock += page.info.get("duration") or usual
 
 
-def _folder(path: Path) -> tuple[Iterator[Frame], float]:
+def page_count(path: Path) -> int:
+    """Number of pictures in one file; 1 for one that cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return int(getattr(image, "n_frames", 1))
+    except (*UNREADABLE, *DAMAGED):
+        return 1
+
+
+def _folder(path: Path) -> _Source:
     """Frames of a folder of pictures."""
-    return read_pictures(frame_files(path)), DEFAULT_FPS
+    files, pictures = frame_files(path), picture_files(path)
+    odd = sorted({item.name for item in pictures} - {item.name for item in files})
+    notes = (
+        [f"{len(odd)} pictures that are no frames are left out, such as {odd[0]}"] if odd else []
+    )
+    bits = depth_of(files)
+    frames = ((frame, None) for frame in read_pictures(files, bits=bits))
+    return _Source(frames, DEFAULT_FPS, notes + _said(bits))
 
 
-def _strip(path: Path) -> tuple[Iterator[Frame], float]:
+def _said(bits: int) -> list[str]:
+    """The note for a camera that does not use all bits of its files."""
+    return [f"{bits} bits of its 16 are in use, and scaled to 8"] if 0 < bits < 16 else []
+
+
+def _strip(path: Path) -> _Source:
     """Square frames that lie side by side in one picture."""
     strip = read_picture(path)
     height, width = strip.shape[:2]
@@ -223,4 +342,5 @@ def _strip(path: Path) -> tuple[Iterator[Frame], float]:
         raise ClipError(
             f"not a strip: expected a width that is a multiple of the height, got {width}x{height}"
         )
-    return iter(np.split(strip, width // height, axis=1)), DEFAULT_FPS
+    squares = np.split(strip, width // height, axis=1)
+    return _Source(((square, None) for square in squares), DEFAULT_FPS)

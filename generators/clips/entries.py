@@ -38,6 +38,19 @@ class ClipEntry:
     mask: Path | None = None
 
 
+def readable_name(path: Path, folder: Path) -> str:
+    r"""A path relative to its folder, with forward slashes, that can be printed and stored.
+
+    Bytes of a name that are no UTF-8 are written as `\xf6`.
+
+    Example:
+        >>> readable_name(Path("clips/F\udcf6rder.mkv"), Path("clips"))
+        'F\\xf6rder.mkv'
+    """
+    name = path.relative_to(folder).as_posix()
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 OnReject = Callable[[Reject], None]
 OnNote = Callable[[str], None]
 """Takes a line for people about how a folder was understood."""

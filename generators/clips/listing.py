@@ -11,13 +11,14 @@ from pathlib import Path
 from PIL import Image
 
 from flawcast.configs.errors import ClipError
-from flawcast.generators.clips.decoding import FORMATS, GIF, STILL, VIDEO, frame_files
+from flawcast.generators.clips.decoding import FORMATS, GIF, STILL, VIDEO, frame_files, page_count
 from flawcast.generators.clips.entries import (
     UNLABELLED,
     ClipEntry,
     OnNote,
     OnReject,
     Reject,
+    readable_name,
 )
 from flawcast.generators.clips.label_table import LABELS, pair_rows, read_labels
 from flawcast.generators.clips.layouts import (
@@ -89,7 +90,7 @@ def list_clips(
     masks |= {mask.parent for mask in masks} - said - {folder}
     places: list[Path] = []
     clips = {
-        path.relative_to(folder).as_posix(): path
+        readable_name(path, folder): path
         for path in _walk(folder, places, said)
         if path not in masks
     }
@@ -158,15 +159,17 @@ def _is_frames(folder: Path) -> bool:
         return False
     frames = frame_files(folder)
     others = [path for path in children if path.suffix.lower() in VIDEO | GIF]
-    return len(frames) >= 2 and not others and not _are_strips(frames)
+    return len(frames) >= 2 and not others and not _are_clips(frames)
 
 
-def _are_strips(frames: list[Path]) -> bool:
-    """Whether a folder's pictures are strips, one clip each.
+def _are_clips(frames: list[Path]) -> bool:
+    """Whether a folder's pictures are one clip each: strips, or files of several pages.
 
     Pictures of one size are the frames of a clip, however wide: a line-scan or a panoramic camera.
     Strips of squares of one size are told by their different lengths, or by being the only one.
     """
+    if page_count(frames[0]) > 1:
+        return True
     sizes = {_size(path) for path in (frames[0], frames[len(frames) // 2], frames[-1])}
     return len(sizes) > 1 and _is_strip(frames[0])
 

@@ -13,6 +13,10 @@ from flawcast.generators.clips.decoding import STILL, decode, frame_files, mask_
 from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.listing import ClipEntry
 from flawcast.generators.clips.pictures import read_picture, read_pictures
+from flawcast.generators.clips.probing import probe_clip
+
+COLOURFUL = 40  # difference between the channels of a pixel that is drawn in a colour
+ASPECT_SLACK = 0.02
 
 
 def read_masks(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray[np.uint8] | None:
@@ -34,10 +38,10 @@ def read_masks(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray
     """
 
     def shape(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-        return resize_frame(grey, settings)
+        check_aspect(frame, shown)
+        return resize_frame(grey_of_mask(frame), settings)
 
-    source = entry.mask or entry.path
+    source, shown = entry.mask or entry.path, shown_size(entry)
     try:
         if entry.mask is None or source.is_dir():
             files = _paired_masks(source) if entry.mask is None else _folder_of_masks(source)
@@ -59,6 +63,43 @@ def read_masks(entry: ClipEntry, settings: ClipSettings, length: int) -> NDArray
     if not masks:
         return None
     return np.repeat(np.stack(masks), length // len(masks), axis=0)
+
+
+def grey_of_mask(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey values of a mask: those of grey pixels, and that of a defect for any colour.
+
+    Programs draw defects in red, green or a colour of their own.
+    """
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    coloured = frame.max(axis=2).astype(np.int16) - frame.min(axis=2) > COLOURFUL
+    return np.where(coloured, DEFECT, grey).astype(np.uint8)
+
+
+def shown_size(entry: ClipEntry) -> tuple[int, int] | None:
+    """Width and height of a clip's frames; None if its header does not tell, as for a strip."""
+    if entry.path.is_file() and entry.path.suffix.lower() in STILL:
+        return None
+    probe = probe_clip(entry)
+    return (probe.width, probe.height) if probe.width and not probe.problem else None
+
+
+def check_aspect(frame: NDArray[np.uint8], shown: tuple[int, int] | None) -> None:
+    """Refuse a mask of another shape than its frames: stretched over them it would lie elsewhere.
+
+    Raises:
+        ClipError: If it is.
+    """
+    if shown is None:
+        return
+    height, width = frame.shape[:2]
+    ratios = {shown[0] / shown[1], shown[1] / shown[0]}  # a frame may be turned
+    # A pixel more or less on the short side is rounding.
+    slack = max(ASPECT_SLACK, 1.5 / min(height, width, *shown))
+    if all(abs(width / height / ratio - 1) > slack for ratio in ratios):
+        raise ClipError(
+            f"expected the shape of the frames, {shown[0]}x{shown[1]}, got {width}x{height}; "
+            "draw masks over whole frames"
+        )
 
 
 def levels_of(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flawcast.configs.errors import ClipError
+from flawcast.generators.clips.depth import (
+    bits_in_use,
+    deep_colours,
+    deep_values,
+    largest_of,
+    mosaic_of,
+    to_colour,
+    to_eight_bits,
+)
 
 MOST_PIXELS = 64 * 2**20  # pixels of one picture; more is a mistake or an attack
 UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError)
@@ -29,8 +39,8 @@ DAMAGED = (  # errors that decoders raise for damaged bytes
 Frame = NDArray[np.uint8]
 
 
-def read_pictures(files: list[Path], numbers: bool = False) -> Iterator[Frame]:
-    """Read pictures of a folder, each as RGB (H, W, 3); `numbers` as in `read_picture`.
+def read_pictures(files: list[Path], numbers: bool = False, bits: int = 0) -> Iterator[Frame]:
+    """Read pictures of a folder, each as RGB (H, W, 3); the arguments are `read_picture`'s.
 
     Raises:
         ClipError: If one is damaged or is a link out of its folder; the message names it.
@@ -39,48 +49,100 @@ def read_pictures(files: list[Path], numbers: bool = False) -> Iterator[Frame]:
         if not file.resolve().is_relative_to(file.parent.resolve()):
             raise ClipError(f"{file.name} is a link that leads out of the folder")
         try:
-            yield read_picture(file, numbers)
+            yield read_picture(file, numbers, bits)
         except ClipError as error:
             raise ClipError(f"{file.name}: {error}") from None
 
 
-def read_picture(path: Path, numbers: bool = False) -> Frame:
+def read_picture(path: Path, numbers: bool = False, bits: int = 0) -> Frame:
     """Read one picture as RGB (H, W, 3), turned upright according to its EXIF data.
 
     Args:
         path: The picture.
         numbers: Keep 16-bit values up to 255 unscaled, because masks hold class numbers.
+        bits: The depth of a deep picture's clip; 0 for that of the picture alone.
 
     Raises:
         ClipError: If it cannot be read completely; the message is only the reason.
     """
+    with _as_clip_errors():
+        colours = None if numbers else deep_colours(path)
+        if colours is not None:
+            return to_eight_bits(colours, bits or bits_in_use(largest_of([colours])))
+        with Image.open(path) as image:
+            check_pixels(image)
+            upright = ImageOps.exif_transpose(image)
+            return to_rgb(upright, numbers, bits, None if numbers else mosaic_of(path))
+    raise AssertionError  # the context above either returns or raises
+
+
+def to_rgb(
+    image: Image.Image, numbers: bool = False, bits: int = 0, mosaic: int | None = None
+) -> Frame:
+    """Convert a picture to RGB (H, W, 3): transparency becomes black, deep pictures have 8 bits.
+
+    Args:
+        image: The picture.
+        numbers: Whether it is a mask: values up to 255 stay, and one that is drawn by its
+            transparency alone is that.
+        bits: The depth of a deep picture's clip; 0 for that of the picture alone.
+        mosaic: OpenCV's code for the mosaic of a colour camera's grey values; None without.
+    """
+    deep = deep_values(image)
+    if deep is not None:
+        if numbers:
+            grey = to_eight_bits(deep, 8 if deep.max(initial=0) < 256 else 16)
+        else:
+            grey = to_eight_bits(deep, bits or bits_in_use(largest_of([deep])))
+        return to_colour(grey, mosaic)
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        if numbers and _is_drawn_by_transparency(clear):
+            return np.asarray(clear.getchannel("A").convert("RGB"))
+        image = Image.alpha_composite(Image.new("RGBA", clear.size, "black"), clear)
+    if mosaic is not None and image.mode == "L":
+        return to_colour(np.asarray(image), mosaic)
+    return np.asarray(image.convert("RGB"))
+
+
+def _is_drawn_by_transparency(clear: Image.Image) -> bool:
+    """Whether a mask has one colour and several degrees of transparency."""
+    (low, high) = clear.getchannel("A").getextrema()
+    colours = [clear.getchannel(name).getextrema() for name in "RGB"]
+    return low != high and all(first == last for first, last in colours)
+
+
+def depth_of(files: list[Path]) -> int:
+    """The depth of a clip of pictures; 0 if none is deep.
+
+    Only a clip whose first picture is deep is read once more for it.
+    """
+    largest = -1
+    for file in files:
+        with _as_clip_errors(), Image.open(file) as image:
+            check_pixels(image)
+            values = deep_colours(file)
+            values = deep_values(image) if values is None else values
+            if values is None and largest < 0:
+                return 0
+            if values is not None:
+                largest = max(largest, largest_of([values]))
+    return bits_in_use(largest) if largest >= 0 else 0
+
+
+@contextmanager
+def _as_clip_errors() -> Iterator[None]:
+    """Turn what decoders raise into the reason that a clip cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                check_pixels(image)
-                return to_rgb(ImageOps.exif_transpose(image), numbers)
+            yield
     except UNREADABLE as error:
         raise ClipError(f"not a readable picture ({reason_of(error)})") from None
     except ClipError:
         raise
     except DAMAGED as error:
         raise ClipError(f"damaged ({reason_of(error)})") from None
-
-
-def to_rgb(image: Image.Image, numbers: bool = False) -> Frame:
-    """Convert a picture to RGB (H, W, 3): transparency becomes black, 16 bits are scaled to 8."""
-    if image.mode.startswith("I;16"):  # Pillow would clip these at 255, to white
-        grey = np.asarray(image).astype(np.uint32)
-        if not numbers or grey.max(initial=0) > 255:
-            grey = (grey + 128) // 257
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode in ("I", "F"):
-        raise ClipError("expected a picture of 8 or 16 bits, got one of 32; convert it")
-    if image.has_transparency_data:
-        clear = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", clear.size, "black"), clear)
-    return np.asarray(image.convert("RGB"))
 
 
 def check_pixels(image: Image.Image) -> None:

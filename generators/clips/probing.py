@@ -8,6 +8,7 @@ from PIL import Image
 
 from flawcast.configs.errors import ClipError
 from flawcast.generators.clips.decoding import VIDEO, frame_files, open_video
+from flawcast.generators.clips.display_geometry import size_as_shown
 from flawcast.generators.clips.entries import ClipEntry
 from flawcast.generators.clips.pictures import DAMAGED, UNREADABLE
 
@@ -19,8 +20,8 @@ class Probe:
     """What a clip's header says; zeros where it says nothing.
 
     Args:
-        width: Pixels.
-        height: Pixels.
+        width: Pixels, as they are shown.
+        height: Pixels, as they are shown.
         frames: Number of frames; 0 if only decoding would tell.
         fps: Frames per second; 0 if unknown.
         bits: Bits of a value.
@@ -66,4 +67,5 @@ def _of_video(entry: ClipEntry) -> Probe:
         form = stream.codec_context.format
         bits = max((part.bits for part in form.components), default=8) if form else 0
         rate = float(stream.average_rate or 0)
-        return Probe(stream.width, stream.height, stream.frames, round(rate, 3), bits)
+        width, height = size_as_shown(stream)
+        return Probe(width, height, stream.frames, round(rate, 3), bits)

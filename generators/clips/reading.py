@@ -1,6 +1,6 @@
 """Read the user's clips at the size asked for, and cut them into windows of past and future."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import content_id, hash_files
-from flawcast.generators.clips.decoding import decode, frame_files
+from flawcast.generators.clips.decoding import decode_timed, frame_files
 from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.listing import ClipEntry, OnReject, Reject, list_clips
 from flawcast.generators.clips.masks import read_masks
+from flawcast.generators.clips.times import pieces_of
 
 __all__ = [
     "Clip",
@@ -28,6 +29,8 @@ __all__ = [
     "split_windows",
 ]
 
+DARKEST, BRIGHTEST = 3, 252  # a clip whose every value is beyond one of them shows nothing
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:
@@ -39,6 +42,9 @@ class Clip:
         frames: RGB uint8, (T, H, W, 3).
         onset: First frame (after the stride) that shows the defect; None if unknown.
         fps: Frames per second after the stride.
+        times: When each frame is shown, in seconds; rates may vary.
+        gaps: Numbers of the frames before which the camera paused; no window spans one.
+        notes: What people should know of how it was read.
     """
 
     id: str
@@ -46,6 +52,9 @@ class Clip:
     frames: NDArray[np.uint8] = field(repr=False)
     onset: int | None = None
     fps: float = 25.0
+    times: NDArray[np.float64] | None = field(default=None, repr=False)
+    gaps: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,7 +111,7 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
     """
     limits = [limit for limit in (most, settings.max_frames) if limit is not None]
     try:
-        frames, fps = decode(
+        decoded = decode_timed(
             entry.path,
             lambda frame: resize_frame(frame, settings),
             settings.stride,
@@ -110,7 +119,7 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
         )
     except ClipError as error:
         raise ClipError(f"{entry.name}: {error}") from None
-    sizes = {f"{frame.shape[1]}x{frame.shape[0]}" for frame in frames}
+    sizes = {f"{frame.shape[1]}x{frame.shape[0]}" for frame in decoded.frames}
     if len(sizes) > 1:  # possible only where each keeps its own
         raise ClipError(
             f"{entry.name}: expected frames of one size, got {', '.join(sorted(sizes))}; "
@@ -119,9 +128,12 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
     return Clip(
         id=clip_id(entry, settings),
         entry=entry,
-        frames=np.stack(frames),
+        frames=np.stack(decoded.frames),
         onset=None if entry.onset is None else -(-entry.onset // settings.stride),
-        fps=fps / settings.stride,
+        fps=decoded.fps / settings.stride,
+        times=np.asarray(decoded.times),
+        gaps=tuple(decoded.gaps),
+        notes=decoded.notes,
     )
 
 
@@ -174,6 +186,10 @@ def iter_clips(
             reason = f"too short: expected at least {minimum_frames} frames, got {count}"
             reject(Reject(entry.name, reason))
             continue
+        if clip.frames.max() < DARKEST or clip.frames.min() > BRIGHTEST:
+            colour = "black" if clip.frames.max() < DARKEST else "white"
+            reject(Reject(entry.name, f"{colour} throughout: nothing is seen; check the camera"))
+            continue
         used += 1
         yield clip
     if not used:
@@ -184,13 +200,16 @@ def iter_clips(
         )
 
 
-def split_windows(clip: Clip | int, past: int, future: int) -> list[Window]:
-    """Cut a clip into windows that do not overlap, as the paper does.
+def split_windows(
+    clip: Clip | int, past: int, future: int, gaps: Sequence[int] = ()
+) -> list[Window]:
+    """Cut a clip into windows that do not overlap, as the paper does, and that span no gap.
 
     Args:
         clip: A clip, or the number of its frames.
         past: Observed frames of a window, at least one.
         future: Frames to forecast, at least one.
+        gaps: Numbers of frames before which the camera paused, if only a number is given.
 
     Raises:
         ClipError: If the clip is too short for one window.
@@ -206,9 +225,16 @@ def split_windows(clip: Clip | int, past: int, future: int) -> list[Window]:
         )
     name, length = ("clip", clip) if isinstance(clip, int) else (clip.name, len(clip.frames))
     whole = past + future
-    if length < whole:
+    pieces = pieces_of(length, gaps if isinstance(clip, int) else clip.gaps)
+    longest = max(end - first for first, end in pieces)
+    if longest < whole:
         raise ClipError(
-            f"{name}: expected at least past + future = {whole} frames, got {length}; "
-            "lower past and future or use longer clips"
+            f"{name}: expected at least past + future = {whole} frames, got {longest}"
+            f"{' between two pauses of the camera' if len(pieces) > 1 else ''}; lower past "
+            "and future or use longer clips"
         )
-    return [Window(start, past, future) for start in range(0, length - whole + 1, whole)]
+    return [
+        Window(start, past, future)
+        for first, end in pieces
+        for start in range(first, end - whole + 1, whole)
+    ]

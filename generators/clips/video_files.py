@@ -12,6 +12,7 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.files import whole_file
 
 SUFFIXES = (".mp4", ".mkv", ".gif")
+SLOWEST, FASTEST = 1.0, 240.0  # frames per second of a video that people watch
 QUALITY = "16"  # x264's constant rate factor: visually lossless
 
 
@@ -35,12 +36,13 @@ def write_video(path: Path, video: NDArray[np.uint8], fps: float) -> None:
     Args:
         path: File to write, ending in .mp4 (H.264), .mkv (FFV1, lossless) or .gif.
         video: RGB, (T, H, W, 3).
-        fps: Frames per second.
+        fps: Frames per second; less than one, of a slow camera, is shown as one.
 
     Raises:
         SettingsError: If the suffix is unknown or the folder does not exist.
     """
     check_video_name(path)
+    fps = sane_rate(fps)
     with whole_file(path) as draft:
         if path.suffix.lower() == ".mkv":
             write_ffv1(draft, video, fps)
@@ -49,6 +51,16 @@ def write_video(path: Path, video: NDArray[np.uint8], fps: float) -> None:
             first.save(draft, save_all=True, append_images=rest, duration=1000 / fps, loop=0)
         else:
             _write_h264(draft, video, fps)
+
+
+def sane_rate(fps: float) -> float:
+    """A rate at which people can watch a video, near its own.
+
+    Example:
+        >>> sane_rate(1 / 60), sane_rate(12.5)
+        (1.0, 12.5)
+    """
+    return min(max(fps, SLOWEST), FASTEST)
 
 
 def write_ffv1(path: Path, video: NDArray[np.uint8], fps: float) -> None:

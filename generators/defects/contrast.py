@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.generators.backbones.layers.vision import cv2
+from flawcast.generators.defects.membrane import membrane
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -12,6 +13,7 @@ Floats = NDArray[np.float32]
 FLOOR = 3.0  # gray levels: a smoother surface than this does not make a defect more visible
 WINDOW = 5  # pixels along a side, in which the spread of a surface is measured
 CALM = 0.3  # quantile of those spreads that counts
+SMOOTHED = 1.5  # pixels by which a ring is smoothed before it is continued inwards
 GAP = 2  # pixels between a defect and its ring
 FEWEST = 24  # pixels of a ring
 
@@ -74,11 +76,12 @@ def contrast_to_noise(before: Image, after: Image, mask: Mask, part: Mask) -> fl
 
 
 def visible_contrast(picture: Image, mask: Mask, part: Mask) -> float:
-    """How far the inside of a mask stands out from a ring outside, in one picture.
+    """How far the inside of a mask stands out from its surround, in one picture.
 
-    Both are compared with the mean colour of the ring: the root mean square inside, less what the
-    ring's own spread explains, over that spread. A dent, light on one side and dark on the other,
-    stands out as well as a spot.
+    The inside is compared with the colours that the surround continues to: the root mean square of
+    the difference, less what the surround's own spread explains, over that spread. So a dent,
+    light on one side and dark on the other, stands out as well as a spot, and a part's own shading
+    does not.
 
     Args:
         picture: RGB, (H, W, 3).
@@ -88,11 +91,14 @@ def visible_contrast(picture: Image, mask: Mask, part: Mask) -> float:
     ring = ring_around(mask, part)
     if not mask.any() or not ring.any():
         return 0.0
-    values = picture.astype(np.float32)
-    level = np.median(values[ring], axis=0)
-    outside = 1.4826 * np.median(np.abs(values[ring] - level), axis=0)
-    spread = max(FLOOR, float(np.sqrt((outside**2).mean())))
-    inside = float(((values[mask] - level) ** 2).mean())
+    rows, columns = np.nonzero(ring | mask)
+    box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    values = picture[box].astype(np.float32)
+    smooth = cv2.GaussianBlur(values * ring[box][..., None], (0, 0), SMOOTHED)
+    weight = cv2.GaussianBlur(ring[box].astype(np.float32), (0, 0), SMOOTHED)
+    level = membrane(smooth / np.maximum(weight, 1e-3)[..., None], ring[box])
+    spread = noise_around(picture, mask, part)
+    inside = float(((values - level)[mask[box]] ** 2).mean())
     return float(np.sqrt(max(0.0, inside - spread**2))) / spread
 
 

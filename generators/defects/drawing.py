@@ -81,20 +81,20 @@ def draw(
     shade = _shading(fields.relief, host)
     tone = _blurred(fields.tone + shade[..., None], host.blur) * matte[..., None]
     opaque = _blurred(fields.opaque, host.blur) * matte
-    base = _opened(host, box, before, hole, mask)
-    base = _without_texture(base, opaque, mask, part, host.grain, rng)
+    opened = _opened(host, box, before, hole)
+    bare = _without_texture(opened, opaque, part, host.grain, rng)
     grain = rng.standard_normal(before.shape, dtype=np.float32) * np.float32(host.grain)
-    cover = np.maximum(cover, _seen(before, toned(base, tone), mask) * part)
+    cover = np.maximum(cover, _seen(before, toned(bare, tone), mask) * part)
     mask = cover > 0.5
     full_mask = np.zeros(host.part.shape, bool)
     full_mask[top:bottom, left:right] = mask
     gain = 1.0
     if contrast is not None and mask.any():
         wanted = contrast * noise_around(host.picture, full_mask, host.part)
-        gain = _gain(before, base, tone, mask, wanted)
-    after = toned(base, gain * tone) + grain * np.clip(np.abs(gain * tone), 0, 1)
-    below = _opened(host, box, before, hole, mask).round().astype(np.uint8)
-    pixels = smallest_alpha(below, after)
+        gain = _gain(before, opened, bare, tone, mask, wanted)
+    after = toned(_surface(opened, bare, gain), gain * tone)
+    after += grain * np.clip(np.abs(gain * tone), 0, 1)
+    pixels = smallest_alpha(opened.round().astype(np.uint8), after)
     changed = host.picture.copy()
     changed[top:bottom, left:right] = np.clip(after, 0, 255).round().astype(np.uint8)
     return Drawn(
@@ -194,7 +194,7 @@ def _shading(relief: Floats, host: Host) -> Floats:
     return np.clip(RELIEF * facing, -0.75, 0.6).astype(np.float32)
 
 
-def _opened(host: Host, box: Box, before: Image, hole: Floats, mask: NDArray[np.bool_]) -> Floats:
+def _opened(host: Host, box: Box, before: Image, hole: Floats) -> Floats:
     """The part with what is behind it in its holes, (h, w, 3)."""
     if not hole.any():
         return before.astype(np.float32)
@@ -223,7 +223,6 @@ def _around(host: Host, box: Box) -> Floats | None:
 def _without_texture(
     base: Floats,
     opaque: Floats,
-    mask: NDArray[np.bool_],
     part: NDArray[np.bool_],
     grain: float,
     rng: np.random.Generator,
@@ -251,15 +250,35 @@ def _seen(before: Image, after: Floats, mask: NDArray[np.bool_]) -> Floats:
     return np.asarray(np.clip(change / strong, 0, 1) * near, np.float32)
 
 
+def _surface(opened: Floats, bare: Floats, gain: float) -> Floats:
+    """The surface below a tone: a weak defect leaves a part of the texture, too."""
+    return np.asarray(opened + min(1.0, gain) * (bare - opened), np.float32)
+
+
 def _gain(
-    before: Image, base: Floats, tone: Floats, mask: NDArray[np.bool_], wanted: float
+    before: Image,
+    opened: Floats,
+    bare: Floats,
+    tone: Floats,
+    mask: NDArray[np.bool_],
+    wanted: float,
 ) -> float:
-    """The multiple of a tone at which the change within the mask is as strong as wanted."""
-    old, surface, tones = before[mask].astype(np.float32), base[mask], tone[mask]
+    """The multiple of a defect at which the change within the mask is as strong as wanted.
+
+    Args:
+        before: The part, (h, w, 3).
+        opened: The same with its hole.
+        bare: The same without its texture.
+        tone: What the defect changes, (h, w, 3).
+        mask: Where it is, (h, w).
+        wanted: Root mean square of the change, gray levels.
+    """
+    old, tones = before[mask].astype(np.float32), tone[mask]
+    whole, smooth = opened[mask], bare[mask]
     low, high = WEAKEST, STRONGEST
     for _ in range(HALVINGS):
         middle = float(np.sqrt(low * high))
-        change = toned(surface, middle * tones) - old
+        change = toned(_surface(whole, smooth, middle), middle * tones) - old
         if np.sqrt((change**2).mean()) < wanted:
             low = middle
         else:

@@ -43,14 +43,25 @@ def make_defect(host: Host, order: Order) -> DefectLayer:
         DefectError: If the severity is out of range or a mask has another size.
         RefusedError: If it fits nowhere, or the region is off the part.
     """
+    sketch, placement, rng = sketched(host, order)
+    return as_layer(host, sketch, placement, wanted_contrast(order), order, rng)
+
+
+def sketched(host: Host, order: Order) -> tuple[Sketch, Placement, np.random.Generator]:
+    """Draw and place a sketch, before it changes a picture.
+
+    Arguments and errors are those of `make_defect`.
+
+    Returns:
+        The sketch, where it lies, and the generator that goes on to draw grain.
+    """
     check_severity(order.severity)
     check_wish(host, order.wish)
     kind = DEFECT_TYPES[order.kind]
     rng = np.random.default_rng(derive_seed(order.seed, "defect", order.kind))
     where = _where(kind.places, order.wish, rng)
     sketch = kind().sketch(rng, Grid.for_length(order.wish.size * host.extent))
-    placement = place(host, sketch, where, order.wish, rng, kind.directed)
-    return as_layer(host, sketch, placement, wanted_contrast(order), order, rng)
+    return sketch, place(host, sketch, where, order.wish, rng, kind.directed), rng
 
 
 def wanted_contrast(order: Order) -> float | None:

@@ -28,6 +28,10 @@ class ForecasterConfig(Settings):
         del count, past, future
         return self
 
+    def parts_by_name(self) -> dict[str, dict[str, Any]]:
+        """Names and settings of the forecasters that this one is made of; none for most."""
+        return {}
+
 
 class Forecaster(nn.Module, ABC):
     """A model of keypoint series in standardised coordinates (see `Coordinates`).

@@ -18,7 +18,7 @@ from flawcast.generators.forecasters.predictor import KeypointPredictor
 from flawcast.generators.forecasters.training import Progress, Recipe
 
 INFERENCE = ("feedback", "metropolis_steps", "metropolis_size")  # settings of inference only
-HELD_OUT = 5  # every fifth training clip is held out and decides when training stops
+HELD_OUT = 5  # about one training clip in five is held out and decides when training stops
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def folds(tracks: Sequence[Track], most: int = 5) -> list[Fold]:
 
     Every group is a fold. If there are more than `most` groups, each group in turn, the largest
     first, goes to the fold with the fewest frames. A fold is tested on its groups and trained on
-    the other clips, except every fifth of these, which is held out to stop the training.
+    the other clips, except those that are held out to stop the training (see `watched`).
 
     Args:
         tracks: All clips.
@@ -110,7 +110,7 @@ def folds(tracks: Sequence[Track], most: int = 5) -> list[Fold]:
 
 
 def fold_without(name: str, tracks: Sequence[Track], groups: set[str]) -> Fold:
-    """Make the fold that is tested on some groups and holds out every fifth of the other clips.
+    """Make the fold that is tested on some groups and holds out some of the other clips.
 
     Args:
         name: Name of the fold.
@@ -119,7 +119,7 @@ def fold_without(name: str, tracks: Sequence[Track], groups: set[str]) -> Fold:
     """
     others = [track for track in tracks if track.group not in groups]
     others.sort(key=lambda track: track.clip_id)
-    watch = others[::HELD_OUT] if len(others) > HELD_OUT else others[:1] * (len(others) > 1)
+    watch = watched(others)
     watch_ids = {track.clip_id for track in watch}
     return Fold(
         name=name,
@@ -127,6 +127,35 @@ def fold_without(name: str, tracks: Sequence[Track], groups: set[str]) -> Fold:
         watch=tuple(watch),
         test=tuple(track for track in tracks if track.group in groups),
     )
+
+
+def watched(tracks: Sequence[Track]) -> list[Track]:
+    """Training clips that stop a training: whole groups, if there are two or more.
+
+    A model that fits its own people ever better gets worse on others, so what watches is of other
+    groups than what trains. Groups of the fewest clips are held out first, until they have a fifth
+    of all clips; the largest group is never held out. If all clips are of one group, or each is a
+    group of its own, it is every fifth clip.
+
+    Args:
+        tracks: Training clips, sorted by name.
+
+    Example:
+        >>> clips = [Track(name, name[0], torch.zeros(9, 2)) for name in ("a1", "a2", "b1", "c1")]
+        >>> [track.clip_id for track in watched(clips)]
+        ['b1']
+    """
+    groups: dict[str, list[Track]] = {}
+    for track in tracks:
+        groups.setdefault(track.group, []).append(track)
+    if len(groups) in (1, len(tracks)):
+        return list(tracks[::HELD_OUT] if len(tracks) > HELD_OUT else tracks[: len(tracks) > 1])
+    frames = {name: sum(len(track.series) for track in own) for name, own in groups.items()}
+    held: list[Track] = []
+    for name in sorted(groups, key=lambda one: (len(groups[one]), frames[one], one))[:-1]:
+        if HELD_OUT * len(held) < len(tracks):
+            held += groups[name]
+    return held
 
 
 def fit_candidate(

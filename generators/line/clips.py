@@ -65,18 +65,12 @@ def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineCl
     Raises:
         SettingsError: If the label is unknown or a number is out of range.
     """
-    _check(label, frames, size)
-    rng = np.random.default_rng([seed, STATES.index(label)])
-    part, surroundings = draw_part(rng), draw_surroundings(rng)
-    motion = draw_motion(label, rng, frames)
-    damage = draw_damage(rng, part, motion.chip) if label == "crack" else None
-    part = _fit(part, motion)
-    scene = LineScene(part, surroundings, motion, damage, size)
+    scene = build_scene(label, seed, frames, size)
     layers = [scene.draw(frame) for frame in range(frames)]
     sensor = np.random.default_rng([seed, STATES.index(label), size])
     clean = np.stack([image for image, _, _ in layers])  # (T, H, W, 3)
     noisy = clean + NOISE * sensor.standard_normal(clean.shape, np.float32)
-    begun = np.flatnonzero(motion.begun())
+    begun = np.flatnonzero(scene.motion.begun())
     return LineClip(
         name=f"{label}_{seed}",
         label=label,
@@ -87,6 +81,16 @@ def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineCl
         fps=frames / SECONDS,
         seed=seed,
     )
+
+
+def build_scene(label: str, seed: int, frames: int, size: int) -> LineScene:
+    """Everything of a clip before it is drawn; arguments and errors are those of `draw_clip`."""
+    _check(label, frames, size)
+    rng = np.random.default_rng([seed, STATES.index(label)])
+    part, surroundings = draw_part(rng), draw_surroundings(rng)
+    motion = draw_motion(label, rng, frames)
+    damage = draw_damage(rng, part, motion.chip) if label == "crack" else None
+    return LineScene(_fit(part, motion), surroundings, motion, damage, size)
 
 
 def draw_line(

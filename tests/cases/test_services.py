@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
+import prefect.settings  # before a test sets its variables: it reads them when it is imported
 import psutil
 import pytest
 
@@ -102,6 +103,7 @@ def test_a_server_is_found_in_the_environment_files_and_profiles(
 def test_a_dead_configured_server_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert prefect.settings.PREFECT_API_URL.value() is None
     monkeypatch.setenv("PREFECT_API_URL", f"http://{NOBODY}/api")
     with prefect_server(tmp_path) as server, pytest.raises(FlawcastError) as caught:
         server.wait()

@@ -14,7 +14,7 @@ import typer
 import flawcast
 from flawcast.configs.errors import MissingExtraError
 from flawcast.configs.extras import COMMAND_EXTRAS, EXTRAS, SIZES, named_if_missing
-from flawcast.flows.cli import app
+from flawcast.flows.commands.line import app
 from tests.flows.commands.running import mistake
 from tests.paths import ROOT
 
@@ -96,7 +96,7 @@ def test_a_command_says_which_extra_it_needs(
     def lacking() -> None:
         raise ModuleNotFoundError("No module named 'cv2'", name="cv2")
 
-    monkeypatch.setattr("flawcast.flows.cli.app", lacking)
+    monkeypatch.setattr("flawcast.flows.commands.line.app", lacking)
     told = mistake(*line.split())
     assert told.startswith(f"flawcast: {line.split()[0]}: expected the package cv2")
     assert told.endswith(f"pip install 'flawcast[{extra}]'")

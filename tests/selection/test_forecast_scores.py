@@ -105,6 +105,10 @@ def test_all_scores_of_a_window(case: tuple[Futures, Futures]) -> None:
     assert found.one == pytest.approx(slow_error(single, truth))
     assert found.kept == pytest.approx(np.mean([slow_error(one, truth) for one in closest]))
     assert found.apd == pytest.approx(slow_error(*closest))
+    errors = [slow_error(sample, truth) for sample in samples]
+    assert found.sample == pytest.approx(np.mean(errors))
+    pairs = [slow_error(one, other) for one, other in combinations(samples, 2)]
+    assert found.apd_all == pytest.approx(np.mean(pairs))
     moved = np.mean([slow_error(sample[1:], sample[:-1]) for sample in samples])
     assert found.coherence == pytest.approx(moved / slow_error(truth[1:], truth[:-1]))
 

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from flawcast.flows.evaluation.candidates import BASELINE
+from flawcast.flows.evaluation.candidates import BASELINE, SPREAD_BASELINE
+from flawcast.flows.evaluation.on_keypoints.against import (
+    against_table,
+    compared_with_baseline,
+    largest_group,
+)
 from flawcast.flows.evaluation.on_keypoints.figures import draw_trade_offs
 from flawcast.flows.evaluation.tables import Row, distinct, write_rows
 from flawcast.flows.markdown import markdown_table
 
-ERRORS = ("one", "best", "kept", "energy")  # smaller is better, shown against `hold`
-MEANS = (*ERRORS, "apd", "moved", "truly_moved", "coverage")
+ERRORS = ("one", "sample", "best", "kept", "energy")  # smaller is better, shown against `hold`
+MEANS = (*ERRORS, "apd", "apd_all", "moved", "truly_moved", "coverage")
 REPORT, FIGURES, WINDOWS = "report.md", "summary.parquet", "windows.parquet"
 
 
@@ -34,11 +39,17 @@ def write_keypoint_report(
     summary = summed_up(rows)
     write_rows(out / WINDOWS, rows)
     write_rows(out / FIGURES, summary)
-    values = {"samples": samples, "keep": keep, "rows": summary}
+    against = compared_with_baseline(rows)
+    values = {"samples": samples, "keep": keep, "rows": summary, "against": against}
     (out / "report.json").write_text(json.dumps(values, indent=1))
     lines = _opening(rows, samples, keep)
     for horizon in distinct(rows, "horizon"):
-        lines += _horizon(horizon, [row for row in summary if row["horizon"] == horizon], rows)
+        here = [row for row in summary if row["horizon"] == horizon]
+        lines += _horizon(horizon, here, rows)
+        lines += ["### Positions, against the dressed ridge regression", ""]
+        keys = (horizon, "positions")
+        lines += against_table([row for row in against if (row["horizon"], row["part"]) == keys])
+        lines += [""]
         picture = f"keypoints-{horizon}.png"
         ours = [row for row in summary if (row["horizon"], row["part"]) == (horizon, "positions")]
         draw_trade_offs(out / picture, [row for row in ours if row["fold"] == "all"], horizon)
@@ -104,20 +115,26 @@ def _over(value: float, base: float) -> float:
 def _opening(rows: Sequence[Row], samples: int, keep: int) -> list[str]:
     """What was compared, and how to read it."""
     clips, folds, seeds = (len(distinct(rows, key)) for key in ("clip", "fold", "seed"))
+    largest, share = largest_group(rows)
     return [
         "# Forecasters on keypoints",
         "",
         f"{_count(clips, 'clip')} in {_count(folds, 'fold')}; what is tested in one fold is "
         f"neither trained on nor watched in it. {_count(seeds, 'seed')}, N = {samples} futures of "
-        f"each window, the {keep} closest kept. Windows do not overlap and count alike; ± is the "
-        "standard deviation over seeds.",
+        f"each window, the {keep} closest kept. Windows do not overlap and count alike, so "
+        f"{largest} is {share:.0%} of all figures; ± is the standard deviation over seeds.",
         "",
         "One: mean absolute error of the single best future (of a stochastic forecaster the median "
-        f"of 100 samples); best: of the closest of {samples}; kept: mean of the {keep} closest; "
-        "APD: mean absolute difference between every two of those; movement: frame-to-frame "
-        "displacement of the samples over the truth's, 1 is right; coverage: share of the truth "
-        "between the samples' 5 and 95 percent quantiles, 0.9 is right. A forecaster of one future "
-        "has one sample, so best, kept and energy are of that one.",
+        "of 100 samples); random: of a random sample, which nobody has selected; best: of the "
+        f"closest of {samples}; kept: mean of the {keep} closest; APD: mean absolute difference "
+        "between every two of those, and between every two of all samples; movement: "
+        "frame-to-frame displacement of the samples over the truth's, 1 is right; coverage: share "
+        "of the truth between the samples' 5 and 95 percent quantiles, 0.9 is right. A forecaster "
+        "of one future has one sample, so random, best, kept and energy are of that one.",
+        "",
+        f"Against {SPREAD_BASELINE}: difference of the errors as a share of {BASELINE}'s, with the "
+        "95 percent interval of a paired bootstrap over clips. Clips of one person are alike, so "
+        "the interval says nothing about the spread between people.",
         "",
     ]
 
@@ -151,12 +168,14 @@ def _table(
     rows: Sequence[Row], drawn: int, figure: Callable[[Row, str], str]
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of one table."""
-    headings = ["forecaster", "one", f"best of {drawn}", "kept", "energy", "APD of kept"]
+    headings = ["forecaster", "one", "random", f"best of {drawn}", "kept", "energy"]
+    headings += ["APD of kept", "APD of all"]
     body = [
         [
             row["forecaster"],
             *(figure(row, name) for name in ERRORS),
             _absolute(row, "apd"),
+            _absolute(row, "apd_all"),
             f"{row['coherence']:.2f}",
             f"{row['coverage']:.2f}",
         ]

@@ -12,7 +12,7 @@ from flawcast.configs.identity import content_id, hash_files
 from flawcast.configs.keep import expect_keep
 from flawcast.configs.settings import Settings
 from flawcast.flows.evaluation.by_rendering.split import SPEAKER, group_of
-from flawcast.flows.evaluation.candidates import candidates
+from flawcast.flows.evaluation.candidates import candidates, parts_of
 from flawcast.flows.evaluation.fitting import Fitting, Imported, fit_folder, fit_key
 from flawcast.flows.evaluation.horizon import Horizon
 from flawcast.flows.evaluation.on_keypoints.report import write_keypoint_report
@@ -75,6 +75,7 @@ class KeypointRequest(Settings):
 
 
 PARTS = ("positions", "all values")
+SCORES = 2  # version of a cell's columns
 
 
 @dataclass(frozen=True)
@@ -248,16 +249,30 @@ def _piece(
     seed: int,
 ) -> FitPiece:
     """One training; its files' names are hashes of everything that decides their content."""
-    clip_ids = {"clips": [clip.id for clip in clips], "fold": fold.name}
+    clip_ids = {
+        "clips": [clip.id for clip in clips],
+        "fold": fold.name,
+        "watch": [track.clip_id for track in fold.watch],
+    }
     what = fit_key(members[0], clip_ids, horizon, seed, request.recipe)
     sampling = {"samples": request.samples, "keep": request.keep}
     names = [
-        content_id("cell", **what, **sampling, used={"name": one.name, **one.config})
+        content_id("cell", **what, **sampling, scores=SCORES, used={"name": one.name, **one.config})
         for one in members
     ]
+    parts = {
+        one.name: fit_key(one, clip_ids, horizon, seed, request.recipe)
+        for one in parts_of(members[0])
+    }
     return FitPiece(
         fitting=Fitting(
-            members[0], fold, horizon, seed, request.recipe, fit_folder(request.out, what)
+            members[0],
+            fold,
+            horizon,
+            seed,
+            request.recipe,
+            fit_folder(request.out, what),
+            tuple((name, fit_folder(request.out, key)) for name, key in parts.items()),
         ),
         members=members,
         cells=tuple(request.out / "cells" / f"{name}.parquet" for name in names),
@@ -287,6 +302,7 @@ def _imported(
         seed=seed,
         samples=request.samples,
         keep=request.keep,
+        scores=SCORES,
         published=[name, hash_files([file])],
     )
     candidate = Candidate(f"{name} (authors' weights)", name, {})

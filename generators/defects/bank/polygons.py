@@ -74,8 +74,8 @@ def packed_run_lengths(text: str) -> list[int]:
     """Run lengths of COCO's packed form: six bits a character, differences to the run before last.
 
     Example:
-        >>> packed_run_lengths("04O0")
-        [0, 4, 31, 4]
+        >>> packed_run_lengths(";23000009")
+        [11, 2, 3, 2, 3, 2, 3, 2, 12]
     """
     counts: list[int] = []
     place, value = 0, 0

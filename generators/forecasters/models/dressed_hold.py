@@ -14,6 +14,8 @@ class DressedHoldForecaster(DressedForecaster):
 
     Config = DressedConfig
     table_place = 1
+    baseline = True
+    samples_compared = True
     small: ClassVar[dict[str, Any]] = {"horizon": 2, "pool": 40}
 
     def errors(self, past: Tensor, ways: Tensor, groups: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ class DressedRidgeForecaster(DressedForecaster):
 
     Config = DressedRidgeConfig
     table_place = 2
+    baseline = True
+    samples_compared = True
     small: ClassVar[dict[str, Any]] = {"lags": 3, "horizon": 2, "pool": 40}
     weight: Tensor
 

@@ -64,6 +64,10 @@ class MixtureConfig(ForecasterConfig):
             parts.append(part.model_copy(update={"config": config.model_dump(mode="json")}))
         return self.model_copy(update={"parts": tuple(parts)})
 
+    def parts_by_name(self) -> dict[str, dict[str, Any]]:
+        """Names and settings of the parts."""
+        return {part.name: part.config for part in self.parts}
+
 
 @FORECASTERS.register("mixture")
 class MixtureForecaster(Forecaster):

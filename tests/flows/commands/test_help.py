@@ -5,7 +5,7 @@ import shlex
 import pytest
 from typer.main import get_command
 
-from flawcast.flows.cli import app
+from flawcast.flows.commands.line import app
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 

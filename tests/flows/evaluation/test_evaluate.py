@@ -35,6 +35,9 @@ from tests.flows.commands.running import mistake, run
 QUICK = Recipe(epochs=1, epoch_windows=16)
 
 
+BASELINES = ("hold", "dressed_hold", "dressed_ridge")
+
+
 def asked(clips: Path, model: Path, out: Path, **changes: object) -> RenderRequest:
     values = {
         "clips": clips,
@@ -66,7 +69,7 @@ def test_all_are_scored_beside_hold_and_the_motion_model_itself(out: Path) -> No
     rows = read_rows(out / "single.parquet")
     for mode in ("reconstruction", "transfer"):
         ours = {row["forecaster"]: row for row in rows if row["mode"] == mode}
-        assert list(ours) == [UNFORECAST, "hold", "gru", "vrnn", "gru_nf"]
+        assert list(ours) == [UNFORECAST, *BASELINES, "gru", "vrnn", "gru_nf"]
         assert {row["n"] for row in ours.values()} == {1}
     assert ours[UNFORECAST]["mae"] == 0  # transfer: it is the reference
     assert ours[UNFORECAST]["distance"] == pytest.approx(0, abs=1e-9)

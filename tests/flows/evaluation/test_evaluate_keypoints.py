@@ -40,6 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+BASELINES = ("hold", "dressed_hold", "dressed_ridge")
+
+
 def asked(folder: Path, out: Path, **changes: object) -> KeypointRequest:
     values = {
         "keypoints": folder,
@@ -98,7 +101,7 @@ def test_every_window_is_scored_as_cross_validation_says(compared: Path, folder:
 def test_hold_is_the_measure_of_all_errors(compared: Path) -> None:
     rows = read_rows(compared / "summary.parquet")
     names = {row["forecaster"] for row in rows}
-    assert names == {"hold", "linear", "gru_nf", "gru_nf, mean feedback", "gru"}
+    assert names == set(BASELINES) | {"linear", "gru_nf", "gru_nf, mean feedback", "gru"}
     base = next(
         row
         for row in rows
@@ -115,8 +118,9 @@ def test_hold_is_the_measure_of_all_errors(compared: Path) -> None:
 def test_the_report_shows_shares_units_folds_and_a_picture(compared: Path) -> None:
     text = (compared / "report.md").read_text()
     assert "## 5-4 (7 windows)" in text
-    assert "| hold | 1.000 | 1.000 | 1.000 | 1.000 |" in text
+    assert "| hold | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 |" in text
     assert "N = 6 futures" in text
+    assert "a is 57% of all figures" in text
     assert "b (3): one" in text
     assert (compared / "keypoints-5-4.png").stat().st_size > 10_000
 
@@ -131,8 +135,45 @@ def test_what_is_finished_is_not_done_again(compared: Path, folder: Path) -> Non
     told: list[tuple[str, int, int]] = []
     evaluate_keypoints(asked(folder, compared), lambda *parts: told.append(parts))
     assert stamps() == before
-    assert told[-1] == ("trainings", 12, 12)
+    assert told[-1] == ("trainings", 20, 20)
     assert (compared / "report.md").read_text() == report
+
+
+def test_the_dressed_ridge_is_what_others_are_compared_with(compared: Path) -> None:
+    report = json.loads((compared / "report.json").read_text())
+    (ours,) = (
+        row
+        for row in report["against"]
+        if (row["forecaster"], row["part"]) == ("gru_nf", "positions")
+    )
+    figures = {
+        row["forecaster"]: row
+        for row in report["rows"]
+        if (row["part"], row["fold"]) == ("positions", "all")
+    }
+    apart = figures["gru_nf"]["energy_to_hold"] - figures["dressed_ridge"]["energy_to_hold"]
+    assert ours["energy"] == pytest.approx(apart, abs=1e-6)
+    assert ours["energy_low"] <= ours["energy"] <= ours["energy_high"]
+    assert (
+        "### Positions, against the dressed ridge regression"
+        in (compared / "report.md").read_text()
+    )
+
+
+def test_a_mixture_takes_the_weights_of_its_parts(
+    compared: Path, folder: Path, tmp_path: Path
+) -> None:
+    """Parts that were fitted alike are not trained again, and nothing is different."""
+    fitted: dict[bool, list[float]] = {}
+    for reused in (True, False):
+        out = tmp_path / str(reused)
+        if reused:
+            shutil.copytree(compared, out)
+        evaluate_keypoints(asked(folder, out, forecasters="mixture", seeds=1))
+        rows = list(read_rows(out / "windows.parquet"))
+        fitted[reused] = [row["energy"] for row in rows if row["forecaster"] == "mixture"]
+    assert len(fitted[True]) == 14
+    assert fitted[True] == fitted[False]
 
 
 def test_a_lost_cell_is_made_again_from_the_weights(
@@ -188,7 +229,7 @@ def test_the_authors_weights_run_free_from_the_command_line(shared: Path, tmp_pa
         for row in rows
         if (row["part"], row["fold"]) == ("positions", "all")
     }
-    assert list(errors) == ["hold", "vrnn (authors' weights)", "vae (authors' weights)"]
+    assert list(errors) == [*BASELINES, "vrnn (authors' weights)", "vae (authors' weights)"]
     assert errors["vrnn (authors' weights)"] > 1
 
 
@@ -220,7 +261,7 @@ def test_a_name_without_the_pattern_is_its_own_group() -> None:
 def test_presets_and_means_are_candidates() -> None:
     found = candidates("vrnn:authors,gru")
     assert [one.label for one in found] == [
-        "hold",
+        *BASELINES,
         "vrnn (authors)",
         "vrnn (authors), mean feedback",
         "gru",

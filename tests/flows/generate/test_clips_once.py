@@ -20,7 +20,7 @@ from flawcast.flows.generate.run import generate
 from flawcast.flows.generate.sample_set import SetRequest
 from flawcast.flows.generate.shards import cut_shards
 from flawcast.generators.clips import list_clips, read_entry, reading
-from flawcast.generators.clips.decoding import decode
+from flawcast.generators.clips.decoding import decode_timed
 from flawcast.generators.clips.kept import forget_clips, planned_clip, planned_frame
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.storage import SampleStore
@@ -39,13 +39,13 @@ def nothing_kept() -> None:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, bool]]:
     """How often each clip is decoded, whole or (False) not to its end."""
     counts: Counter[tuple[str, bool]] = Counter()
-    real: Callable[..., Any] = decode
+    real: Callable[..., Any] = decode_timed
 
     def counting(path: Path, shape: object, stride: int, most: int | None) -> Any:
         counts[path.name, most is None] += 1
         return real(path, shape, stride, most)
 
-    monkeypatch.setattr(reading, "decode", counting)
+    monkeypatch.setattr(reading, "decode_timed", counting)
     return counts
 
 

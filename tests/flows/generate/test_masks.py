@@ -12,8 +12,8 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.benchmarks import BENCHMARKS, BenchmarkRequest
 from flawcast.flows.generate.masks import make_masks
 from flawcast.flows.generate.plan import plan_sets
-from flawcast.flows.generate.sample_set import make_set
-from flawcast.flows.generate.sampled import SetRequest, sample_set_futures
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.flows.generate.sampled import sample_set_futures
 from flawcast.generators.clips.masks import levels_of
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import Model, load_model

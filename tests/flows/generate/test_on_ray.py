@@ -93,7 +93,7 @@ def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
     command = [str(FLAWCAST), "generate", str(line_folder)]
     command += ["--model", str(tiny_model), "--store", str(store), "--workers", "1"]
     command += ["--mode", "both", "--past", "2", "--future", "2"]  # 12 sets: enough to be caught
-    command += ["--samples", "2000", "--keep", "5", "--json"]
+    command += ["--samples", "800", "--keep", "5", "--json"]
     environment = {**os.environ, "TMPDIR": str(scratch)}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.regenerate import regenerate
-from flawcast.flows.generate.sample_set import make_set
-from flawcast.flows.generate.sampled import SetRequest, sample_set_futures
+from flawcast.flows.generate.sample_set import SetRequest, make_set
+from flawcast.flows.generate.sampled import sample_set_futures
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_video

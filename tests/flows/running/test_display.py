@@ -7,7 +7,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from flawcast.flows.cli import app
+from flawcast.flows.commands.line import app
 from flawcast.flows.running.display import Display
 from flawcast.flows.running.progress import FuturesDone, SetDone
 from tests.flows.commands.running import run
@@ -65,7 +65,7 @@ def test_sets_that_a_shard_meets_again_count_once() -> None:
     assert "2/3 sets" not in stream.getvalue()
 
 
-ALWAYS_SHORT = {"import", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
+ALWAYS_SHORT = {"import", "inspect", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
 UNTIL_INTERRUPTED = {"schedule", "browse"}
 
 
