@@ -236,7 +236,7 @@ def test_the_authors_weights_run_free_from_the_command_line(shared: Path, tmp_pa
 def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "out", "--quiet", "--workers", 1)
     assert "expected PAST-FUTURE" in mistake("evaluate", folder, *out, "--horizons", "12")
-    assert "expected one of gru, gru_nf" in mistake(
+    assert "expected one of analog, dressed_hold" in mistake(
         "evaluate", folder, *out, "--forecasters", "oracle"
     )
     assert "expected at most samples = 5" in mistake(

@@ -10,8 +10,10 @@ from flawcast.generators.forecasters.cross_validation import (
     Fold,
     Track,
     WindowForecast,
+    fold_without,
     folds,
     forecast_windows,
+    watched,
 )
 from flawcast.generators.forecasters.predictor import KeypointPredictor
 from flawcast.generators.forecasters.training import Recipe
@@ -46,6 +48,17 @@ def test_no_group_is_on_both_sides() -> None:
         assert sorted(ids) == sorted(track.clip_id for track in tracks())
         assert fold.train
         assert fold.watch
+
+
+def test_what_watches_is_of_other_groups_than_what_trains() -> None:
+    fold = fold_without("c", tracks(), {"c"})
+    assert {track.group for track in fold.watch} == {"b"}  # the group of the fewest clips
+    assert {track.group for track in fold.train} == {"a"}
+    alone = [Track(f"clip{n:02}", f"clip{n:02}", torch.zeros(10, D)) for n in range(12)]
+    assert [track.clip_id for track in watched(alone)] == ["clip00", "clip05", "clip10"]
+    single = [Track(f"clip{n:02}", "one", torch.zeros(10, D)) for n in range(3)]
+    assert [track.clip_id for track in watched(single)] == ["clip00"]
+    assert watched(single[:1]) == []
 
 
 def test_many_groups_are_dealt_to_few_folds() -> None:

@@ -130,6 +130,33 @@ def test_saved_and_loaded_predictor_draws_the_same(
     assert torch.equal(fitted.sample(past, 6, 5, seeded()), loaded.sample(past, 6, 5, seeded()))
 
 
+@pytest.mark.parametrize("horizon", [(6, 6), (12, 12)], ids=["6-6", "12-12"])
+def test_an_analog_is_fitted_to_one_short_clip(horizon: tuple[int, int], tmp_path: Path) -> None:
+    past, future = horizon
+    (clip,) = drifting(1, 40)
+    predictor = KeypointPredictor("analog", D)
+    predictor.fit([clip], past, future)
+    predictor.save(tmp_path)
+    drawn = KeypointPredictor.load(tmp_path).sample(clip[-past:], 2 * future, 20, seeded())
+    assert drawn.shape == (20, 2 * future, D)
+    assert drawn.isfinite().all()
+    hold = (clip[past - 1] - clip[past : past + future]).abs().mean()
+    assert (predictor.predict(clip[:past], future) - clip[past : past + future]).abs().mean() < hold
+
+
+def test_what_needs_no_held_out_clips_learns_from_them_only_if_they_are_spare() -> None:
+    """Held-out clips may be those of a test."""
+    clips, other = drifting(20), drifting(30)[20:]
+    fits = {}
+    for spare in (False, True):
+        for held_out in (other, [3 * clip for clip in other]):
+            predictor = KeypointPredictor("dressed_hold", D)
+            predictor.fit(clips, 6, 6, validation=held_out, spare=spare)
+            fits.setdefault(spare, []).append(predictor.forecaster.get_buffer("pool"))
+    assert torch.equal(*fits[False])
+    assert not torch.equal(*fits[True])
+
+
 def test_a_dimension_that_stands_still_does_not_explode() -> None:
     series = drifting(40)
     for track in series:
