@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -189,12 +189,23 @@ def _join_cluster(address: str) -> None:
         ) from error
 
 
+def _forget_token() -> None:
+    """Let Ray look for its token anew: this process may remember that of a run before, whose HOME
+    has gone, and Ray's other processes would find none.
+    """
+    with suppress(ImportError, AttributeError):  # an older Ray has no tokens
+        from ray._raylet import AuthenticationTokenLoader
+
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
 def _start_ray(options: dict[str, Any], folder: Path) -> None:
     """Start a local Ray, at the third try if need be."""
     import ray
 
     from flawcast.flows.running.job_config import OwnCodeOnly
 
+    _forget_token()
     for attempt in range(1, RAY_TRIES + 1):
         place = folder / f"{RAY}{attempt}"
         try:

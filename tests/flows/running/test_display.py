@@ -66,12 +66,14 @@ def test_sets_that_a_shard_meets_again_count_once() -> None:
 
 
 ALWAYS_SHORT = {"import", "inspect", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
+ALWAYS_SHORT |= {"add", "list", "show"}  # of a bank of defects
 UNTIL_INTERRUPTED = {"schedule", "browse"}
 
 
 def test_results_come_as_json_and_progress_can_be_silenced() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    for name, command in commands.items():
+    banks = commands.pop("defects").commands
+    for name, command in {**commands, **banks}.items():
         options = {option for item in command.params for option in item.opts}
         assert "--json" in options or name in UNTIL_INTERRUPTED, name
         assert "--quiet" in options or name in ALWAYS_SHORT | UNTIL_INTERRUPTED, name
