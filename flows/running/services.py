@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -190,13 +190,16 @@ def _join_cluster(address: str) -> None:
 
 
 def _forget_token() -> None:
-    """Let Ray look for its token anew: this process may remember that of a run before, whose HOME
-    has gone, and Ray's other processes would find none.
-    """
-    with suppress(ImportError, AttributeError):  # an older Ray has no tokens
-        from ray._raylet import AuthenticationTokenLoader
+    """Let Ray look for its token anew.
 
-        AuthenticationTokenLoader.instance().reset_cache()
+    This process may remember that of a run before, whose HOME has gone: Ray's other processes
+    would find none and not start.
+    """
+    import ray
+
+    loader: Any = getattr(ray._raylet, "AuthenticationTokenLoader", None)
+    if loader is not None:  # an older Ray has no tokens
+        loader.instance().reset_cache()
 
 
 def _start_ray(options: dict[str, Any], folder: Path) -> None:
