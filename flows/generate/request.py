@@ -160,6 +160,11 @@ def request_from_options(
     """
     if model is not None:
         _expect_forecaster(model, forecaster)
+    elif forecaster is not None:
+        raise SettingsError(
+            f"forecaster: without --model it is fitted to the clips, got {forecaster}; leave it "
+            "out, or name a model that holds it"
+        )
     values: dict[str, Any] = {
         "clips": clips,
         "model": model,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from flawcast.configs.errors import ModelError, NothingToFollowError
+from flawcast.configs.errors import ClipError, ModelError, NothingToFollowError
 from flawcast.configs.keypoint_layouts import KeypointLayout, keypoint_layout
 from flawcast.configs.settings import Settings
 from flawcast.generators.backbones.base import (
@@ -140,6 +140,11 @@ class LayersBackbone(MotionBackbone):
             NothingToFollowError: If no part can be followed.
             ClipError: If the frames are too few or too small.
         """
+        if len(frames) == 1:
+            raise ClipError(
+                "layers: expected a clip, got a single frame, in which no part can be told from "
+                "its background; use generate --mode transfer, or a model that is trained"
+            )
         seen = observe(frames, past, line)
         if seen.failure:
             raise NothingToFollowError(f"{seen.failure}, or train a model: flawcast train")

@@ -17,9 +17,6 @@ from flawcast.generators.defects.motion import field_of_affine
 from flawcast.generators.defects.placement import Wish
 from flawcast.generators.defects.sketch import DEFECT_TYPES
 from tests.flows.commands.running import run
-from tests.paths import ROOT
-
-BELT = ROOT.parent / "shared" / "clips" / "belt" / "belt_box_A_mid.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +82,7 @@ def test_the_command_writes_figures_and_sheets(tmp_path: Path) -> None:
         assert sheet.width > 1000
 
 
-@pytest.mark.skipif(not BELT.exists(), reason="clips of real belts are not here")
-def test_parts_of_real_clips_are_found() -> None:
-    ((name, host),) = real_hosts(BELT)
+def test_parts_of_real_clips_are_found(shared: Path) -> None:
+    ((name, host),) = real_hosts(shared / "clips" / "belt" / "belt_box_A_mid.mp4")
     assert name == "belt_box_A_mid"
     assert 0.05 < host.part.mean() < 0.6

@@ -202,6 +202,13 @@ def test_size_is_pixels_or_native(tmp_path: Path) -> None:
     assert "size: expected a number of pixels or native, got 'big'" in said
 
 
+def test_a_forecaster_is_of_a_model(clips: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s"
+    said = mistake("generate", clips, "--store", store, "--forecaster", "gru_nf")
+    assert "forecaster: without --model it is fitted to the clips, got gru_nf; leave it" in said
+    assert not store.exists()
+
+
 def test_a_display_is_told_what_was_fitted(clips: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     display = Display.silent()
