@@ -70,6 +70,17 @@ class GenerateRequest(Settings):
     threads: int = Field(default=1, ge=1)
     set_seconds: float | None = Field(default=3600, gt=0)
 
+    @property
+    def folder(self) -> Path:
+        """The model's folder.
+
+        Raises:
+            SettingsError: If the request names no model and has got none yet.
+        """
+        if self.model is None:
+            raise SettingsError("model: expected a model folder, got none; name one")
+        return find_model(self.model)
+
     def gpus_per_worker(self) -> float:
         """GPUs that Ray reserves for each worker; a worker with none reserved sees no GPU."""
         if self.task_gpus is not None:
@@ -90,7 +101,7 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     Raises:
         ModelError: If the model cannot be read.
     """
-    model = find_model(request.model or "")
+    model = request.folder
     trained = (card or read_card(model)).settings.forecast
     open_still = {"past", "future"} - request.settings.model_fields_set
     settings = request.settings.model_copy(

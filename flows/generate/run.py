@@ -49,7 +49,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     began = time.perf_counter()
     place = _place(request)
     request = with_model(request, display.say)
-    model = load_model(request.model or "")
+    model = load_model(request.folder)
     request = as_trained(request, model.card)
     model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)

@@ -215,7 +215,7 @@ def cut_shards(
         Shard(
             number=number,
             plans=share,
-            model=request.model or Path(),
+            model=request.folder,
             weights_id=weights_id,
             store=whole_address(request.store),
             request=set_request,
