@@ -1,5 +1,6 @@
 """The figures of a report: counts, means, distributions, provenance and the clips left out."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from flawcast.selection.metrics import StandardisedRatio, standardised_ratio
 from flawcast.storage import SampleStore
 
 Row = dict[str, Any]
+NUMBER = re.compile(r"[0-9]+")
 MANY = 6  # values of a column that are listed; more are counted
 
 
@@ -104,12 +106,28 @@ def to_show(facts: Facts, most: int) -> list[Row]:
 
 
 def _reasons(rejects: Sequence[Row]) -> list[Reason]:
-    """Rejected clips by reason; a clip that several runs rejected counts once."""
-    clips_by_reason: dict[str, dict[str, None]] = {}
+    """Rejected clips by reason; a clip that several runs rejected counts once.
+
+    Reasons that differ in a number alone are one.
+    """
+    alike: dict[str, dict[str, str]] = {}  # reasons by clip
     for reject in rejects:
-        clips_by_reason.setdefault(reject["reason"], {})[reject["clip"]] = None
-    reasons = [Reason(reason, tuple(clips)) for reason, clips in clips_by_reason.items()]
+        kind = NUMBER.sub("", reject["reason"])
+        alike.setdefault(kind, {})[reject["clip"]] = reject["reason"]
+    reasons = [Reason(_in_one(list(said.values())), tuple(said)) for said in alike.values()]
     return sorted(reasons, key=lambda item: (-len(item.clips), item.reason))
+
+
+def _in_one(reasons: Sequence[str]) -> str:
+    """Reasons that differ in numbers alone, as one with their ranges.
+
+    >>> _in_one(["too short: 12 frames, got 8", "too short: 12 frames, got 10"])
+    'too short: 12 frames, got 8 to 10'
+    """
+    columns = zip(*(map(int, NUMBER.findall(reason)) for reason in reasons), strict=True)
+    ranges = ((min(values), max(values)) for values in columns)
+    shown = iter([str(low) if low == high else f"{low} to {high}" for low, high in ranges])
+    return NUMBER.sub(lambda found: next(shown), reasons[0])
 
 
 def _provenance(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -140,7 +158,7 @@ def _provenance(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def _column(rows: Sequence[Row], name: str, absent: str = "-") -> str:
     """The values of a column."""
-    return _listed(Counter(absent if row[name] is None else str(row[name]) for row in rows))
+    return _listed(Counter(absent if row[name] in (None, "") else str(row[name]) for row in rows))
 
 
 def _listed(values: Counter[str]) -> str:
