@@ -21,7 +21,7 @@ from flawcast.generators.backbones.base import (
 )
 from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.blocks.geometry import coordinate_grid
-from flawcast.generators.clips.frames import resize_frame, to_tensor
+from flawcast.generators.clips.frames import resize_frame, to_tensor, to_video
 from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 
 UNSEEN, SEEN = 0.35, 0.65  # of an occlusion map: below the decoder's pixels, above the source's
@@ -77,18 +77,15 @@ class NativeDetail(MotionBackbone):
     ) -> Context:
         """Frames of any size, each by itself: RGB, (T, H, W, 3)."""
         del past, line
-        return _NativeContext(self, frames)
+        return _NativeContext(self.model, self._square, frames)
 
     def keypoints(self, frames: Tensor) -> Tensor:
         """Find the keypoints of frames of any size: (T, 3, H, W) in [0, 1] -> (T, D)."""
-        side = self._square.size
-        return self.model.keypoints(F.interpolate(frames, (side, side), mode="area"))
+        return self.observe(to_video(frames)).keypoints().to(self.device)
 
-    def appearance(self, source: Tensor) -> NativeAppearance:
+    def appearance(self, source: Tensor) -> Appearance:
         """Encode a source frame of any size: (3, H, W) in [0, 1]."""
-        side = self._square.size
-        small = F.interpolate(source[None], (side, side), mode="area")[0]
-        return NativeAppearance(self.model.appearance(small), source[None])
+        return self.observe(to_video(source[None])).appearance(0)
 
     def rendering(self, appearance: Appearance, keypoints: Tensor) -> Rendering:
         """Draw the source moved to each keypoint vector, at the source's size.
@@ -140,22 +137,22 @@ class NativeDetail(MotionBackbone):
 class _NativeContext(Context):
     """A clip of which the model sees each frame as a small square."""
 
-    def __init__(self, detail: NativeDetail, frames: Video) -> None:
+    def __init__(self, model: MotionBackbone, square: ClipSettings, frames: Video) -> None:
         super().__init__(frames)
-        self._detail = detail
+        self._model, self._square = model, square
 
     def keypoints(self) -> Tensor:
         """Keypoints of all frames, (T, D)."""
-        squares = np.stack([resize_frame(frame, self._detail._square) for frame in self.frames])
-        return keypoints_of(self._detail.model, squares, len(squares))
+        squares = np.stack([resize_frame(frame, self._square) for frame in self.frames])
+        return keypoints_of(self._model, squares)
 
     @torch.no_grad()
     def appearance(self, index: int) -> NativeAppearance:
         """Appearance of one of the frames."""
-        detail, frame = self._detail, self.frames[index]
-        square = to_tensor(resize_frame(frame, detail._square)).to(detail.device)
-        source = to_tensor(frame[None]).to(detail.device)
-        return NativeAppearance(detail.model.appearance(square), source)
+        frame, device = self.frames[index], self._model.device
+        square = to_tensor(resize_frame(frame, self._square)).to(device)
+        source = to_tensor(frame[None]).to(device)
+        return NativeAppearance(self._model.appearance(square), source)
 
 
 def _pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
