@@ -181,12 +181,31 @@ def _join_cluster(address: str) -> None:
     try:
         if port.isdigit():
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-        ray.init(address, log_to_driver=False)
+        with _own_handlers():
+            ray.init(address, log_to_driver=False)
     except Exception as error:  # of many kinds
         raise FlawcastError(
             f"ray address: expected a cluster at {address}, got: {one_line(error)}; "
             "start one with `ray start --head`, or leave the address out"
         ) from error
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Keep a command's handlers of signals while Ray starts.
+
+    Ray's own exits by an exception, which is lost if it comes while Ray starts a process.
+    """
+    import ray
+
+    utils: Any = ray._private.utils
+    theirs = utils.set_sigterm_handler
+    if ending.is_listening():
+        utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = theirs
 
 
 def _forget_token() -> None:
@@ -212,15 +231,14 @@ def _start_ray(options: dict[str, Any], folder: Path) -> None:
     for attempt in range(1, RAY_TRIES + 1):
         place = folder / f"{RAY}{attempt}"
         try:
-            ray.init(
-                "local",
-                job_config=OwnCodeOnly(),
-                log_to_driver=False,
-                _temp_dir=str(place),
-                **options,
-            )
-            if ending.is_listening():
-                ending.listen()  # Ray has put a handler of its own in place
+            with _own_handlers():
+                ray.init(
+                    "local",
+                    job_config=OwnCodeOnly(),
+                    log_to_driver=False,
+                    _temp_dir=str(place),
+                    **options,
+                )
             return
         except Exception as error:  # of many kinds
             ray.shutdown()
