@@ -194,7 +194,8 @@ def _join_cluster(address: str) -> None:
 def _own_handlers() -> Iterator[None]:
     """Keep a command's handlers of signals while Ray starts.
 
-    Ray's own exits by an exception, which is lost if it comes while Ray starts a process.
+    Ray's own exits by an exception, which is lost if it comes while Ray starts a process. Another
+    one, below Python, aborts; the command's are put in its place as soon as Ray has started.
     """
     import ray
 
@@ -206,6 +207,8 @@ def _own_handlers() -> Iterator[None]:
         yield
     finally:
         utils.set_sigterm_handler = theirs
+        if ending.is_listening():
+            ending.listen()
 
 
 def _forget_token() -> None:
