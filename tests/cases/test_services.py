@@ -1,6 +1,5 @@
 """Services of our own: no proxy, HOME or setting of somebody else's reaches them."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,24 +17,7 @@ from flawcast.flows.running.configured_api import configured_api
 from flawcast.flows.running.environment import clean, clean_environment
 from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
 from flawcast.flows.running.services import run_folder
-
-NOBODY = "127.0.0.1:9"
-HOSTILE = {  # what factories, service accounts and other servers leave in an environment
-    "http_proxy": f"http://{NOBODY}",
-    "HTTPS_PROXY": f"http://{NOBODY}",
-    "ALL_PROXY": f"socks5://{NOBODY}",
-    "all_proxy": f"socks5://{NOBODY}",
-    "HOME": "/dev/null",
-    "PREFECT_SERVER_API_AUTH_STRING": "admin:secret",
-    "PREFECT_SERVER_API_BASE_PATH": "/prefect",
-    "PREFECT_MESSAGING_BROKER": "prefect_redis.messaging",
-    "PREFECT_LOGGING_LEVEL": "no such level",
-    "RAY_ADDRESS": NOBODY,
-    "RAY_AUTH_MODE": "token",
-    "SSL_CERT_FILE": "/no/such/file",
-    "PYTHONPATH": ".",
-}
-G = ("--model", "demo", "--windows", "1", "--samples", "8", "--keep", "2")
+from tests.cases.environments import HOSTILE, NOBODY
 
 
 def test_services_see_what_they_need_and_nothing_else(tmp_path: Path) -> None:
@@ -177,22 +159,3 @@ def _lives(pid: str) -> bool:
         return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 1])
-def test_generate_works_in_a_hostile_environment(
-    workers: int, line_folder: Path, tmp_path: Path
-) -> None:
-    for name in ("configs", "flows", "storage", "selection", "generators"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the user's own')")
-    (tmp_path / "queue.py").write_text("raise RuntimeError")
-    command = [str(Path(sys.executable).with_name("flawcast")), "generate", str(line_folder), *G]
-    command += ["--past", "4", "--future", "4", "--store", "store", "--workers", str(workers)]
-    environment = os.environ | HOSTILE | {"LC_ALL": "C"}
-    environment.pop("PYTHONPATH")  # an interpreter that finds the user's queue.py does not start
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
