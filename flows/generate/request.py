@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from flawcast.configs.clip_settings import LARGEST
+from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.model_card import Card, read_card
 from flawcast.configs.settings import Detail, GenerateSettings, KeepAs, Mode, Settings, validated
@@ -40,6 +41,7 @@ class GenerateRequest(Settings):
         keep_as: "pixels", or "layers" for what videos are drawn from when they are read; None for
             layers where the short side is above 256 pixels and the model's videos can be drawn
             without it. No id depends on it.
+        defects: Defects of looks that are put on parts; None for none.
         workers: Ray worker processes, if the run starts Ray; 0 makes the sets in this
             process, without Prefect and Ray: for debugging, small runs and notebooks.
         ray_address: A running Ray cluster; None starts one on this machine.
@@ -62,6 +64,7 @@ class GenerateRequest(Settings):
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
     keep_as: KeepAs | None = None
+    defects: DefectSettings | None = None
     workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
     task_cpus: float = Field(default=1, ge=0)
