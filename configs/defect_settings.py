@@ -95,6 +95,7 @@ class MadeDefect:
         seed: Of the try that was good, which makes it again.
         part: Which of the clip's parts it is on.
         cut: Which of that part's cut-outs it was drawn on.
+        shrunk: By how much the size of the order was made smaller until it found room.
         size: Its length as a share of the part's long side.
         angle: Its direction from that of the part's long side, degrees.
         x: Its centre in the part's terms, along the long side.
@@ -110,6 +111,7 @@ class MadeDefect:
     seed: int = 0
     part: int = 0
     cut: int = 0
+    shrunk: float = 1.0
     size: float = 0.0
     angle: float = 0.0
     x: float = 0.0
@@ -124,14 +126,26 @@ class MadeDefect:
 
 @dataclass(frozen=True)
 class SetDefect:
-    """A set's order and what became of it."""
+    """A set's order and what became of it.
+
+    Args:
+        order: What was asked for.
+        made: What became of it.
+        motion: Label of the clip that gave the motion; the set's own label is the defect's.
+    """
 
     order: DefectOrder
     made: MadeDefect
+    motion: str
+
+    @property
+    def shows(self) -> bool:
+        """Whether the set's videos have a defect: not a placebo, and not one that failed."""
+        return not self.order.placebo and not self.made.refused
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"order": asdict(self.order), "made": asdict(self.made)}
+        return {"order": asdict(self.order), "made": asdict(self.made), "motion": self.motion}
 
     @staticmethod
     def parse(said: Any) -> "SetDefect":
@@ -143,7 +157,7 @@ class SetDefect:
         made = dict(said["made"])
         made["contrasts"] = tuple(made.get("contrasts", ()))
         made["dropped"] = tuple((str(name), int(count)) for name, count in made.get("dropped", ()))
-        return SetDefect(DefectOrder(**said["order"]), MadeDefect(**made))
+        return SetDefect(DefectOrder(**said["order"]), MadeDefect(**made), str(said["motion"]))
 
 
 def parse_range(name: str, text: str, whole: bool = False) -> Any:

@@ -110,10 +110,16 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     settings = request.settings.model_copy(
         update={name: getattr(trained, name) for name in open_still}
     )
+    defects = request.defects
+    if defects is not None:
+        own = {name: getattr(defects, name) for name in ("bank", "where")}
+        own = {name: path and path.absolute() for name, path in own.items()}
+        defects = defects.model_copy(update=own)
     paths = {
         "clips": request.clips.absolute(),
         "sources": request.sources and request.sources.absolute(),
         "model": model.absolute(),
+        "defects": defects,
     }
     return request.model_copy(update={**paths, "settings": settings})
 
@@ -146,6 +152,7 @@ def request_from_options(
     windows: int | None = None,
     masks: bool = False,
     keep_as: KeepAs | None = None,
+    defects: DefectSettings | None = None,
     workers: int | None = None,
     ray_address: str | None = None,
     device: str = "auto",
@@ -165,6 +172,7 @@ def request_from_options(
         windows: As in `GenerateRequest`.
         masks: As in `GenerateRequest`.
         keep_as: As in `GenerateRequest`.
+        defects: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
         ray_address: As in `GenerateRequest`.
         device: As in `GenerateRequest`.
@@ -191,6 +199,7 @@ def request_from_options(
         "windows": windows,
         "masks": masks,
         "keep_as": keep_as,
+        "defects": defects,
         "ray_address": ray_address,
         "device": device,
     }

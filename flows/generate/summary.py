@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flawcast.configs.spread import spread
+from flawcast.flows.generate.defect_ledger import DefectLedger
 from flawcast.flows.generate.plan import Plan, SetPlan
 from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet, spread_futures
 from flawcast.flows.pictures.thumbnails import thumbnails
@@ -52,6 +53,7 @@ class RunSummary:
         sheet: The contact sheet, if anything was written.
         fresh: Ids of the sets that this run committed.
         page: The report, if one was written.
+        defects: What became of requests for defects; None without any.
     """
 
     run_id: str
@@ -65,11 +67,14 @@ class RunSummary:
     sheet: Path | None
     fresh: tuple[str, ...]
     page: Path | None = None
+    defects: DefectLedger | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
         values = asdict(self)
         paths = {name: getattr(self, name) for name in ("sheet", "page")}
+        if self.defects is None:
+            del values["defects"]
         return {**values, **{name: str(path) if path else None for name, path in paths.items()}}
 
 
@@ -168,6 +173,8 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     console.print(table)
     for reject in summary.rejects:
         console.print(f"left out: {reject.name}: {reject.reason}", highlight=False, markup=False)
+    for line in [] if summary.defects is None else summary.defects.lines():
+        console.print(line, highlight=False, markup=False)
     done = f"{summary.written} sets written" if summary.written else "nothing to do"
     console.print(
         f"{done}, {summary.present} were there; {summary.kept} kept videos in {summary.store}; "
