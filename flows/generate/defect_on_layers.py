@@ -65,7 +65,7 @@ class DefectOnLayers:
         bank: Path | None,
     ) -> None:
         self._order, self._progress = order, grown_by(order.onset, frames)
-        chosen = part_on_layers(look, order.seed, region is not None)
+        chosen = part_on_layers(look, region is not None)
         self._more = candidates(order, chosen, region, bank)
         self._first = next(self._more)
 
@@ -137,7 +137,7 @@ def layers_again(
     """
     if made.refused:
         return layers
-    chosen = part_on_layers(look, order.seed, region is not None)
+    chosen = part_on_layers(look, region is not None)
     layer = made_again(order, made, chosen, region, bank)
     progress = grown_by(order.onset, layers.shape[1])
     return with_defect(layers, PartDefect(layer, chosen.part, chosen.cut, progress))

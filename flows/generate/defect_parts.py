@@ -19,7 +19,7 @@ from flawcast.generators.defects.host import SMALLEST_PART
 
 SOLID = 0.9  # of a matte, from which a pixel belongs to the part
 SHOWN = 0.6  # of a part, that the source frame must show to be the frame that is measured
-LEAST_SHARE = 0.25  # of the largest part's area: smaller ones get no defect
+LEAST_SHARE = 0.3  # of the largest part's area: smaller ones get no defect
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -40,14 +40,13 @@ class ChosenPart:
     cut: int = 0
 
 
-def part_on_layers(look: LayerAppearance, seed: int, in_source: bool) -> ChosenPart:
-    """Choose one of the parts of a source, and measure it where it is seen best.
+def part_on_layers(look: LayerAppearance, in_source: bool) -> ChosenPart:
+    """Choose the main part of a source, and measure it where it is seen best.
 
     The source frame itself is taken if it shows most of the part.
 
     Args:
         look: What the source looks like.
-        seed: Chooses among parts of similar size.
         in_source: Whether only the source frame may be measured, as for a drawn region.
 
     Raises:
@@ -76,8 +75,8 @@ def part_on_layers(look: LayerAppearance, seed: int, in_source: bool) -> ChosenP
             "use larger frames or other windows",
         )
     largest = max(mask.sum() for _, mask in solid.values())
-    choice = [part for part, (_, mask) in solid.items() if mask.sum() >= LEAST_SHARE * largest]
-    part = choice[int(np.random.default_rng([seed, 1]).integers(len(choice)))]
+    # The first part explains most of the motion; what a later one is, is less certain.
+    part = next(part for part, (_, mask) in solid.items() if mask.sum() >= LEAST_SHARE * largest)
     cut, mask = solid[part]
     picture, _, background = _laid(look, part, cut)
     return ChosenPart(measure_host(picture, mask, background), part, cut)

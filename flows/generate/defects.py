@@ -28,11 +28,13 @@ from flawcast.generators.defects import (
     make_defect,
     make_placebo,
 )
+from flawcast.generators.defects.layer import HALF
 from flawcast.generators.defects.looks import Look
 
 ROUNDS = 3  # places that are tried until most kept futures show the defect steadily
 PLACEBO_TRIES = 6
-SHRINK = 0.8  # by which a placebo gets smaller with each try
+SHRINK = 0.85  # by which a placebo gets smaller with each try
+MILD = 16.0  # gray levels by which a placebo may change the pixels that it changes most
 LOOKED_AT = 3  # frames of each kept future
 AROUND = 24  # pixels around a defect that are looked at, more for a large one
 LEAST_STEADY = 0.5  # share of the kept futures
@@ -131,16 +133,39 @@ def _maker(order: DefectOrder, bank: Path | None) -> Callable[[Host, Order], Def
 
 
 def _placebo(order: DefectOrder, chosen: ChosenPart, region: NDArray[np.bool_] | None) -> Candidate:
-    """A harmless patch, smaller with each try."""
+    """A harmless patch, smaller with each try, until it changes little.
+
+    A patch over a print can look as if the print was damaged, so of several the mildest is taken.
+    """
+    mildest: tuple[float, Candidate] | None = None
+    last: RefusedError | None = None
     for number in range(PLACEBO_TRIES):
-        shrunk = SHRINK**number
+        shrunk = round(SHRINK**number, 6)
         seed = order.seed if number == 0 else derive_seed(order.seed, "again", number)
         wanted = Order(order.type, Wish(order.size * shrunk, region=region), 0.0, seed)
         try:
-            return Candidate(chosen, make_placebo(chosen.host, wanted), shrunk)
+            layer = make_placebo(chosen.host, wanted)
         except RefusedError as refused:
             last = refused
-    raise last
+            continue
+        change = _peak_change(chosen.host, layer)
+        if mildest is None or change < mildest[0]:
+            mildest = change, Candidate(chosen, layer, shrunk)
+        if change <= MILD:
+            break
+    if mildest is None:
+        raise last or RefusedError("too_large", "placebo: no room")
+    return mildest[1]
+
+
+def _peak_change(host: Host, layer: DefectLayer) -> float:
+    """By how many gray levels a layer changes the pixels that it changes most."""
+    left, top, right, bottom = layer.box
+    before = host.picture[top:bottom, left:right].astype(np.float32)
+    after = layer.over(host.picture)[top:bottom, left:right]
+    change = np.abs(after - before).max(-1)
+    touched = change[layer.cover > HALF]
+    return float(np.quantile(touched, 0.95)) if touched.size else 0.0
 
 
 @lru_cache(maxsize=2)

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flawcast.configs.mask_levels import DEFECT
+from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.spread import spread
 from flawcast.flows.generate.defect_ledger import DefectLedger
 from flawcast.flows.generate.plan import Plan, SetPlan
@@ -134,6 +136,8 @@ def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
     kept = sample_set.mae[sample_set.indices].mean()
     chosen = spread_futures(sample_set.videos, SHEET_FUTURES)
     masks = sample_set.masks if sample_set.mask_kind == "drawn" else None
+    said = SetSettings.parse(provenance.settings).defect
+    outlined = 0 if said is None else DEFECT - 1  # beside a defect, the part is no news
     return SheetRow(
         title=f"{provenance.label} · {provenance.mode}",
         subtitle=f"MAE {kept:.3f} (hold {sample_set.hold_mae:.3f})  APD {sample_set.apd:.3f}",
@@ -142,7 +146,7 @@ def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
         kept=np.stack([thumbnails(sample_set.videos[rank], LARGEST_SHOWN) for rank in chosen]),
         masks=None
         if masks is None
-        else np.stack([thumbnails(masks[rank], LARGEST_SHOWN) > 0 for rank in chosen]),
+        else np.stack([thumbnails(masks[rank], LARGEST_SHOWN) > outlined for rank in chosen]),
     )
 
 
