@@ -1,9 +1,12 @@
 """`generate --defects`: from the order in the plan to videos, masks, rows and the ledger."""
 
+import shutil
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -340,3 +343,19 @@ def test_the_ledger_adds_up() -> None:
     assert (ledger.requested, ledger.made, ledger.failed) == (4, 0, 2)
     assert ledger.rejected == {"faint": 1, "hidden": 1}
     assert count_defects([plan_of(0)], {}, {}) is None
+
+
+@pytest.mark.slow
+def test_two_workers_on_ray_make_the_same(
+    made: tuple[Path, Any], clips: Path, tmp_path: Path
+) -> None:
+    short = Path(tempfile.mkdtemp(prefix="fc-", dir="/tmp"))  # Ray wants short names
+    with mock.patch.object(tempfile, "tempdir", str(short)):
+        summary = asked(clips, tmp_path / "store", keep_as="layers", workers=2)
+    shutil.rmtree(short, ignore_errors=True)
+    assert summary.defects == made[1].defects
+    here, there = (SampleStore.open(store) for store in (made[0], tmp_path / "store"))
+    assert here.set_ids() == there.set_ids()
+    columns = ["sample_id", "label", "video_sha256", "defect_contrast"]
+    rows = [store.query(rows="samples").select(columns).to_pylist() for store in (here, there)]
+    assert rows[0] == rows[1]
