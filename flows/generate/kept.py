@@ -47,10 +47,11 @@ class Kept:
     made: MadeDefect | None = None
 
     def as_pixels(self) -> "Kept":
-        """The same, all drawn."""
-        masks = None if self.masks is None else np.asarray(self.masks)
-        valid = None if self.valid is None else np.asarray(self.valid)
-        return replace(self, videos=np.asarray(self.videos), masks=masks, valid=valid)
+        """The same, all drawn, video by video: a video and its masks share their motion."""
+        names = [name for name in ("videos", "masks", "valid") if getattr(self, name) is not None]
+        ranks = range(len(self.videos))
+        drawn = [{name: getattr(self, name)[rank] for name in names} for rank in ranks]
+        return replace(self, **{name: np.stack([one[name] for one in drawn]) for name in names})
 
 
 def keep_pixels(

@@ -9,16 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.mask_levels import DEFECT, PART
-from flawcast.generators.backbones.layers.composite import CutOut, cover, nearest_cut_out
+from flawcast.generators.backbones.layers.composite import (
+    CutOut,
+    cover,
+    nearest_cut_out,
+    source_places,
+)
 from flawcast.generators.backbones.layers.keypoints import Keypoints
 from flawcast.generators.backbones.layers.model import LayerAppearance
-from flawcast.generators.backbones.layers.motion import dense_motion
+from flawcast.generators.backbones.layers.motion import Box, dense_motion
 from flawcast.generators.defects.layer import HALF, DefectLayer
 from flawcast.generators.defects.motion import carried_to, move, painted
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Cuts = Sequence[Sequence[CutOut]]
+Place = tuple[int, Keypoints, Box, Image]  # cut-out, keypoints, box and alpha of a part
 
 ON, BOX, PIXELS = "defect_on", "defect_box", "defect_pixels"  # of a source's arrays
 
@@ -54,7 +60,8 @@ class DefectiveParts:
 
     def __init__(self, appearance: LayerAppearance, defect: PartDefect) -> None:
         self._look, self._defect = appearance, defect
-        self._group = np.repeat(appearance.groups == defect.part, 6)
+        count = range(len(appearance.layers))
+        self._groups = [np.repeat(appearance.groups == layer, 6) for layer in count]
 
     def cuts_at(self, index: int) -> Cuts:
         """All cut-outs as one frame shows them, for `drawn`."""
@@ -72,38 +79,46 @@ class DefectiveParts:
         """
         look, part = self._look, self._defect.part
         levels = np.zeros(look.size, np.uint8)
-        free = np.ones(look.size, np.float32)  # what later parts leave of this one
+        place: Place | None = None
+        hidden: list[tuple[Box, Image]] = []  # what later parts cover
         for layer, cuts in enumerate(look.layers):
             if not cuts:
                 continue
-            own = driving[np.repeat(look.groups == layer, 6)]
-            (left, top, right, bottom), alpha = cover(
-                cuts[nearest_cut_out(cuts, own)], own, look.size
-            )
+            own = driving[self._groups[layer]]
+            chosen = nearest_cut_out(cuts, own)
+            box, alpha = cover(cuts[chosen], own, look.size)
+            left, top, right, bottom = box
             if right <= left or bottom <= top:
                 continue
-            inner = slice(top, bottom), slice(left, right)
-            levels[inner][alpha > HALF] = PART
-            if layer > part:
-                free[inner] *= 1 - alpha / np.float32(255)
-        return self._with_defect(levels, free, index, driving[self._group])
-
-    def _with_defect(
-        self, levels: Image, free: NDArray[np.float32], index: int, own: Keypoints
-    ) -> Image:
-        """The levels of parts with the defect on them."""
-        cuts = self._look.layers[self._defect.part]
-        chosen = nearest_cut_out(cuts, own)
-        box, alpha = cover(cuts[chosen], own, self._look.size)
-        left, top, right, bottom = box
-        if right <= left or bottom <= top:
-            return levels
-        inner = slice(top, bottom), slice(left, right)
-        visible = alpha * (free[inner] / np.float32(255))
-        field = dense_motion(cuts[chosen].keypoints, own, box, self._look.size)
-        moved = move(self._on_cuts[chosen], field, self._defect.progress_at(index), visible)
-        levels[inner][moved.mask] = DEFECT
+            levels[top:bottom, left:right][alpha > HALF] = PART
+            if layer == part:
+                place = chosen, own, box, alpha
+            elif layer > part:
+                hidden.append((box, alpha))
+        if place is not None:
+            self._add_defect(levels, index, place, hidden)
         return levels
+
+    def _add_defect(
+        self, levels: Image, index: int, place: Place, hidden: Sequence[tuple[Box, Image]]
+    ) -> None:
+        """Mark the defect in the levels of parts, where no later part hides it."""
+        chosen, own, box, alpha = place
+        cut = self._look.layers[self._defect.part][chosen]
+        _, field = source_places(cut, own, self._look.size)
+        if field is None:
+            return
+        left, top, right, bottom = box
+        visible = alpha / np.float32(255)
+        if hidden:
+            free = np.ones(self._look.size, np.float32)
+            for (x0, y0, x1, y1), over in hidden:
+                free[y0:y1, x0:x1] *= 1 - over / np.float32(255)
+            visible = visible * free[top:bottom, left:right]
+        moved = move(self._in_cuts[chosen], field, self._defect.progress_at(index), visible)
+        x0, y0, x1, y1 = moved.box
+        inner = levels[top + y0 : top + y1, left + x0 : left + x1]
+        inner[moved.cover > HALF] = DEFECT
 
     @cached_property
     def _full_grown(self) -> Cuts:
@@ -129,6 +144,14 @@ class DefectiveParts:
             for number, cut in enumerate(cuts)
         ]
 
+    @cached_property
+    def _in_cuts(self) -> list[DefectLayer]:
+        """The same, each in the pixels of its cut-out."""
+        return [
+            replace(layer, box=_shifted(layer.box, cut.box[:2]))
+            for layer, cut in zip(self._on_cuts, self._look.layers[self._defect.part], strict=True)
+        ]
+
     def _carried(self, home: CutOut, cut: CutOut) -> DefectLayer:
         """The defect in the frame of another cut-out, looked for in its box alone."""
         height, width = self._look.size
@@ -139,8 +162,13 @@ class DefectiveParts:
         box = (left, top, right, bottom)
         field = dense_motion(home.keypoints, cut.keypoints, box, self._look.size)
         layer = carried_to(self._defect.layer, field)
-        x0, y0, x1, y1 = layer.box
-        return replace(layer, box=(x0 + left, y0 + top, x1 + left, y1 + top), size=self._look.size)
+        return replace(layer, box=_shifted(layer.box, (-left, -top)), size=self._look.size)
+
+
+def _shifted(box: Box, origin: tuple[int, int]) -> Box:
+    """A box seen from another origin."""
+    x, y = origin
+    return box[0] - x, box[1] - y, box[2] - x, box[3] - y
 
 
 def grown_by(onset: int | None, frames: int) -> NDArray[np.float32] | None:

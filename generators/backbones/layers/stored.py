@@ -109,6 +109,11 @@ class LayerDrawing:
         defect = defect_from_arrays(arrays)
         self._parts = None if defect is None else DefectiveParts(self.appearance, defect)
 
+    @property
+    def always_valid(self) -> bool:
+        """Whether all pixels of its maps are reliable: those of a defect alone are exact."""
+        return self._parts is not None and self._levels is None and self._usual is None
+
     def frames(self, keypoints: Keypoints, seed: int | None, wanted: Sequence[int]) -> Image:
         """Draw frames of a video with keypoints (F, D): RGB, (n, H, W, 3)."""
         frames = np.empty((len(wanted), *self.appearance.size, 3), np.uint8)
@@ -124,7 +129,7 @@ class LayerDrawing:
         maps = np.empty((len(wanted), *self.appearance.size), np.uint8)
         valid = np.empty(maps.shape, bool)
         for place, index in enumerate(wanted):
-            if self._parts is not None and self._levels is None and self._usual is None:
+            if self._parts is not None and self.always_valid:
                 maps[place], valid[place] = self._parts.levels_at(index, keypoints[index]), True
                 continue
             origins = self._carrier.origins(keypoints[index])
