@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,6 +20,7 @@ from flawcast.flows.generate.defects import (
     made_again,
 )
 from flawcast.generators.backbones.layers.defective import grown_by
+from flawcast.generators.backbones.layers.vision import cv2
 from flawcast.generators.defects import (
     DefectLayer,
     MovedDefect,

@@ -157,7 +157,9 @@ def part_of_clip(
         RefusedError: If no part is known.
     """
     source = frames[index]
-    known = None if levels is None else (levels >= PART) & (levels < DEFECT)
+    drawn = np.zeros(source.shape[:2], bool)  # masks that are all defect do not tell the part
+    if levels is not None and ((levels >= PART) & (levels < DEFECT)).any():
+        drawn = levels >= PART
     try:
         seen = observe(frames, None, earlier)
         failure = seen.failure
@@ -165,8 +167,8 @@ def part_of_clip(
         seen, failure = None, str(error)
     if seen is not None and seen.tracks and not failure:
         background = background_at(seen, index)
-        if known is not None and known.any():
-            return ChosenPart(measure_host(source, levels >= PART, background))
+        if drawn.sum() >= SMALLEST_PART:
+            return ChosenPart(measure_host(source, drawn, background))
         track = seen.tracks[0]
         mask = enlarged(carried(track.mask, track), frames.shape[1:3])[index]
         matte = soft_matte(source, background, mask, shadow=False) if mask.any() else mask
@@ -174,8 +176,8 @@ def part_of_clip(
         if solid.sum() >= SMALLEST_PART:
             return ChosenPart(measure_host(source, solid, background))
         failure = "the source frame does not show the part"
-    if known is not None and levels is not None and known.sum() >= SMALLEST_PART:
-        return ChosenPart(measure_host(source, levels >= PART))
+    if drawn.sum() >= SMALLEST_PART:
+        return ChosenPart(measure_host(source, drawn))
     raise RefusedError(
         "no_part",
         f"part: expected one that moves, or masks that tell it, found none: {failure}; "

@@ -232,7 +232,7 @@ def _contrasts(plain: Image, defective: Image, levels: Image) -> NDArray[np.floa
         _around(masks[index], (plain[index], defective[index], masks[index], levels[index] >= PART))
         for index in shown
     ]
-    return frame_contrasts(*map(list, zip(*cut, strict=True)))  # type: ignore[arg-type]
+    return frame_contrasts(*map(list, zip(*cut, strict=True)))
 
 
 def _around(mask: NDArray[np.bool_], maps: Sequence[NDArray[np.generic]]) -> list[Image]:
@@ -243,7 +243,7 @@ def _around(mask: NDArray[np.bool_], maps: Sequence[NDArray[np.generic]]) -> lis
         slice(max(0, int(rows[0]) - wide), int(rows[-1]) + wide + 1),
         slice(max(0, int(columns[0]) - wide), int(columns[-1]) + wide + 1),
     )
-    return [np.ascontiguousarray(one[box]) for one in maps]  # type: ignore[misc]
+    return [np.ascontiguousarray(one[box]) for one in maps]
 
 
 def describe(candidate: Candidate, steady: Steady | None) -> MadeDefect:
