@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from flawcast.configs.errors import ClipError, DefectError, one_line
+from flawcast.flows.generate.defect_inputs import check_defects
 from flawcast.flows.generate.defect_ledger import DefectLedger, count_defects
-from flawcast.flows.generate.defect_orders import check_defects, with_defects
+from flawcast.flows.generate.defect_orders import with_defects
 from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.plan import Plan, plan_sets
