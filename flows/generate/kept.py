@@ -48,10 +48,14 @@ class Kept:
 
     def as_pixels(self) -> "Kept":
         """The same, all drawn, video by video: a video and its masks share their motion."""
-        names = [name for name in ("videos", "masks", "valid") if getattr(self, name) is not None]
-        ranks = range(len(self.videos))
-        drawn = [{name: getattr(self, name)[rank] for name in names} for rank in ranks]
-        return replace(self, **{name: np.stack([one[name] for one in drawn]) for name in names})
+        videos, masks, valid = [], [], []
+        for rank in range(len(self.videos)):
+            videos.append(self.videos[rank])
+            if self.masks is not None and self.valid is not None:
+                masks.append(self.masks[rank])
+                valid.append(self.valid[rank])
+        whole = replace(self, videos=np.stack(videos))
+        return replace(whole, masks=np.stack(masks), valid=np.stack(valid)) if masks else whole
 
 
 def keep_pixels(
