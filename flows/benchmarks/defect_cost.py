@@ -1,4 +1,4 @@
-"""What defects of looks cost: sets made with and without them, from the clip to the store."""
+"""What defects of looks cost, from the clip to the store, and whether their masks fit."""
 
 import tempfile
 import time
@@ -13,6 +13,7 @@ from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.mask_renderings import rendered_agreements
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.flows.generate.defect_orders import with_defects
 from flawcast.flows.generate.own_model import own_model
@@ -71,8 +72,12 @@ def defect_cost(request: BenchmarkRequest, on_done: OnDone) -> Report:
                 seconds[way].append(_seconds(plan, model, asked_of, store, refused[way]))
                 done += len(plan.sets)
                 on_done(done, total)
+        agreement = _agreement(*ways["all with a defect"], model, settings, clips)
     rows = [
-        _row(way, np.median(taken), np.median(seconds["without"]), refused[way], without)
+        {
+            **_row(way, np.median(taken), np.median(seconds["without"]), refused[way], without),
+            "IoU": agreement if way == "all with a defect" else "",
+        }
         for way, taken in seconds.items()
     ]
     return Report(
@@ -80,7 +85,9 @@ def defect_cost(request: BenchmarkRequest, on_done: OnDone) -> Report:
         f"{settings.samples} futures of {settings.future} frames, {settings.keep} kept",
         rows=tuple(rows),
         note="CPU time from the clip's file to the committed set, of one core, median of "
-        f"{request.repeats}; ratio: to that without defects. {machine()}",
+        f"{request.repeats}; ratio: to that without defects. IoU: masks in all frames of the kept "
+        "futures, against the pixels that the defect changes there when it is drawn in one colour. "
+        f"{machine()}",
     )
 
 
@@ -98,6 +105,27 @@ def _seconds(
             continue
         store.commit(made)
     return time.process_time() - started
+
+
+def _agreement(
+    plan: Plan,
+    defects: DefectSettings | None,
+    model: Model,
+    settings: GenerateSettings,
+    clips: ClipSettings,
+) -> float:
+    """Mean agreement of masks and renderings over the sets of a plan, with few futures."""
+    few = settings.model_copy(update={"samples": 4, "keep": 2})
+    asked = SetRequest(few, clips, "benchmark", "0", "layers", defects)
+    agreements: list[float] = []
+    for one in plan.sets:
+        try:
+            layers = make_set(one, model, asked).layers
+        except RefusedError:
+            continue
+        if layers is not None:
+            agreements += rendered_agreements(layers)
+    return float(np.mean(agreements)) if agreements else float("nan")
 
 
 def _row(way: str, taken: float, without: float, refused: Counter[str], plan: Plan) -> Row:

@@ -15,6 +15,7 @@ from PIL import Image as Pictures
 from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.errors import DefectError, FlawcastError, LeakError, SettingsError
 from flawcast.configs.mask_levels import DEFECT, PART
+from flawcast.flows.benchmarks.mask_renderings import rendered_agreements
 from flawcast.flows.generate.defect_inputs import check_defects, defects_from_options
 from flawcast.flows.generate.defect_ledger import count_defects
 from flawcast.flows.generate.defect_orders import order_defects
@@ -27,7 +28,6 @@ from flawcast.generators.clips.video_files import write_ffv1
 from flawcast.generators.defects.bank import Bank, add_pictures
 from flawcast.generators.line.clips import draw_clip
 from flawcast.storage import SampleStore
-from flawcast.storage.layered import Layers
 from tests.flows.commands.running import mistake
 from tests.flows.generate.test_own_model import request
 
@@ -108,40 +108,9 @@ def test_masks_are_where_the_rendering_moves_the_defect(made: tuple[Path, Any]) 
     for set_id in store.query("defect_type is not null")["set_id"].to_pylist():
         layers = store.load(set_id).layers
         assert layers is not None
-        plain, coloured = without_noise(layers), without_noise(layers)
-        cover = layers.source["defect_cover"]
-        flat = cover[..., None] * np.array([1, 0, 1, 1], np.uint8)
-        names = [name for name in layers.source if name.startswith("defect_")]
-        plain = replace(plain, source=without(layers.source, *names))
-        source = {**without(layers.source, "defect_hole"), "defect_pixels": flat}
-        coloured = replace(coloured, source=source)
-        for rank in range(len(layers.keypoints)):
-            frames = range(layers.shape[1])
-            before = plain.draw("videos", rank, frames).astype(np.float32)
-            after = coloured.draw("videos", rank, frames)
-            most = np.abs(np.array([255, 0, 255]) - before).sum(-1)
-            changed = np.abs(after - before).sum(-1) > most / 2
-            masks = coloured.draw("masks", rank, frames) == DEFECT
-            overlaps += [
-                overlap(*pair) for pair in zip(masks, changed, strict=True) if pair[0].any()
-            ]
+        overlaps += rendered_agreements(layers)
     assert len(overlaps) >= 20
     assert np.mean(overlaps) >= 0.85
-
-
-def without(source: Any, *names: str) -> dict[str, Any]:
-    """Arrays without some."""
-    return {name: array for name, array in source.items() if name not in names}
-
-
-def without_noise(layers: Layers) -> Layers:
-    """Layers whose frames have no sensor noise."""
-    return replace(layers, seeds=np.full_like(layers.seeds, -1), known_sha256="")
-
-
-def overlap(mask: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union."""
-    return float((mask & other).sum() / (mask | other).sum())
 
 
 def test_a_placebo_has_an_empty_mask_on_the_part(made: tuple[Path, Any]) -> None:
@@ -240,9 +209,14 @@ def test_cut_outs_of_a_bank_are_put_on_parts(clips: Path, tmp_path: Path) -> Non
         tmp_path / "store",
         defects={"types": (), "bank": tmp_path / "bank", "size": (0.2, 0.3)},
         windows=1,
+        masks=True,
     )
-    rows = SampleStore.open(tmp_path / "store").query("label = 'burn'").to_pylist()
+    store = SampleStore.open(tmp_path / "store")
+    rows = store.query("label = 'burn'").to_pylist()
     assert rows
+    assert {row["masks"] for row in rows} == {"drawn"}
+    assert set(store.query("placebo")["masks"].to_pylist()) == {"motion"}  # as --masks asks
+    assert store.verify(ids=True) == []
     (item,) = Bank(tmp_path / "bank")
     assert {row["defect_source"] for row in rows} == {item.item_id}
     assert {row["defect_type"] for row in rows} == {"cut_out"}
