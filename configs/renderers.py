@@ -14,6 +14,10 @@ Arrays = Mapping[str, NDArray[Any]]
 class Drawing(Protocol):
     """A source that is ready to be drawn; a frame is the same however many are asked for."""
 
+    @property
+    def always_valid(self) -> bool:
+        """Whether all pixels of its maps are reliable, so that nobody has to ask."""
+
     def frames(
         self, keypoints: NDArray[np.float32], seed: int | None, wanted: Sequence[int]
     ) -> NDArray[np.uint8]:

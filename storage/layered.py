@@ -95,6 +95,8 @@ class Layers:
         try:
             if what == "videos":
                 return self._drawing.frames(keypoints, None if seed == CLEAN else seed, frames)
+            if what == "valid" and self._drawing.always_valid:
+                return np.ones((len(frames), *self.size), bool)
             return self._drawing.maps(keypoints, frames)[what == "valid"]
         except KeyError as error:
             raise StoreError(

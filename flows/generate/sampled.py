@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import GenerateSettings, KeepAs
 from flawcast.flows.generate.plan import SetPlan
@@ -31,6 +32,7 @@ class SetRequest:
     run_id: str
     version: str
     keep_as: KeepAs | None = None  # as in `GenerateRequest`
+    defects: DefectSettings | None = None  # likewise
 
 
 @dataclass(frozen=True)

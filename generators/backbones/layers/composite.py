@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from flawcast.generators.backbones.layers.vision import cv2
 Image = NDArray[np.uint8]
 
 MARGIN = 3  # empty pixels around a cut-out, so that a warp finds its edge
+MOST_REMEMBERED = 2**15  # pixels of a cut-out, whose places in a frame take a quarter of a megabyte
 HIDDEN_COST = 1.5  # how many half frames away a source may be that shows the whole part instead
 
 
@@ -83,7 +85,7 @@ def lay_over(frame: Image, alpha: Image, cut_out: CutOut, driving: Keypoints) ->
         driving: Keypoints of the part in this frame, (6 k,).
     """
     size = (frame.shape[0], frame.shape[1])
-    (left, top, right, bottom), field = _source_places(cut_out, driving, size)
+    (left, top, right, bottom), field = source_places(cut_out, driving, size)
     if field is None:
         return
     layer = cv2.remap(cut_out.pixels, field, None, cv2.INTER_CUBIC, borderValue=0)
@@ -107,19 +109,44 @@ def cover(cut_out: CutOut, driving: Keypoints, size: tuple[int, int]) -> tuple[B
     Returns:
         The box that it may lie in, and its alpha there, (box height, box width).
     """
-    box, field = _source_places(cut_out, driving, size)
+    box, field = source_places(cut_out, driving, size)
     if field is None:
         return box, np.zeros((max(0, box[3] - box[1]), max(0, box[2] - box[0])), np.uint8)
     alpha = np.ascontiguousarray(cut_out.pixels[..., 3])
     return box, cv2.remap(alpha, field, None, cv2.INTER_CUBIC, borderValue=0)
 
 
-def _source_places(
+def source_places(
     cut_out: CutOut, driving: Keypoints, size: tuple[int, int]
 ) -> tuple[Box, Field | None]:
-    """A part's box in a frame, and where in the cut-out its pixels are; None for an empty box."""
-    left, top, right, bottom = box = driven_box(cut_out.keypoints, driving, cut_out.box, size)
+    """A part's box in a frame, and where in the cut-out its pixels are; None for an empty box.
+
+    A frame, the same frame with a defect and its mask ask for the same places one after the other,
+    so those of small parts are remembered.
+    """
+    left, top, right, bottom = cut_out.box
+    single = cut_out.keypoints.dtype == driving.dtype == np.float32
+    if not single or (right - left) * (bottom - top) > MOST_REMEMBERED:
+        return _found_places(cut_out.keypoints, cut_out.box, driving, size)
+    key = np.concatenate([cut_out.keypoints, driving]).tobytes()
+    return _remembered_places(key, len(driving), cut_out.box, size)
+
+
+@lru_cache(maxsize=64)
+def _remembered_places(
+    keypoints: bytes, length: int, box: Box, size: tuple[int, int]
+) -> tuple[Box, Field | None]:
+    """The same, of the bytes of the source's and the frame's keypoints."""
+    both = np.frombuffer(keypoints, np.float32)
+    return _found_places(both[:-length], box, both[-length:], size)
+
+
+def _found_places(
+    source: Keypoints, box: Box, driving: Keypoints, size: tuple[int, int]
+) -> tuple[Box, Field | None]:
+    """A part's box in a frame, and where in the cut-out its pixels are."""
+    left, top, right, bottom = there = driven_box(source, driving, box, size)
     if right <= left or bottom <= top:
-        return box, None
-    field = dense_motion(cut_out.keypoints, driving, box, size)
-    return box, cv2.subtract(field, (float(cut_out.box[0]), float(cut_out.box[1]), 0.0, 0.0))
+        return there, None
+    field = dense_motion(source, driving, there, size)
+    return there, cv2.subtract(field, (float(box[0]), float(box[1]), 0.0, 0.0))
