@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flawcast.configs.clip_settings import ClipSettings
     from flawcast.configs.errors import FlawcastError
     from flawcast.configs.settings import GenerateSettings, TrainSettings
+    from flawcast.flows.augment import AugmentRequest, augment
     from flawcast.flows.generate.request import GenerateRequest
     from flawcast.flows.generate.run import generate
     from flawcast.flows.train.run import train
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AugmentRequest",
     "Clip",
     "ClipDataset",
     "ClipSettings",
@@ -49,6 +51,7 @@ __all__ = [
     "StoreProblem",
     "TrainSettings",
     "__version__",
+    "augment",
     "find_model",
     "generate",
     "iter_clips",
@@ -60,6 +63,8 @@ _HOMES = {
     "configs.clip_settings": ["ClipSettings"],
     "configs.errors": ["FlawcastError"],
     "configs.settings": ["GenerateSettings", "TrainSettings"],
+    "flows.augment.run": ["augment"],
+    "flows.augment.request": ["AugmentRequest"],
     "flows.generate.request": ["GenerateRequest"],
     "flows.generate.run": ["generate"],
     "flows.train.run": ["train"],
