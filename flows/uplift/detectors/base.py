@@ -1,6 +1,6 @@
 """A detector of the experiment learns from a lesson and judges videos.
 
-Detectors see small videos: (M, 3, T, S, S), RGB in [0, 1].
+What it sees of a video is its own choice: its `see`.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flawcast.configs.registry import Registry
+from flawcast.flows.uplift.detectors.sights import Sight, shown
 
 SHIFT, LIGHT, CONTRAST = 2, 0.1, 0.15  # of augmentation: pixels, and relative changes
 
@@ -22,7 +23,7 @@ class Lesson:
     """The training data and settings of a detector.
 
     Args:
-        videos: The training videos, (M, 3, T, S, S).
+        videos: What the detector sees of the training videos, (M, ...).
         labels: The label number of each video, 0 for good ones, (M,).
         chances: How often each is drawn, (M,), summing to 1.
         augmented: Whether a detector that can use it changes videos at random.
@@ -60,13 +61,17 @@ class Detector:
     """A way to tell defective videos from good ones.
 
     Args:
-        judge: Learns from a lesson and judges videos (M, 3, T, S, S).
+        judge: Learns from a lesson and judges what it sees of videos, (M, ...).
         of_good_alone: Whether it learns only from the good videos. Arms that differ only in
             defective videos are then equal to it.
+        see: What it sees of a video. Detectors with the same sight share what they see.
+        check: Raises an error if something that it needs is not installed.
     """
 
     judge: Callable[[Lesson, Tensor], Verdict]
     of_good_alone: bool = False
+    see: Sight = shown
+    check: Callable[[], object] = lambda: None
 
 
 DETECTORS: Registry[Detector] = Registry("detector", "flawcast.flows.uplift.detectors")

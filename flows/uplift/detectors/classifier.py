@@ -64,7 +64,7 @@ def classify(lesson: Lesson, videos: Tensor) -> Verdict:
     return Verdict(1 - probabilities[:, 0], probabilities.argmax(axis=1), loss)
 
 
-DETECTORS.register("classifier")(Detector(classify))
+DETECTORS.register("tiny")(Detector(classify))
 
 
 def _train(lesson: Lesson) -> tuple[VideoClassifier, float]:
