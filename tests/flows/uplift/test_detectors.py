@@ -1,4 +1,4 @@
-"""Detectors on pretrained features: features are computed once, and detectors find what is there."""
+"""Detectors on pretrained features: computed once, and they find what is there."""
 
 from pathlib import Path
 
