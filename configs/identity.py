@@ -62,6 +62,7 @@ def sample_set_id(
     weights: str,
     settings: Mapping[str, Any],
     masks: str | None = None,
+    defect: str | None = None,
 ) -> str:
     """Id of a sample set from everything that decides its content.
 
@@ -73,8 +74,10 @@ def sample_set_id(
         weights: Id of the model's weights.
         settings: The settings of generation as plain values.
         masks: Id of the masks of its videos, as in its plan; None for no masks.
+        defect: Id of the order for its defect or placebo; None for none.
     """
     more = {} if masks is None else {"masks": masks}  # keeps the ids of sets without masks
+    more |= {} if defect is None else {"defect": defect}
     return content_id(
         "set",
         clip=clip,

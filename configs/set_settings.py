@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.defect_settings import SetDefect
 from flawcast.configs.errors import StoreError
 from flawcast.configs.frozen import Settings
 from flawcast.configs.settings import GenerateSettings
@@ -42,6 +43,7 @@ class SetSettings:
         clips: How its clips were read; None likewise.
         source_split: Split of the clip whose frame is animated; empty without.
         masks: Which masks it has; None without.
+        defect: The defect or placebo that it was asked to have; None without.
         hashed: `generate` as the row says it, which the set's id is a hash of; None where it says
             nothing. It may be of another version of flawcast.
     """
@@ -50,6 +52,7 @@ class SetSettings:
     clips: ClipSettings | None = None
     source_split: str = ""
     masks: SetMasks | None = None
+    defect: SetDefect | None = None
     hashed: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> str:
@@ -60,6 +63,8 @@ class SetSettings:
                 said[name] = part.model_dump(mode="json")
         if self.masks is not None:
             said["masks"] = asdict(self.masks)
+        if self.defect is not None:
+            said["defect"] = self.defect.to_json()
         return json.dumps(said, sort_keys=True)
 
     @staticmethod
@@ -95,6 +100,7 @@ def _parse(text: str) -> SetSettings:
         clips=_known(ClipSettings, said.get("clips")),
         source_split=str(said.get("source_split", "")),
         masks=_masks(said.get("masks")),
+        defect=_defect(said.get("defect")),
     )
 
 
@@ -114,3 +120,15 @@ def _masks(said: object) -> SetMasks | None:
     if not isinstance(said, Mapping) or not isinstance(kind, str):
         raise StoreError(f"settings: masks: expected their kind, got {said!r:.60}")
     return SetMasks(kind, str(said.get("id", "")))
+
+
+def _defect(said: object) -> SetDefect | None:
+    """Which defect a row says the set has."""
+    if not said:
+        return None
+    try:
+        return SetDefect.parse(said)
+    except (KeyError, TypeError, ValueError):
+        raise StoreError(
+            f"settings: defect: expected its order and what became of it, got {said!r:.60}"
+        ) from None

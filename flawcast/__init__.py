@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flawcast.flows.generate.request import GenerateRequest
     from flawcast.flows.generate.run import generate
     from flawcast.flows.train.run import train
+    from flawcast.flows.uplift.detectors.features import frame_features
     from flawcast.generators.clips import Clip, iter_clips, read_clip
     from flawcast.generators.clips.dataset import ClipDataset
     from flawcast.generators.model import Model, find_model, load_model
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "augment",
     "find_model",
+    "frame_features",
     "generate",
     "iter_clips",
     "load_model",
@@ -68,6 +70,7 @@ _HOMES = {
     "flows.generate.request": ["GenerateRequest"],
     "flows.generate.run": ["generate"],
     "flows.train.run": ["train"],
+    "flows.uplift.detectors.features": ["frame_features"],
     "generators.clips": ["Clip", "iter_clips", "read_clip"],
     "generators.clips.dataset": ["ClipDataset"],
     "generators.model": ["Model", "find_model", "load_model"],

@@ -16,7 +16,7 @@ import json
 from flawcast.configs.errors import StoreError
 from flawcast.storage.place import Place
 
-FORMAT, VERSION = "flawcast-store", 5
+FORMAT, VERSION = "flawcast-store", 6
 MARKER = "store.json"
 ARRAYS, SAMPLES, SETS = "arrays", "samples", "sets"
 PARTS, MANIFESTS, LEDGER, REVIEWS = "parts", "manifests", "ledger", "reviews"
@@ -104,13 +104,14 @@ def _head() -> bytes:
 
 
 def _migrate(place: Place) -> None:
-    """Bring a store of an older version to version 5.
+    """Bring a store of an older version to version 6.
 
     Version 2 added the ledger and compacted parts, which version 1 would not see. Rows of version 1
     are read as they are, and get the checksum that they lack when they are compacted. Version 3
     added masks to sets that are made with them, which version 2 would not verify. Version 4 added
     reviews, which version 3 would neither query nor verify. Version 5 added sets without pixels,
-    which version 4 would call damaged. So only the marker changes, in one
-    step: after a crash, the store has one version or the other.
+    which version 4 would call damaged. Version 6 added sets with a defect of looks, for which
+    version 5 would compute other ids and draw videos without the defect. So only the marker
+    changes, in one step: after a crash, the store has one version or the other.
     """
     place.replace(MARKER, _head())

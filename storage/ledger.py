@@ -44,7 +44,12 @@ class Entry:
 
     def __init__(self, ledger: "Ledger", run_id: str) -> None:
         self.counts = {"made": 0, "skipped": 0, "failed": 0}
+        self.notes: dict[str, Any] = {}
         self._ledger, self._run_id = ledger, run_id
+
+    def note(self, name: str, values: Any) -> None:
+        """Add plain values to the settings that the run's row has at its end."""
+        self.notes[name] = values
 
     def count(self, made: int, skipped: int, failed: int) -> None:
         """Set the number of sets that were made, existed already, and failed."""
@@ -97,7 +102,8 @@ class Ledger:
         finally:
             over.set()
             thread.join()
-            self.finish(run_id, state, **entry.counts, reason=reason)
+            noted = {**settings, **entry.notes} if entry.notes else None
+            self.finish(run_id, state, **entry.counts, reason=reason, settings=noted)
 
     def begin(
         self, run_id: str, settings: Mapping[str, Any], planned: int, version: str = ""
@@ -144,6 +150,7 @@ class Ledger:
         skipped: int = 0,
         failed: int = 0,
         reason: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Record the end of a run; the first recorded end counts.
 
@@ -154,6 +161,7 @@ class Ledger:
             skipped: Number of sets that existed already.
             failed: Number of planned sets that are missing.
             reason: Why the run failed.
+            settings: The run's settings with what is known at its end; None for those of its begin.
 
         Raises:
             StoreError: If the state is not one of these, or the store cannot be written.
@@ -162,6 +170,8 @@ class Ledger:
             raise StoreError(f"state: expected one of {', '.join(STATES)}, got {state!r}")
         counts = {"made": made, "skipped": skipped, "failed": failed}
         row = {"run_id": run_id, "state": state, "ended": _now(), "reason": reason, **counts}
+        if settings is not None:
+            row["settings"] = json.dumps(settings, sort_keys=True, default=str)
         self._put(f"{RUNS_FOLDER}/{_checked(run_id)}.ended.parquet", [row], RUNS)
         with suppress(OSError):
             self._place.remove(f"{BEATS}/{run_id}")

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from flawcast.configs.errors import QueryError, one_line
+from flawcast.storage.defect_columns import defect_columns
 from flawcast.storage.schema import ANSWERS
 
 SANDBOX: dict[str, str | bool | int | float | list[str]] = {
@@ -30,32 +31,26 @@ IDS = {
     "rejects": "run_id, clip",
     "reviews": "reviewed_at, sample_id",
 }
-# The kind of masks is read by DuckDB here, not by `SetSettings`, so that `where` can ask for it
-# without a Python call for every row.
-STATEMENTS = {
-    "sets": """SELECT *, json_extract_string(settings, '$.masks.kind') AS masks,
-        0::BIGINT AS accepted, 0::BIGINT AS rejected FROM sets""",
-    "samples": """SELECT *, json_extract_string(settings, '$.masks.kind') AS masks,
-        'none' AS review FROM samples""",
-    "runs": "SELECT * FROM runs",
-    "rejects": "SELECT * FROM rejects",
-    "reviews": "SELECT * FROM reviews",
-}
-REVIEWED = {  # for stores with reviews; the others need no join
-    "sets": """SELECT * FROM (
-        SELECT sets.*, json_extract_string(settings, '$.masks.kind') AS masks,
-            coalesce(yes, 0) AS accepted, coalesce(no, 0) AS rejected
-        FROM sets LEFT JOIN (
+# The kind of masks and the defect are read by DuckDB here, not by `SetSettings`, so that `where`
+# can ask for them without a Python call for every row.
+REVIEWED = {  # what reviews add; without any the counts are 0 and the verdicts "none"
+    "sets": (
+        "0::BIGINT AS accepted, 0::BIGINT AS rejected",
+        "coalesce(yes, 0) AS accepted, coalesce(no, 0) AS rejected",
+        """LEFT JOIN (
             SELECT set_id, count(*) FILTER (verdict = 'accepted') AS yes,
                 count(*) FILTER (verdict = 'rejected') AS no
             FROM verdicts GROUP BY set_id
-        ) AS counts USING (set_id)) AS sets""",
-    "samples": """SELECT * FROM (
-        SELECT samples.*, json_extract_string(settings, '$.masks.kind') AS masks,
-            coalesce(verdict, 'none') AS review
-        FROM samples LEFT JOIN verdicts USING (sample_id)) AS samples""",
+        ) AS counts USING (set_id)""",
+    ),
+    "samples": (
+        "'none' AS review",
+        "coalesce(verdict, 'none') AS review",
+        "LEFT JOIN verdicts USING (sample_id)",
+    ),
 }
-KIND_OF_MASKS = ", json_extract_string(settings, '$.masks.kind') AS masks"
+KIND_OF_MASKS = "json_extract_string(settings, '$.masks.kind') AS masks"
+FROM_SETTINGS = {rows: f"{KIND_OF_MASKS}, {defect_columns(rows)}" for rows in REVIEWED}
 ERROR_KIND = re.compile(r"[A-Z][A-Za-z ]{2,20} Error: ")
 
 
@@ -95,15 +90,31 @@ def answer(
     try:
         with closing(_sandbox().cursor()) as connection:
             connection.register(question.rows, table)
-            statement = STATEMENTS[question.rows]
-            if question.rows in REVIEWED and (reviews := verdicts()).num_rows:
+            reviewed = question.rows in REVIEWED and (reviews := verdicts()).num_rows > 0
+            if reviewed:
                 connection.register("verdicts", reviews)
-                statement = REVIEWED[question.rows]
-            if "masks" in table.schema.names:  # was found out before: see storage/sample_cache.py
-                statement = statement.replace(KIND_OF_MASKS, "")
+            # Columns that are there were found out before: see storage/sample_cache.py.
+            statement = _statement(question.rows, reviewed, "masks" not in table.schema.names)
             return _ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise UnansweredError(str(_query_error("query", error, question.rows))) from error
+
+
+def _statement(rows: str, reviewed: bool, derived: bool) -> str:
+    """The statement that a user's clauses are added to.
+
+    Args:
+        rows: What is asked for.
+        reviewed: Whether verdicts are registered.
+        derived: Whether columns have to be read from the settings.
+    """
+    if rows not in REVIEWED:
+        return " ".join(["SELECT * FROM", rows])
+    without, given, join = REVIEWED[rows]
+    columns = [f"{rows}.*", FROM_SETTINGS[rows]] if derived else [f"{rows}.*"]
+    columns.append(given if reviewed else without)
+    inner = ["SELECT", ", ".join(columns), "FROM", rows, join if reviewed else ""]
+    return " ".join(["SELECT * FROM (", *inner, ") AS", rows])
 
 
 @lru_cache(maxsize=1)

@@ -127,10 +127,28 @@ VERDICTS = pa.schema(  # the newest reviews, which count
 )
 
 _MASKS = pa.field("masks", pa.string())  # their kind, from the set's settings; null without masks
+DEFECT_COLUMNS = [  # of a set's defect of looks, from its settings; null without one
+    ("motion_label", pa.string()),  # of the clip that gave the motion; never null
+    ("defect_type", pa.string()),  # null for a placebo, too
+    ("defect_source", pa.string()),  # "procedural", or an item of a bank
+    ("defect_size", pa.float64()),  # of the part's long side
+    ("defect_angle", pa.float64()),  # degrees from that side
+    ("defect_x", pa.float64()),  # its centre in the part's terms
+    ("defect_y", pa.float64()),
+    ("defect_frame_x", pa.float64()),  # the same in the source frame, shares of its sides
+    ("defect_frame_y", pa.float64()),
+    ("defect_severity", pa.float64()),
+    ("defect_contrast", pa.float64()),  # contrast-to-noise: in the source, of a sample in its video
+    ("defect_onset", pa.int64()),  # future frame in which it begins; 0 for all frames
+    ("defect_seed", pa.int64()),
+    ("placebo", pa.bool_()),  # never null
+]
 ANSWERS = {  # columns as queries see them
-    "sets": pa.schema([*SETS, _MASKS, ("accepted", pa.int64()), ("rejected", pa.int64())]),
+    "sets": pa.schema(
+        [*SETS, _MASKS, *DEFECT_COLUMNS, ("accepted", pa.int64()), ("rejected", pa.int64())]
+    ),
     "samples": pa.schema(
-        [*SAMPLES, _MASKS, ("review", pa.string())]
+        [*SAMPLES, _MASKS, *DEFECT_COLUMNS, ("review", pa.string())]
     ),  # "none" without a review, never null
     "runs": RUNS,
     "rejects": REJECTS,

@@ -148,6 +148,7 @@ def _problems_of_id(row: dict[str, Any]) -> Iterator[StoreProblem]:
             row["weights_id"],
             about.hashed,
             about.masks.id if about.masks else None,
+            about.defect.order.id if about.defect else None,
         )
     if recomputed != row["set_id"]:
         yield StoreProblem(row["set_id"], f"id: by its provenance it would be {recomputed}")

@@ -22,6 +22,7 @@ SMALLER = {
     "demo": ["--clips-per-state", "1", *FEWER],
     "train": ["--preset", "shorter.yaml"],  # the last --preset counts
     "generate": FEWER,
+    "augment": ["--per-label", "2", "--workers", "0"],
 }
 SHORTER = {"motion.steps": 4, "forecast.epochs": 1}  # than the preset that the README names
 

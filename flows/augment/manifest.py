@@ -1,7 +1,7 @@
 """What was asked of `augment`, what is in the store, and what was left out, with the reasons."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -62,6 +62,10 @@ def read_manifest(store: SampleStore, run_id: str) -> Manifest:
     made: dict[str, Counter[str]] = {label: Counter() for label in record["sets"]}
     lent: dict[str, set[str]] = {label: set() for label in record["sets"]}
     missing = 0
+    indices: dict[str, set[int]] = defaultdict(set)
+    samples = store.query(rows="samples").select(["set_id", "index"]).to_pylist()
+    for sample in samples:
+        indices[sample["set_id"]].add(sample["index"])
     for label, set_ids in record["sets"].items():
         share = record["requested"][label] // max(1, len(set_ids))
         for set_id in set_ids:
@@ -71,9 +75,10 @@ def read_manifest(store: SampleStore, run_id: str) -> Manifest:
             row = store.row(set_id)
             generate = SetSettings.parse(row["settings"]).generate
             driving = None if generate is None else generate.driving
-            real = 0 if driving is None else driving.real
+            real = 0 if driving is None or not driving.real else int(0 in indices[set_id])
             made[label].update({"real": real, "sampled": row["keep"] - real})
             lent[label].add(row["source_clip_id"])
+            missing += share - row["keep"]  # dropped, as they do not show their defect
     return Manifest(
         requested=record["requested"],
         made={label: {name: counts[name] for name in MOTIONS} for label, counts in made.items()},
@@ -98,7 +103,7 @@ def _reasons(
     )
     reasons = {reason: share * count for reason, count in sorted(counts.items())}
     rest = missing - sum(reasons.values())
-    return {**reasons, **({"failed": rest} if rest > 0 else {})}
+    return {**reasons, **({"other": rest} if rest > 0 else {})}
 
 
 def print_manifest(manifest: Manifest, console: Console) -> None:

@@ -2,16 +2,23 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.driving import Driving
-from flawcast.configs.errors import ClipError
-from flawcast.configs.identity import sample_set_id
 from flawcast.configs.labels import check_normal
 from flawcast.flows.augment.choosing import Pair, in_turn, order_seed, pair_up
+from flawcast.flows.augment.looks import with_looks
 from flawcast.flows.augment.request import AugmentRequest
-from flawcast.flows.generate.plan import Plan, ReadClip, SetPlan, SourceFrame, read_clips
+from flawcast.flows.generate.plan import (
+    Plan,
+    ReadClip,
+    SetPlan,
+    SourceFrame,
+    planned_id,
+    read_clips,
+)
 from flawcast.generators.clips import Reject, list_clips
 from flawcast.generators.clips.listing import TEST, TRAIN, VALIDATION
 
@@ -33,7 +40,7 @@ def plan_augment(
         on_clip: Called with the name of each clip that was read.
 
     Raises:
-        FlawcastError: If no clip can be used, or no good one is among them.
+        FlawcastError: If no clip can be used, or none of them is good.
     """
     rejects: list[Reject] = []
     notes: list[Reject] = []
@@ -45,11 +52,16 @@ def plan_augment(
         chosen = set(request.only)
         read = [clip for clip in read if clip.clip_id in chosen]
     check_normal(request.normal, [clip.entry.label for clip in read])
-    sets: dict[str, list[SetPlan]] = {}
-    for label in _labels(read, request.normal):
-        sets[label] = [
-            _plan_set(pair, request, weights_id) for pair in _pairs(read, label, request)
+    sets = {
+        label: [_plan_set(pair, request, weights_id) for pair in _pairs(read, label, request)]
+        for label in _labels(read, request.normal)
+    }
+    if request.defects is not None:
+        good = [
+            _plan_set(pair, request, weights_id)
+            for pair in _pairs(read, request.normal, request, "defects")
         ]
+        sets = with_looks(sets, good, request.defects, request.settings, weights_id)
     record: dict[str, Any] = {
         "requested": {label: sum(_videos(request) for _ in plans) for label, plans in sets.items()},
         "held_out": held_out,
@@ -75,12 +87,14 @@ def _labels(clips: Sequence[ReadClip], normal: str) -> list[str]:
     return [normal, *sorted({clip.entry.label for clip in clips} - {normal})]
 
 
-def _pairs(clips: Sequence[ReadClip], label: str, request: AugmentRequest) -> list[Pair]:
-    """Motions of a label on their sources."""
+def _pairs(
+    clips: Sequence[ReadClip], label: str, request: AugmentRequest, what: str = ""
+) -> list[Pair]:
+    """Motions of a label on their sources; `what` they are for gives them another order."""
     settings, is_good = request.settings, label == request.normal
     horizon = settings.past, settings.future
     own = [clip for clip in clips if clip.entry.label == label]
-    motions = in_turn(own, *horizon, is_good, order_seed(settings.seed, "motions", label))
+    motions = in_turn(own, *horizon, is_good, order_seed(settings.seed, f"{what}motions", label))
     count = -(-request.per_label // _videos(request))
     if "reconstruction" in request.modes:
         return [
@@ -92,12 +106,7 @@ def _pairs(clips: Sequence[ReadClip], label: str, request: AugmentRequest) -> li
             for number in range(count)
         ]
     good = [clip for clip in clips if clip.entry.label == request.normal]
-    if is_good and len(good) < 2:
-        raise ClipError(
-            f"clips: expected at least two good ones to train on, one to move as the other, got "
-            f"{len(good)} with the label {request.normal}; add clips"
-        )
-    sources = in_turn(good, *horizon, True, order_seed(settings.seed, "sources", label))
+    sources = in_turn(good, *horizon, True, order_seed(settings.seed, f"{what}sources", label))
     return list(pair_up(motions, sources, count, Counter()))
 
 
@@ -118,19 +127,11 @@ def _plan_set(pair: Pair, request: AugmentRequest, weights_id: str) -> SetPlan:
     real = 0 if pair.turn or mode == "reconstruction" else request.driving.real
     driving = Driving(real=real, drawn=request.driving.drawn, turn=pair.turn)
     settings = request.settings.model_copy(update={"driving": driving})
-    motion, source = pair.motion, pair.source
-    window = motion.window
-    set_id = sample_set_id(
-        motion.clip.clip_id,
-        (window.start, window.past, window.future),
-        source.key,
-        mode,
-        weights_id,
-        settings.model_dump(mode="json"),
-    )
+    motion, source = pair.motion.clip, pair.source.clip
     frame = SourceFrame(
-        source.clip.entry, source.clip.clip_id, source.window.start, source.clip.length
+        source.entry, source.clip_id, pair.source.window.start, source.length, source.size
     )
-    return SetPlan(
-        set_id, motion.clip.entry, motion.clip.clip_id, window, frame, mode, driving=driving
+    plan = SetPlan(
+        "", motion.entry, motion.clip_id, pair.motion.window, frame, mode, driving=driving
     )
+    return replace(plan, set_id=planned_id(plan, settings, weights_id))

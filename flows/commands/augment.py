@@ -34,6 +34,24 @@ def augment(
     ] = None,
     per_label: Annotated[int, typer.Option(min=2, help="Videos of each label.")] = 40,
     normal: Annotated[str, typer.Option(help="Label of good clips.")] = "normal",
+    defects: Annotated[
+        str | None,
+        typer.Option(
+            help="Defects of looks, each a label of its own on good parts: types, all, or the "
+            "folder of a bank. All other videos get placebos."
+        ),
+    ] = None,
+    severity: Annotated[
+        str | None, typer.Option(help="Range of their severity, such as 0.2:1.0.")
+    ] = None,
+    placebo: Annotated[
+        bool | None,
+        typer.Option("--placebo/--no-placebo", help="Harmless patches on all other videos."),
+    ] = None,
+    defect_test: Annotated[
+        list[Path] | None,
+        typer.Option(help="Stills of the test split: a bank that holds one is refused."),
+    ] = None,
     past: Annotated[
         int | None, typer.Option(min=1, help="Past frames P; as trained if not given.")
     ] = None,
@@ -65,6 +83,7 @@ def augment(
     from flawcast.flows.augment.manifest import print_manifest
     from flawcast.flows.augment.run import augment as run
     from flawcast.flows.augment.run import request_from_options
+    from flawcast.flows.generate.defect_orders import defects_from_options
     from flawcast.flows.generate.summary import print_summary
 
     request = request_from_options(
@@ -78,6 +97,9 @@ def augment(
         workers=workers,
         ray_address=ray_address,
         device=device,
+        defects=defects_from_options(
+            defects, severity=severity, placebo=placebo, test=defect_test or ()
+        ),
         settings={"past": past, "future": future, "seed": seed, "precision": precision},
     )
     with interruptible():

@@ -88,6 +88,45 @@ def generate(
             "pixels if not given, where the model allows it."
         ),
     ] = None,
+    defects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BANK|TYPES",
+            help="Put defects of looks on parts: scratch, crack, stain, ... separated by commas, "
+            "all, or the folder of a bank. A set's label is then that of its defect.",
+        ),
+    ] = None,
+    defect_share: Annotated[
+        float | None, typer.Option(help="Share of the sets with a defect; 0.5 if not given.")
+    ] = None,
+    severity: Annotated[
+        str | None, typer.Option(help="Range within 0 to 1, drawn from; 0.2:1.0 if not given.")
+    ] = None,
+    defect_size: Annotated[
+        str | None,
+        typer.Option(help="Range of lengths as shares of the part; the type's own if not given."),
+    ] = None,
+    where: Annotated[
+        Path | None, typer.Option(help="Mask of the frame in which defects may lie.")
+    ] = None,
+    defect_onset: Annotated[
+        str | None,
+        typer.Option(
+            help="Range of future frames, such as 2:5, in which a defect begins; it grows until "
+            "the last one. There from the first frame on if not given."
+        ),
+    ] = None,
+    placebo: Annotated[
+        bool | None,
+        typer.Option(
+            "--placebo/--no-placebo",
+            help="Harmless patches on the sets without a defect; on with --defects.",
+        ),
+    ] = None,
+    defect_test: Annotated[
+        list[Path] | None,
+        typer.Option(help="Stills of the test split: a bank that holds one of them is refused."),
+    ] = None,
     precision: PrecisionOption = "fp32",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -103,6 +142,7 @@ def generate(
     With no --model it needs no training: the parts of the clips are cut out and moved at their own
     size and aspect.
     """
+    from flawcast.flows.generate.defect_orders import defects_from_options
     from flawcast.flows.generate.request import request_from_options
     from flawcast.flows.generate.run import generate as run
     from flawcast.generators.model import find_model
@@ -119,6 +159,16 @@ def generate(
         windows=windows,
         masks=masks,
         keep_as=keep_as,
+        defects=defects_from_options(
+            defects,
+            share=defect_share,
+            severity=severity,
+            size=defect_size,
+            where=where,
+            onset=defect_onset,
+            placebo=placebo,
+            test=defect_test or (),
+        ),
         workers=workers,
         ray_address=ray_address,
         device=device,

@@ -8,8 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flawcast.configs.defect_settings import MadeDefect
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.defect_on_layers import DefectOnLayers
+from flawcast.flows.generate.defect_on_pixels import DefectOnPixels, OnPixels, with_levels
+from flawcast.flows.generate.defect_orders import WITH_DEFECT
 from flawcast.flows.generate.layered import chosen, draw_pairs, frame_by_frame
 from flawcast.flows.generate.masks import make_masks
 from flawcast.flows.generate.plan import SetPlan
@@ -27,7 +31,11 @@ OnFutures = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Kept:
-    """The futures that a set keeps, with what they were compared with; fields as in `SampleSet`."""
+    """The futures that a set keeps, with what they were compared with; fields as in `SampleSet`.
+
+    `made` is what became of the set's order for a defect. Choice and scores are those of the
+    futures without it: the real future has none.
+    """
 
     ranking: Ranking
     videos: NDArray[np.uint8] | LayeredArray
@@ -36,6 +44,7 @@ class Kept:
     hold_mae: float
     masks: NDArray[np.uint8] | LayeredArray | None = None
     valid: NDArray[np.bool_] | LayeredArray | None = None
+    made: MadeDefect | None = None
 
     def as_pixels(self) -> "Kept":
         """The same, all drawn."""
@@ -50,8 +59,9 @@ def keep_pixels(
     settings: GenerateSettings,
     levels: NDArray[np.uint8] | None,
     on_futures: OnFutures,
+    defect: DefectOnPixels | None = None,
 ) -> Kept:
-    """Keep futures of a backbone that alone can draw them."""
+    """Keep futures of a backbone that alone can draw them, and lay a defect over them."""
     scene = sampled.scene
     still = scene.render(sampled.keypoints[settings.past - 1 : settings.past])
     reference = sampled.truth
@@ -61,23 +71,32 @@ def keep_pixels(
         if plan.mode == "transfer":
             reference = scene.render(sampled.keypoints[settings.past :])
         closest = render_and_keep(sampled, reference, settings, on_futures)
+    put: OnPixels | None = None
+    if defect is not None:
+        indices = closest.indices.tolist()
+        put = defect.put(scene, sampled.futures, closest.videos, indices)
+        left = list(put.ranks)
+        closest = replace(closest, indices=closest.indices[left], videos=closest.videos[left])
     indices = closest.indices.tolist()
     masks = None
-    if plan.masks is not None:
+    if plan.masks is not None and (put is None or levels is not None or plan.masks != WITH_DEFECT):
         masks = make_masks(plan.masks.kind, scene, sampled.futures, indices, levels)
     scores = KeptScores(
         ssim=ssim(closest.videos, reference),
         diversity=sample_diversity(closest.videos),
         coherence=temporal_coherence(closest.videos, reference),
     )
+    if put is not None and plan.masks is not None and plan.masks.kind == "drawn":
+        masks = with_levels(masks, put)
     return Kept(
         closest,
-        closest.videos,
+        closest.videos if put is None else put.videos,
         scores,
         reference,
         _hold_mae(still[0], reference),
         None if masks is None else masks.maps,
         None if masks is None else masks.valid,
+        None if put is None else put.made,
     )
 
 
@@ -87,6 +106,7 @@ def keep_layers(
     settings: GenerateSettings,
     layers: Layers,
     on_futures: OnFutures,
+    defect: DefectOnLayers | None = None,
 ) -> Kept:
     """Keep futures that are drawn from layers, with a few frames in memory at any time.
 
@@ -113,8 +133,13 @@ def keep_layers(
         errors = mae(videos, reference)
         indices = selector(Candidates(videos, errors), settings.keep)
         ranking = Ranking(indices, errors, videos.shape[0] * videos.shape[1])
+    shown, made = layers, None
+    if defect is not None:
+        put = defect.put(layers, ranking.indices.tolist())
+        shown, made = put.layers, put.made
+        ranking = replace(ranking, indices=ranking.indices[list(put.ranks)])
     indices = ranking.indices.tolist()
-    kept = chosen(layers, indices, [noise_seed(plan.set_id, index) for index in indices])
+    kept = chosen(shown, indices, [noise_seed(plan.set_id, index) for index in indices])
     return Kept(
         ranking,
         kept.videos(),
@@ -123,6 +148,7 @@ def keep_layers(
         _hold_mae(still, reference),
         None if plan.masks is None else kept.masks(),
         None if plan.masks is None else kept.valid(),
+        made,
     )
 
 

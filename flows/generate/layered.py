@@ -79,8 +79,8 @@ def mask_material(
     """
     if masks is None:
         return None, None
-    if masks.kind == "drawn" and levels is not None:
-        return levels, None
+    if masks.kind == "drawn":
+        return levels, None  # without levels they are those of a defect
     return None, futures.contiguous().median(dim=0).values
 
 

@@ -1,11 +1,12 @@
 """What a run will make: every sample set with its id, decided before anything is rendered."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.defect_settings import DefectOrder
 from flawcast.configs.driving import Driving
 from flawcast.configs.errors import ClipError
 from flawcast.configs.identity import derive_seed, sample_set_id
@@ -32,12 +33,14 @@ class SourceFrame:
         clip_id: That clip's id.
         frame: Its index after the stride.
         length: The number of the clip's frames, which its masks must have, too.
+        size: (H, W) of its frames.
     """
 
     entry: ClipEntry
     clip_id: str
     frame: int
     length: int = 0
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class SetPlan:
         mode: "reconstruction" or "transfer".
         masks: The kind of masks for its videos; None for no masks.
         driving: Its motions, of a set of `augment`; None for sampled futures alone.
+        order: The defect or placebo that it gets; None for none.
     """
 
     set_id: str
@@ -63,11 +67,14 @@ class SetPlan:
     mode: str
     masks: SetMasks | None = None
     driving: Driving | None = None
+    order: DefectOrder | None = None
 
     @property
     def title(self) -> str:
         """Label, mode and clip, for people."""
-        return f"{self.entry.label} · {self.mode} · {self.entry.name} @ {self.window.start}"
+        is_defect = self.order is not None and not self.order.placebo
+        label = self.order.label if self.order is not None and is_defect else self.entry.label
+        return f"{label} · {self.mode} · {self.entry.name} @ {self.window.start}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ class ReadClip:
     masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame
     gaps: tuple[int, ...] = ()
     onset: int | None = None
+    size: tuple[int, int] = (0, 0)
 
 
 def plan_sets(
@@ -174,7 +182,8 @@ def read_clips(
         except ClipError as error:
             rejects.append(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
             continue
-        read.append(ReadClip(entry, clip.id, length, frame_masks, clip.gaps, clip.onset))
+        size = (clip.frames.shape[1], clip.frames.shape[2])
+        read.append(ReadClip(entry, clip.id, length, frame_masks, clip.gaps, clip.onset, size))
         notes += [Reject(clip.name, note) for note in clip.notes]
         on_clip(clip.name)
     if not read:
@@ -208,21 +217,42 @@ def _plan_set(
     """Plan one set; its id is a hash of everything that decides its content."""
     if mode == "transfer":
         other = _draw_source(clip, window, others, settings.seed)
-        source = SourceFrame(other.entry, other.clip_id, 0, other.length)
+        source = SourceFrame(other.entry, other.clip_id, 0, other.length, other.size)
     else:
         other = clip
-        source = SourceFrame(clip.entry, clip.clip_id, window.start, clip.length)
+        source = SourceFrame(clip.entry, clip.clip_id, window.start, clip.length, clip.size)
     masks = other.masks.get(source.frame)
-    set_id = sample_set_id(
-        clip.clip_id,
+    plan = SetPlan("", clip.entry, clip.clip_id, window, source, mode, masks)
+    return replace(plan, set_id=planned_id(plan, settings, weights_id, masks))
+
+
+def planned_id(
+    plan: SetPlan,
+    settings: GenerateSettings,
+    weights_id: str,
+    masks: SetMasks | None = None,
+    order: DefectOrder | None = None,
+) -> str:
+    """The id of a set: a hash of everything that decides its content.
+
+    Args:
+        plan: Its clips, window and mode.
+        settings: As in `plan_sets`.
+        weights_id: The model's id.
+        masks: The kind of its masks.
+        order: The defect or placebo that it gets.
+    """
+    window, source = plan.window, plan.source
+    return sample_set_id(
+        plan.clip_id,
         (window.start, window.past, window.future),
         (source.clip_id, source.frame),
-        mode,
+        plan.mode,
         weights_id,
         settings.model_dump(mode="json"),
         masks.id if masks else None,
+        order.id if order else None,
     )
-    return SetPlan(set_id, clip.entry, clip.clip_id, window, source, mode, masks)
 
 
 def _draw_source(clip: ReadClip, window: Window, others: Sequence[ReadClip], seed: int) -> ReadClip:

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, StoreError
-from flawcast.configs.set_settings import SetMasks, SetSettings
+from flawcast.configs.set_settings import SetSettings
+from flawcast.flows.generate.defect_in_set import look_of, part_of_source, where_in
+from flawcast.flows.generate.defect_on_layers import layers_again
+from flawcast.flows.generate.defect_on_pixels import video_again
+from flawcast.flows.generate.defect_orders import WITH_DEFECT
 from flawcast.flows.generate.kept import noise_seed
 from flawcast.flows.generate.layered import chosen, layers_of, mask_material
 from flawcast.flows.generate.masks import read_levels
@@ -22,7 +26,7 @@ from flawcast.generators.clips import ClipEntry, Window, clip_id, list_clips, re
 from flawcast.generators.clips.video_files import check_video_name, write_video
 from flawcast.generators.model import find_model, load_model
 from flawcast.generators.rendering.devices import pick_device
-from flawcast.storage import SampleStore
+from flawcast.storage import Layers, SampleStore
 from flawcast.storage.drawn import difference, read_checked
 from flawcast.storage.layered import LayeredArray
 
@@ -74,6 +78,12 @@ class OriginalRequest:
             raise StoreError(f"{name}: the store does not say where the run had it; use {option}")
         return path
 
+    def defects(self, bank: Path | None, where: Path | None) -> tuple[Path | None, Path | None]:
+        """The bank and the region of its defects, unless others are given."""
+        said = self._values.get("defects") or {}
+        found = [Path(said[name]) if said.get(name) else None for name in ("bank", "where")]
+        return bank or found[0], where or found[1]
+
     def optional_path(self, name: str) -> Path | None:
         """A path that the run may have been given; None if it was not."""
         value = self._values.get(name)
@@ -88,6 +98,8 @@ def regenerate(
     sources: Path | None = None,
     out: Path | None = None,
     device: str = "auto",
+    bank: Path | None = None,
+    where: Path | None = None,
 ) -> Regenerated:
     """Make a kept sample again from the model, clip, window, settings and seed in its row.
 
@@ -99,6 +111,8 @@ def regenerate(
         sources: Folder of sources for transfer mode; None for the one that the run used.
         out: Video file to write; None writes none.
         device: Where to render; the bytes are equal on the kind of processor that the run used.
+        bank: Bank of its defect; None for the one that the run used.
+        where: Region of its defect; None for the one that the run used.
 
     Raises:
         FlawcastError: If the store does not have the sample, or the model or a clip differs from
@@ -144,7 +158,9 @@ def regenerate(
     sampled = sample_set_futures(
         plan, loaded, SetRequest(settings, clip_settings, row["run_id"], row["version"])
     )
-    video, sha256 = _drawn(sampled, row, set_settings.masks, source, clip_settings)
+    defects = request.defects(bank, where)
+    made = _Made(plan, sampled, row, set_settings, defects)
+    video, sha256 = made.drawn()
     kept = samples.open_array(row["set_id"], "videos")
     stored = read_checked(kept, "video", row["rank"], row["video_sha256"])
     if out is not None:
@@ -154,26 +170,76 @@ def regenerate(
     return Regenerated(sample_id, equal, largest, not difference(video, stored))
 
 
-def _drawn(
-    sampled: Sampled,
-    row: dict[str, Any],
-    masks: SetMasks | None,
-    source: ClipEntry,
-    read: ClipSettings,
-) -> tuple[NDArray[np.uint8], str]:
-    """A sample's frames, and the checksum of what they are drawn from; "" without."""
-    levels = None
-    draws = sampled.scene.backbone.renderer is not None
-    if draws and masks is not None and masks.kind == "drawn":
-        whole = read_levels(source, read, len(read_entry(source, read).frames))
-        levels = None if whole is None else whole[row["source_frame"]]
-    size = (row["height"], row["width"])
-    own, usual = mask_material(masks, sampled.futures, levels)
-    layers = layers_of(sampled.scene, sampled.futures, size, own, usual)
-    if layers is None:
-        return sampled.scene.render(sampled.futures[row["index"]]), ""
-    kept = chosen(layers, [row["index"]], [noise_seed(row["set_id"], row["index"])])
-    return kept.videos()[0], kept.video_sha256(0)
+@dataclass(frozen=True)
+class _Made:
+    """What a sample is made again from.
+
+    Args:
+        plan: Its set.
+        sampled: The set's futures.
+        row: The sample's row.
+        settings: What that row says.
+        defects: Where the bank and the region of its defect are.
+    """
+
+    plan: SetPlan
+    sampled: Sampled
+    row: dict[str, Any]
+    settings: SetSettings
+    defects: tuple[Path | None, Path | None]
+
+    def drawn(self) -> tuple[NDArray[np.uint8], str]:
+        """The frames, and the checksum of what they are drawn from; "" without."""
+        sampled, row, index = self.sampled, self.row, self.row["index"]
+        size = (row["height"], row["width"])
+        masks, draws = self.settings.masks, sampled.scene.backbone.renderer is not None
+        own, usual = mask_material(masks, sampled.futures, self._levels(size) if draws else None)
+        layers = layers_of(sampled.scene, sampled.futures, size, own, usual)
+        if layers is None:
+            return self._rendered(size), ""
+        layers = self._with_defect(layers, size)
+        kept = chosen(layers, [index], [noise_seed(row["set_id"], index)])
+        return kept.videos()[0], kept.video_sha256(0)
+
+    def _levels(self, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """Mask of the source frame, if the set's masks are drawn from it."""
+        masks, defect = self.settings.masks, self.settings.defect
+        if masks == WITH_DEFECT:
+            refused = defect is not None and defect.made.refused
+            return np.zeros(size, np.uint8) if refused else None
+        if masks is None or masks.kind != "drawn":
+            return None
+        return self._all_levels()
+
+    def _all_levels(self) -> NDArray[np.uint8] | None:
+        """Mask of the source frame, if its clip has one."""
+        entry, read = self.plan.source.entry, self._read
+        whole = read_levels(entry, read, len(read_entry(entry, read).frames))
+        return None if whole is None else whole[self.row["source_frame"]]
+
+    @property
+    def _read(self) -> ClipSettings:
+        """How the clips were read."""
+        return self.settings.clips or ClipSettings()
+
+    def _with_defect(self, layers: Layers, size: tuple[int, int]) -> Layers:
+        """Layers with the set's defect, if it has one."""
+        defect, (bank, where) = self.settings.defect, self.defects
+        if defect is None:
+            return layers
+        region = where_in(where, self._read, size) if defect.order.region else None
+        look = look_of(self.sampled)
+        return layers_again(defect.order, defect.made, look, layers, region, bank)
+
+    def _rendered(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """A learned model's frames, with the set's defect if it has one."""
+        sampled, future = self.sampled, self.sampled.futures[self.row["index"]]
+        defect, (bank, where) = self.settings.defect, self.defects
+        if defect is None or defect.made.refused:
+            return sampled.scene.render(future)
+        region = where_in(where, self._read, size) if defect.order.region else None
+        part = part_of_source(self.plan, sampled, self._read, self._all_levels())
+        return video_again(defect.order, defect.made, part, sampled.scene, future, region, bank)
 
 
 def _row(store: SampleStore, sample_id: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from flawcast.configs.clip_settings import LARGEST
+from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.model_card import Card, read_card
 from flawcast.configs.settings import Detail, GenerateSettings, KeepAs, Mode, Settings, validated
@@ -40,6 +41,7 @@ class GenerateRequest(Settings):
         keep_as: "pixels", or "layers" for what videos are drawn from when they are read; None for
             layers where the short side is above 256 pixels and the model's videos can be drawn
             without it. No id depends on it.
+        defects: Defects of looks that are put on parts; None for none.
         workers: Ray worker processes, if the run starts Ray; 0 makes the sets in this
             process, without Prefect and Ray: for debugging, small runs and notebooks.
         ray_address: A running Ray cluster; None starts one on this machine.
@@ -62,6 +64,7 @@ class GenerateRequest(Settings):
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
     keep_as: KeepAs | None = None
+    defects: DefectSettings | None = None
     workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
     task_cpus: float = Field(default=1, ge=0)
@@ -107,10 +110,16 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     settings = request.settings.model_copy(
         update={name: getattr(trained, name) for name in open_still}
     )
+    defects = request.defects
+    if defects is not None:
+        own = {name: getattr(defects, name) for name in ("bank", "where")}
+        own = {name: path and path.absolute() for name, path in own.items()}
+        defects = defects.model_copy(update=own)
     paths = {
         "clips": request.clips.absolute(),
         "sources": request.sources and request.sources.absolute(),
         "model": model.absolute(),
+        "defects": defects,
     }
     return request.model_copy(update={**paths, "settings": settings})
 
@@ -143,6 +152,7 @@ def request_from_options(
     windows: int | None = None,
     masks: bool = False,
     keep_as: KeepAs | None = None,
+    defects: DefectSettings | None = None,
     workers: int | None = None,
     ray_address: str | None = None,
     device: str = "auto",
@@ -162,6 +172,7 @@ def request_from_options(
         windows: As in `GenerateRequest`.
         masks: As in `GenerateRequest`.
         keep_as: As in `GenerateRequest`.
+        defects: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
         ray_address: As in `GenerateRequest`.
         device: As in `GenerateRequest`.
@@ -188,6 +199,7 @@ def request_from_options(
         "windows": windows,
         "masks": masks,
         "keep_as": keep_as,
+        "defects": defects,
         "ray_address": ray_address,
         "device": device,
     }

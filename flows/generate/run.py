@@ -3,13 +3,15 @@
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from flawcast.configs.clip_settings import ClipSettings
-from flawcast.configs.errors import ClipError, one_line
+from flawcast.configs.errors import ClipError, DefectError, one_line
+from flawcast.flows.generate.defect_ledger import DefectLedger, count_defects
+from flawcast.flows.generate.defect_orders import check_defects, with_defects
 from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.plan import Plan, plan_sets
@@ -35,8 +37,8 @@ Planner = Callable[[GenerateRequest, Model, ClipSettings, Callable[[str], None]]
 def plan_request(
     request: GenerateRequest, model: Model, clips: ClipSettings, on_clip: Callable[[str], None]
 ) -> Plan:
-    """Plan every window of every clip, in each mode."""
-    return plan_sets(
+    """Plan every window of every clip, in each mode, and the defects that sets get."""
+    plan = plan_sets(
         request.clips,
         request.sources,
         request.modes,
@@ -47,6 +49,9 @@ def plan_request(
         on_clip,
         request.masks,
     )
+    if request.defects is None:
+        return plan
+    return with_defects(plan, request.defects, request.settings, clips, model.weights_id)
 
 
 def generate(
@@ -81,6 +86,8 @@ def generate(
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
     clips = model.clip_settings(request.size, request.detail)
+    if request.defects is not None:
+        check_defects(request.defects, request.settings.future)
     show_folder(request.clips, display)
     with display.reading() as on_clip:
         plan = planner(request, model, clips, on_clip)
@@ -92,10 +99,16 @@ def generate(
         entry.reject((item.name, item.reason) for item in plan.rejects)
         missing = [item for item in plan.sets if not store.has(item.set_id)]
         left_out: dict[str, Reject] = {}
+        refused: dict[str, str] = {}
         try:
             if missing:
                 set_request = SetRequest(
-                    request.settings, clips, run_id, version("flawcast"), request.keep_as
+                    request.settings,
+                    clips,
+                    run_id,
+                    version("flawcast"),
+                    request.keep_as,
+                    request.defects,
                 )
                 forecaster, weights_id = model.predictor.name, model.weights_id
                 shards = cut_shards(missing, request, set_request, forecaster, weights_id)
@@ -114,6 +127,7 @@ def generate(
                     def on_event(event: object) -> None:
                         if isinstance(event, SetLeftOut):
                             left_out[event.set_id] = Reject(event.name, event.reason)
+                            refused[event.set_id] = event.defect
                         show(event)
 
                     job = Job([stage], name, flow, request, on_event=on_event)
@@ -129,8 +143,16 @@ def generate(
             written = sum(store.has(item.set_id) for item in missing)
             present, failed = len(plan.sets) - len(missing), len(missing) - written - len(left_out)
             entry.count(written, present, max(0, failed))
+            ledger = _counted(store, plan, refused)
+            if ledger is not None:
+                entry.note("defect_ledger", ledger.to_json())
     if left_out and len(left_out) == len(plan.sets):
         first = next(iter(left_out.values()))
+        if all(refused.values()):
+            raise DefectError(
+                f"defects: expected a part with room for them, all {len(left_out)} sets were left "
+                f"out, for instance {first.name}: {first.reason}"
+            )
         raise ClipError(
             f"clips: expected a part that can be followed in the past of a window, found none in "
             f"{len(left_out)} windows, for instance {first.name}: {first.reason}"
@@ -138,7 +160,18 @@ def generate(
     rejects = (*plan.rejects, *left_out.values())
     seconds = time.perf_counter() - began
     summary = summarise(store, replace(plan, rejects=rejects), missing, run_id, seconds)
+    summary = replace(summary, defects=ledger)
     return write_sheet(summary, store) if missing else summary
+
+
+def _counted(store: SampleStore, plan: Plan, refused: Mapping[str, str]) -> DefectLedger | None:
+    """What became of the plan's orders."""
+    rows = {
+        one.set_id: store.row(one.set_id)
+        for one in plan.sets
+        if one.order is not None and store.has(one.set_id)
+    }
+    return count_defects(plan.sets, rows, refused)
 
 
 def _run(place: Here | OnRay, job: Job, is_done: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.driving import Driving
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import GenerateSettings, KeepAs
@@ -32,6 +33,7 @@ class SetRequest:
     run_id: str
     version: str
     keep_as: KeepAs | None = None  # as in `GenerateRequest`
+    defects: DefectSettings | None = None  # likewise
 
     def of_set(self, plan: SetPlan) -> "SetRequest":
         """The same for one set, whose motions its plan may say."""

@@ -22,6 +22,7 @@ from flawcast.flows.running.progress import (
     SetLeftOut,
     current_receiver,
 )
+from flawcast.generators.defects import RefusedError
 from flawcast.generators.model import Model, worker_model
 from flawcast.storage import SampleSet, SampleStore
 from flawcast.storage.address import whole_address
@@ -81,7 +82,7 @@ class Shard:
         """Make and commit the sets, except those that the store already has.
 
         If a set fails, the others are still made. One whose clip shows no part that can be
-        followed is left out and is no failure.
+        followed, or whose defect cannot be made, is left out and is no failure.
 
         Raises:
             ModelError: If the model was replaced since the sets were planned.
@@ -110,9 +111,10 @@ class Shard:
                     continue
                 try:
                     made = self._make(plan, model, count)
-                except NothingToFollowError as error:
+                except (NothingToFollowError, RefusedError) as error:
                     name = f"{plan.entry.name} @ {plan.window.start}"
-                    tell(SetLeftOut(self.number, plan.set_id, name, str(error)))
+                    why = error.reason if isinstance(error, RefusedError) else ""
+                    tell(SetLeftOut(self.number, plan.set_id, name, str(error), why))
                 except Exception as error:
                     fail(plan, error)
                 else:

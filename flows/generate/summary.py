@@ -11,7 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flawcast.configs.mask_levels import DEFECT
+from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.spread import spread
+from flawcast.flows.generate.defect_ledger import DefectLedger
 from flawcast.flows.generate.plan import Plan, SetPlan
 from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet, spread_futures
 from flawcast.flows.pictures.thumbnails import thumbnails
@@ -52,6 +55,7 @@ class RunSummary:
         sheet: The contact sheet, if anything was written.
         fresh: Ids of the sets that this run committed.
         page: The report, if one was written.
+        defects: What became of requests for defects; None without any.
     """
 
     run_id: str
@@ -65,11 +69,14 @@ class RunSummary:
     sheet: Path | None
     fresh: tuple[str, ...]
     page: Path | None = None
+    defects: DefectLedger | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
         values = asdict(self)
         paths = {name: getattr(self, name) for name in ("sheet", "page")}
+        if self.defects is None:
+            del values["defects"]
         return {**values, **{name: str(path) if path else None for name, path in paths.items()}}
 
 
@@ -129,6 +136,8 @@ def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
     kept = sample_set.mae[sample_set.indices].mean()
     chosen = spread_futures(sample_set.videos, SHEET_FUTURES)
     masks = sample_set.masks if sample_set.mask_kind == "drawn" else None
+    said = SetSettings.parse(provenance.settings).defect
+    outlined = 0 if said is None else DEFECT - 1  # beside a defect, the part is no news
     return SheetRow(
         title=f"{provenance.label} · {provenance.mode}",
         subtitle=f"MAE {kept:.3f} (hold {sample_set.hold_mae:.3f})  APD {sample_set.apd:.3f}",
@@ -137,7 +146,7 @@ def _sheet_row(store: SampleStore, set_id: str) -> SheetRow:
         kept=np.stack([thumbnails(sample_set.videos[rank], LARGEST_SHOWN) for rank in chosen]),
         masks=None
         if masks is None
-        else np.stack([thumbnails(masks[rank], LARGEST_SHOWN) > 0 for rank in chosen]),
+        else np.stack([thumbnails(masks[rank], LARGEST_SHOWN) > outlined for rank in chosen]),
     )
 
 
@@ -168,6 +177,8 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     console.print(table)
     for reject in summary.rejects:
         console.print(f"left out: {reject.name}: {reject.reason}", highlight=False, markup=False)
+    for line in [] if summary.defects is None else summary.defects.lines():
+        console.print(line, highlight=False, markup=False)
     done = f"{summary.written} sets written" if summary.written else "nothing to do"
     console.print(
         f"{done}, {summary.present} were there; {summary.kept} kept videos in {summary.store}; "

@@ -67,12 +67,14 @@ class SetLeftOut:
         set_id: The set's id.
         name: Clip and window, for people.
         reason: Why not, and what to do.
+        defect: The word for the ledger of defects, if it is the set's defect that cannot be made.
     """
 
     shard: int
     set_id: str
     name: str
     reason: str
+    defect: str = ""
 
 
 def _ignore(event: object) -> None:

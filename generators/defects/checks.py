@@ -106,7 +106,11 @@ def check_steady(contrasts: NDArray[np.float64], kind: str = "defect") -> None:
     Raises:
         RefusedError: If no frame shows it or its contrast varies too much.
     """
-    spread = float(contrasts.std() / contrasts.mean()) if len(contrasts) else float("inf")
+    if not len(contrasts):
+        raise RefusedError(
+            "hidden", f"{kind}: expected a frame that shows it, got none; choose another place"
+        )
+    spread = float(contrasts.std() / contrasts.mean()) if contrasts.mean() > 0 else float("inf")
     if spread > MOST_SPREAD:
         raise RefusedError(
             "unstable",

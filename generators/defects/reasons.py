@@ -5,10 +5,12 @@ from typing import Literal, get_args
 from flawcast.configs.errors import DefectError
 
 Reason = Literal[
+    "no_part",  # no part is known that it could be put on
     "too_large",  # fits nowhere on the part
     "region_off_part",  # the region that was asked for has no room on the part
     "off_part",  # lies beside the part
     "faint",  # cannot be told from its surround
+    "hidden",  # no frame shows it
     "unstable",  # looks different from frame to frame
     "near_real",  # nearly a copy of a real defect
     "near_sample",  # nearly a copy of another sample

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from flawcast.configs.files import whole_file
 from flawcast.flows.uplift.detectors.sights import seen_frames
-from flawcast.generators.clips.frames import to_tensor
-from flawcast.generators.picture_features import CHANNELS, load_pretrained
+from flawcast.generators.clips.frames import to_tensor, to_video
+from flawcast.generators.video_features.pictures import CHANNELS, load_pretrained
 
 SIZE = 224  # pixels along a side of the frames of a video, which the network was trained at
 CELLS = 7  # along a side of the grid that a frame's features are summed up in
@@ -36,6 +36,18 @@ def see_features(video: NDArray[np.uint8]) -> Tensor:
     """
     frames = np.stack([_square(frame) for frame in video[seen_frames(len(video))]])
     return torch.from_numpy(cached("cells", frames, _cells)).float()
+
+
+def frame_features(video: Tensor) -> Tensor:
+    """Pretrained features of a video's frames, as a `transform` of datasets.
+
+    Args:
+        video: RGB in [0, 1], (F, 3, H, W).
+
+    Returns:
+        Features of a grid of cells of every second frame, (T, 7, 7, features).
+    """
+    return see_features(to_video(video))
 
 
 def pixel_features(picture: NDArray[np.uint8]) -> Tensor:

@@ -10,7 +10,7 @@ from flawcast.flows.uplift.descent import descend
 from flawcast.flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
 from flawcast.flows.uplift.detectors.features import see_features
 from flawcast.flows.uplift.detectors.grids import Scale, changed
-from flawcast.generators.picture_features import check_pretrained
+from flawcast.generators.video_features.pictures import check_pretrained
 
 BATCH = 32
 RATE = 3e-3

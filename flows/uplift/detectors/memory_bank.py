@@ -12,7 +12,7 @@ from torch import Tensor
 from flawcast.flows.uplift.detectors.base import DETECTORS, Detector, Lesson, Verdict
 from flawcast.flows.uplift.detectors.features import see_features
 from flawcast.flows.uplift.detectors.grids import Scale
-from flawcast.generators.picture_features import check_pretrained
+from flawcast.generators.video_features.pictures import check_pretrained
 
 BANK = 2000  # features that are kept
 CANDIDATES = 20_000  # features that those are chosen from

@@ -18,7 +18,7 @@ from flawcast.flows.uplift.few.scorer import Cells, Scores, cells_of, judge, lea
 from flawcast.flows.uplift.folder import check_experiment, read_or_compute
 from flawcast.flows.uplift.images.frames import Frame, augment
 from flawcast.flows.uplift.images.stills import Still, read_stills
-from flawcast.generators.picture_features import check_pretrained
+from flawcast.generators.video_features.pictures import check_pretrained
 
 OnCell = Callable[[int, int], None]
 

@@ -1,6 +1,6 @@
 """The `layers` model: a source's appearance, and its frames at other keypoints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -185,6 +185,7 @@ def drawn(
     wanted: Sequence[int],
     belt_at: NDArray[np.float64] | None = None,
     generator: np.random.Generator | None = None,
+    cuts_at: Callable[[int], Sequence[Sequence[CutOut]]] | None = None,
 ) -> Iterator[tuple[Image, Image]]:
     """Draw some frames of a video, the same as if all were drawn: (H, W, 3), and alpha (H, W).
 
@@ -194,6 +195,7 @@ def drawn(
         wanted: Which frames, ascending.
         belt_at: As in `render`.
         generator: As in `render`.
+        cuts_at: The cut-outs that a frame shows; None for the appearance's own in all.
     """
     if belt_at is None and appearance.belt is not None:
         belt_at = _belt_with_part(appearance, appearance.belt, keypoints)
@@ -205,7 +207,7 @@ def drawn(
         else:
             frame = appearance.belt.over(appearance.plate, belt_at[index])
         alpha = np.zeros(appearance.size, np.uint8)
-        for layer, cuts in enumerate(appearance.layers):
+        for layer, cuts in enumerate(cuts_at(index) if cuts_at else appearance.layers):
             own = keypoints[index][np.repeat(appearance.groups == layer, 6)]
             if cuts:
                 lay_over(frame, alpha, cuts[nearest_cut_out(cuts, own)], own)

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flawcast.configs.mask_levels import DEFECT
 from flawcast.configs.renderers import RENDERERS, Arrays
 from flawcast.generators.backbones.layers.belt import Belt
 from flawcast.generators.backbones.layers.carried import Carrier, carry_levels, motion_difference
 from flawcast.generators.backbones.layers.composite import CutOut
+from flawcast.generators.backbones.layers.defective import DefectiveParts
+from flawcast.generators.backbones.layers.defective import from_arrays as defect_from_arrays
 from flawcast.generators.backbones.layers.keypoints import Keypoints
 from flawcast.generators.backbones.layers.model import LayerAppearance, drawn
 from flawcast.generators.backbones.layers.noise import Noise
@@ -103,12 +106,15 @@ class LayerDrawing:
         self.appearance = from_arrays(arrays)
         self._carrier = Carrier(self.appearance)
         self._levels, self._usual = arrays.get(LEVELS), arrays.get(USUAL)
+        defect = defect_from_arrays(arrays)
+        self._parts = None if defect is None else DefectiveParts(self.appearance, defect)
 
     def frames(self, keypoints: Keypoints, seed: int | None, wanted: Sequence[int]) -> Image:
         """Draw frames of a video with keypoints (F, D): RGB, (n, H, W, 3)."""
         frames = np.empty((len(wanted), *self.appearance.size, 3), np.uint8)
         generator = None if seed is None else np.random.default_rng(seed)
-        pictures = drawn(self.appearance, keypoints, wanted, None, generator)
+        cuts_at = None if self._parts is None else self._parts.cuts_at
+        pictures = drawn(self.appearance, keypoints, wanted, None, generator, cuts_at)
         for place, (frame, _) in enumerate(pictures):
             frames[place] = frame
         return frames
@@ -118,6 +124,9 @@ class LayerDrawing:
         maps = np.empty((len(wanted), *self.appearance.size), np.uint8)
         valid = np.empty(maps.shape, bool)
         for place, index in enumerate(wanted):
+            if self._parts is not None and self._levels is None and self._usual is None:
+                maps[place], valid[place] = self._parts.levels_at(index, keypoints[index]), True
+                continue
             origins = self._carrier.origins(keypoints[index])
             if self._levels is not None:
                 maps[place], valid[place] = carry_levels(self._levels, origins), origins.valid
@@ -126,6 +135,10 @@ class LayerDrawing:
                 maps[place], valid[place] = motion_difference(origins, usual)
             else:
                 raise KeyError(LEVELS)
+            if self._parts is not None and self._levels is not None:
+                own = self._parts.levels_at(index, keypoints[index])
+                maps[place] = np.maximum(maps[place], own)
+                valid[place] |= own == DEFECT
         return maps, valid
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.augment import AugmentRequest, augment
@@ -168,3 +169,29 @@ def test_every_clip_lends_its_looks_before_one_lends_them_again() -> None:
     assert all(pair.turn == 0 for pair in pairs)
     own = list(pair_up(sources, sources, 8, Counter()))
     assert all(pair.motion.clip.clip_id != pair.source.clip.clip_id for pair in own)
+
+
+def test_defects_of_looks_are_labels_of_their_own_and_others_get_placebos(tmp_path: Path) -> None:
+    line = draw_line(3, seed=4, frames=16, size=96, states=("normal", "slip"))
+    clips = write_line(tmp_path / "clips", line)
+    looks = DefectSettings(types=("stain", "scratch"), severity=(0.6, 1.0))
+    request = AugmentRequest(
+        clips=clips, store=str(tmp_path / "store"), per_label=4, workers=0, defects=looks
+    )
+    done = augment(request)
+    manifest = done.manifest
+    assert list(manifest.requested) == ["normal", "slip", "stain", "scratch"]
+    assert sum(manifest.requested.values()) == sum(manifest.rejected.values()) + sum(
+        sum(counts.values()) for counts in manifest.made.values()
+    )
+    rows = SampleStore.open(tmp_path / "store").query(rows="samples").to_pylist()
+    looked = [row for row in rows if row["label"] in looks.types]
+    assert looked
+    for row in looked:
+        assert row["motion_label"] == "normal"
+        assert row["defect_type"] == row["label"]
+        assert row["masks"] == "drawn"
+    others = [row for row in rows if row["label"] not in looks.types]
+    assert {row["defect_type"] for row in others} == {None}
+    assert any(row["placebo"] for row in others)
+    assert augment(request).summary.written == 0

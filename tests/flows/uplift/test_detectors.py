@@ -10,9 +10,9 @@ from flawcast.configs.errors import MissingExtraError
 from flawcast.flows.uplift.detectors import DETECTORS, Lesson, default_detectors, features
 from flawcast.flows.uplift.detectors.grids import changed
 from flawcast.flows.uplift.detectors.memory_bank import coreset, distances
-from flawcast.generators.picture_features import EfficientNetLite0, load_pretrained
-from flawcast.generators.picture_features.efficientnet_lite import same
-from flawcast.generators.picture_features.pretrained import weights_file
+from flawcast.generators.video_features.pictures import EfficientNetLite0, load_pretrained
+from flawcast.generators.video_features.pictures.efficientnet_lite import same
+from flawcast.generators.video_features.pictures.pretrained import weights_file
 from flawcast.selection.detection_scores import auroc
 
 STRONG = ("frames", "temporal", "memory")
@@ -99,7 +99,7 @@ def test_a_coreset_covers_what_it_is_chosen_from() -> None:
 
 def test_without_the_extra_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "flawcast.generators.picture_features.pretrained.weights_file", lambda: None
+        "flawcast.generators.video_features.pictures.pretrained.weights_file", lambda: None
     )
     assert default_detectors() == ("tiny", "tiny-one-class")
     with pytest.raises(MissingExtraError, match=r"pip install 'flawcast\[detectors\]'"):

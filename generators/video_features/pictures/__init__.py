@@ -1,7 +1,7 @@
 """Features of pictures by a network that was trained on photographs, and kept frozen."""
 
-from flawcast.generators.picture_features.efficientnet_lite import EfficientNetLite0
-from flawcast.generators.picture_features.pretrained import (
+from flawcast.generators.video_features.pictures.efficientnet_lite import EfficientNetLite0
+from flawcast.generators.video_features.pictures.pretrained import (
     CHANNELS,
     STRIDES,
     check_pretrained,

