@@ -14,6 +14,7 @@ from flawcast.flows.uplift.images.frames import Frame, as_frame
 from flawcast.flows.uplift.images.stills import Still
 from flawcast.generators.defects import (
     CutOut,
+    DefectLayer,
     Host,
     Order,
     RefusedError,
@@ -24,12 +25,15 @@ from flawcast.generators.defects import (
     measure_host,
 )
 from flawcast.generators.defects.bank.adding import cut_out_of
+from flawcast.generators.defects.layer import HALF
 from flawcast.generators.defects.sketch import DEFECT_TYPES
 
 SCALES = (0.8, 1.2)  # of a pasted defect, to its own size
 LARGEST = 0.9  # of the good still's extent
 SEVERITIES = (0.4, 1.0)
-TRIES = 3  # other stills for a defect that was refused
+TRIES = 5  # stills for a defect or a patch that was refused
+PLACEBO_SIZE = 0.3  # share of the extent: a larger patch rarely finds a second place
+SHRINK = 0.8  # by which a patch gets smaller with each try
 
 
 @dataclass
@@ -114,24 +118,34 @@ class Maker:
             harmless: Whether the mask is empty, as it should be; else it is the patch: a control.
         """
         rng = np.random.default_rng(derive_seed(self.seed, "placebos", str(harmless)))
-        kinds = DEFECT_TYPES.names()
+        DEFECT_TYPES.names()
         frames = []
         for _ in range(self.copies):
-            host = self._host(self._any_good(rng)[0])
-            kind = kinds[int(rng.integers(len(kinds)))]
-            wish = Wish(float(rng.uniform(*DEFECT_TYPES[kind].sizes)))
-            try:
-                layer = make_placebo(host, Order(kind, wish, 0.5, int(rng.integers(2**31))))
-            except RefusedError as refused:
-                self.rejected[refused.reason] += 1
-                continue
-            picture = layer.over(host.picture)
-            mask = np.zeros(picture.shape[:2], bool)
-            if not harmless:
-                left, top, right, bottom = layer.box
-                mask[top:bottom, left:right] = layer.cover > 127
-            frames.append(Frame(picture, mask, np.ones_like(mask)))
+            for number in range(TRIES):
+                host = self._host(self._any_good(rng)[0])
+                layer = self._placebo(host, SHRINK**number, rng)
+                if layer is None:
+                    continue
+                picture = layer.over(host.picture)
+                mask = np.zeros(picture.shape[:2], bool)
+                if not harmless:
+                    left, top, right, bottom = layer.box
+                    mask[top:bottom, left:right] = layer.cover > HALF
+                frames.append(Frame(picture, mask, np.ones_like(mask)))
+                break
         return frames
+
+    def _placebo(self, host: Host, scale: float, rng: np.random.Generator) -> DefectLayer | None:
+        """A harmless patch with the outline of some type; None if it was refused."""
+        kinds = DEFECT_TYPES.names()
+        kind = kinds[int(rng.integers(len(kinds)))]
+        low, high = (min(size, PLACEBO_SIZE) for size in DEFECT_TYPES[kind].sizes)
+        wish = Wish(scale * float(rng.uniform(low, high)))
+        try:
+            return make_placebo(host, Order(kind, wish, 0.5, int(rng.integers(2**31))))
+        except RefusedError as refused:
+            self.rejected[refused.reason] += 1
+            return None
 
     def _any_good(self, rng: np.random.Generator) -> tuple[int, Still]:
         """A good still, by chance."""

@@ -26,8 +26,8 @@ Cell = dict[str, Any]
 def write_report(results: list[Cell], stills: list[Still], request: FewRequest) -> dict[str, Any]:
     """Sum up all cells into report.md and report.json.
 
-    Every arm with made pictures is compared, for each score, with the best arm without at the same
-    K. This favours the arms without, because the best one is chosen on the stills that it is tested
+    Every arm with made pictures is compared, for each score, with the best arm of the same
+    classifier without at the same K. This favours the arms without, because the best one is chosen on the stills that it is tested
     on.
 
     Args:
@@ -85,7 +85,10 @@ def _rows(
         for name, by_score in measures.items()
     ]
     draw = draw_items(items, truth)
-    plain = [row for row in rows if not ARMS[row["arm"]].synthetic]
+    # The memory bank is another detector: it stands beside the arms.
+    plain = [
+        row for row in rows if not ARMS[row["arm"]].synthetic and not ARMS[row["arm"]].of_good_alone
+    ]
     for row in rows:
         if not ARMS[row["arm"]].synthetic:
             continue
@@ -136,8 +139,8 @@ def _lines(values: dict[str, Any]) -> list[str]:
         f"items to test on. {used['copies']} pictures are made of them for each arm with samples. "
         "Frozen EfficientNet-Lite0 features of strides 8 and 16 at the pictures' own size, and a "
         "logistic classifier of cells; a picture's score is the mean of its most suspicious cells. "
-        "Differences are to the arm without samples that is best in the same score at the same K, "
-        "with 95 percent intervals of a paired bootstrap over items and seeds. Pixel AP is the "
+        "Differences are to the classifier without samples that is best in the same score at the "
+        "same K, with 95 percent intervals of a paired bootstrap over items and seeds. Pixel AP is the "
         "average precision of all pixels together.",
         "",
     ]
