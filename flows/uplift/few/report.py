@@ -27,8 +27,8 @@ def write_report(results: list[Cell], stills: list[Still], request: FewRequest) 
     """Sum up all cells into report.md and report.json.
 
     Every arm with made pictures is compared, for each score, with the best arm of the same
-    classifier without at the same K. This favours the arms without, because the best one is chosen on the stills that it is tested
-    on.
+    classifier without at the same K. This favours the arms without, because the best one is chosen
+    on the stills that it is tested on.
 
     Args:
         results: One record per finished cell.
@@ -140,8 +140,8 @@ def _lines(values: dict[str, Any]) -> list[str]:
         "Frozen EfficientNet-Lite0 features of strides 8 and 16 at the pictures' own size, and a "
         "logistic classifier of cells; a picture's score is the mean of its most suspicious cells. "
         "Differences are to the classifier without samples that is best in the same score at the "
-        "same K, with 95 percent intervals of a paired bootstrap over items and seeds. Pixel AP is the "
-        "average precision of all pixels together.",
+        "same K, with 95 percent intervals of a paired bootstrap over items and seeds. Pixel AP is "
+        "the average precision of all pixels together.",
         "",
     ]
     heads = ["K", "arm", "AUROC", "pixel AP", "difference in AUROC", ""]
