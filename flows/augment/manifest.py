@@ -59,8 +59,8 @@ def read_manifest(store: SampleStore, run_id: str) -> Manifest:
             f"run: expected one of `flawcast augment`, {store.url} has none called {run_id}; see "
             "`flawcast runs`"
         )
-    made: dict[str, Counter[str]] = {label: Counter() for label in record["sets"]}
-    lent: dict[str, set[str]] = {label: set() for label in record["sets"]}
+    made: dict[str, Counter[str]] = {label: Counter() for label in record["labels"]}
+    lent: dict[str, set[str]] = {label: set() for label in record["labels"]}
     missing = 0
     indices: dict[str, set[int]] = defaultdict(set)
     samples = store.query(rows="samples").select(["set_id", "index"]).to_pylist()
@@ -80,7 +80,7 @@ def read_manifest(store: SampleStore, run_id: str) -> Manifest:
             lent[label].add(row["source_clip_id"])
             missing += share - row["keep"]  # dropped, as they do not show their defect
     return Manifest(
-        requested=record["requested"],
+        requested={label: record["requested"][label] for label in record["labels"]},
         made={label: {name: counts[name] for name in MOTIONS} for label, counts in made.items()},
         rejected=_reasons(store, run_id, record, missing),
         sources={label: len(clips) for label, clips in lent.items()},

@@ -63,7 +63,8 @@ def plan_augment(
         ]
         sets = with_looks(sets, good, request.defects, request.settings, weights_id)
     record: dict[str, Any] = {
-        "requested": {label: sum(_videos(request) for _ in plans) for label, plans in sets.items()},
+        "labels": list(sets),  # in order: the record sorts names
+        "requested": {label: _videos(request) * len(plans) for label, plans in sets.items()},
         "held_out": held_out,
         "sets": {label: [plan.set_id for plan in plans] for label, plans in sets.items()},
     }

@@ -1,9 +1,11 @@
 """The report on a few stills: scores by K and arm, differences with intervals, plain verdicts."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flawcast.flows.markdown import markdown_table
 from flawcast.flows.uplift.few.arms import ARMS
@@ -49,7 +51,11 @@ def write_report(results: list[Cell], stills: list[Still], request: FewRequest) 
             }
             for name in ARMS
         }
-        rows += _rows(k, measures, items, truth)
+        tested = [
+            np.isin(np.arange(len(stills)), [int(index) for index in cell["found"]])
+            for cell in _of(results, k, next(iter(ARMS)))
+        ]
+        rows += _rows(k, measures, items, truth, tested)
     for row in rows:
         cells = _of(results, row["k"], row["arm"])
         row["made"] = float(np.mean([cell["made"] for cell in cells]))
@@ -75,16 +81,20 @@ def _of(results: list[Cell], k: int, name: str) -> list[Cell]:
 
 
 def _rows(
-    k: int, measures: dict[str, dict[str, list[Measure]]], items: Indices, truth: Any
+    k: int,
+    measures: dict[str, dict[str, list[Measure]]],
+    items: Indices,
+    truth: NDArray[np.bool_],
+    tested: list[NDArray[np.bool_]],
 ) -> list[dict[str, Any]]:
-    """The rows of one K."""
+    """The rows of one K; `tested` says for each seed which stills were tested on."""
     everything = np.arange(len(truth))
     rows: list[dict[str, Any]] = [
         {"k": k, "arm": name}
         | {score: float(np.mean([one(everything) for one in by_score[score]])) for score in SCORES}
         for name, by_score in measures.items()
     ]
-    draw = draw_items(items, truth)
+    draw = _draw(items, truth, tested)
     # The memory bank is another detector: it stands beside the arms.
     plain = [
         row for row in rows if not ARMS[row["arm"]].synthetic and not ARMS[row["arm"]].of_good_alone
@@ -100,7 +110,23 @@ def _rows(
     return rows
 
 
-def _auroc(cell: Cell, truth: Any) -> Measure:
+def _draw(
+    items: Indices, truth: NDArray[np.bool_], tested: list[NDArray[np.bool_]]
+) -> Callable[[np.random.Generator], Indices]:
+    """Draws whole items with replacement until every seed tests on both kinds among them."""
+    draw_some = draw_items(items, truth)
+
+    def draw(rng: np.random.Generator) -> Indices:
+        while True:
+            chosen = draw_some(rng)
+            kinds = [truth[chosen[seen[chosen]]] for seen in tested]
+            if all(kind.any() and not kind.all() for kind in kinds):
+                return chosen
+
+    return draw
+
+
+def _auroc(cell: Cell, truth: NDArray[np.bool_]) -> Measure:
     """A function that computes the AUROC of those of some pictures that were tested."""
     scores = np.full(len(truth), np.nan)
     for index, said in cell["found"].items():

@@ -33,10 +33,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gate") / "clips"
     write_line(folder, draw_line(8, seed=3, frames=8, states=("normal", "jam")), test_every=2)
     table = folder / "labels.csv"
-    rows = list(csv.DictReader(table.open()))
-    tested = [row for row in rows if row["split"] == "test"]
-    for row in tested[::2]:
-        row["split"] = "val"
+    with table.open() as stream:
+        rows = list(csv.DictReader(stream))
+    for label in ("normal", "jam"):
+        tested = [row for row in rows if (row["split"], row["label"]) == ("test", label)]
+        for row in tested[::2]:
+            row["split"] = "val"
     with table.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
@@ -75,7 +77,8 @@ def hurting(report: Path, tmp_path: Path) -> Path:
 
 
 def exported_ids(folder: Path) -> set[str]:
-    return {row["sample_id"] for row in csv.DictReader((folder / "samples.csv").open())}
+    with (folder / "samples.csv").open() as stream:
+        return {row["sample_id"] for row in csv.DictReader(stream)}
 
 
 def test_what_was_scored_is_what_is_exported(
