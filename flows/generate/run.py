@@ -161,7 +161,7 @@ def generate(
     seconds = time.perf_counter() - began
     summary = summarise(store, replace(plan, rejects=rejects), missing, run_id, seconds)
     summary = replace(summary, defects=ledger)
-    return write_sheet(summary, store) if missing else summary
+    return write_sheet(summary, store) if summary.fresh else summary
 
 
 def _counted(store: SampleStore, plan: Plan, refused: Mapping[str, str]) -> DefectLedger | None:
