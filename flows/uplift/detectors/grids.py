@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+SHIFT = 0.5  # of a cell, by which a grid is moved at most
 GAIN = 0.1  # largest relative change of a video's features, as by other light
 
 
@@ -27,17 +28,17 @@ class Scale:
 
 
 def changed(videos: Tensor) -> Tensor:
-    """Mirror videos (M, T, h, w, C), move them by a cell and change their strength, at random.
+    """Mirror videos (M, T, h, w, C), move them by part of a cell and change their strength, at random.
 
     Torch's own seed decides. A mirrored grid is nearly the grid of the mirrored frame.
     """
     each = (len(videos), 1, 1, 1, 1)
     videos = torch.where(torch.rand(each) < 0.5, videos.flip(3), videos)
     for axis in (2, 3):
-        moved = torch.randint(-1, 2, each)
+        moved = torch.empty(each).uniform_(-SHIFT, SHIFT)
         first, last = videos.narrow(axis, 0, 1), videos.narrow(axis, videos.shape[axis] - 1, 1)
         rest = videos.shape[axis] - 1
         later = torch.cat([first, videos.narrow(axis, 0, rest)], axis)
         earlier = torch.cat([videos.narrow(axis, 1, rest), last], axis)
-        videos = torch.where(moved > 0, later, torch.where(moved < 0, earlier, videos))
+        videos = videos + moved.abs() * (torch.where(moved > 0, later, earlier) - videos)
     return videos * torch.empty(each).uniform_(1 - GAIN, 1 + GAIN)
