@@ -28,7 +28,7 @@ class Scale:
 
 
 def changed(videos: Tensor) -> Tensor:
-    """Mirror videos (M, T, h, w, C), move them by part of a cell and change their strength, at random.
+    """Mirror videos (M, T, h, w, C), move them by part of a cell, change their strength, at random.
 
     Torch's own seed decides. A mirrored grid is nearly the grid of the mirrored frame.
     """
