@@ -95,7 +95,8 @@ class MadeDefect:
         seed: Of the try that was good, which makes it again.
         part: Which of the clip's parts it is on.
         cut: Which of that part's cut-outs it was drawn on.
-        shrunk: By how much the size of the order was made smaller until it found room.
+        scale: Factor of the order's size: below 1 for a placebo that had no room, above 1 for a
+            defect that would have been a few pixels long.
         size: Its length as a share of the part's long side.
         angle: Its direction from that of the part's long side, degrees.
         x: Its centre in the part's terms, along the long side.
@@ -111,7 +112,7 @@ class MadeDefect:
     seed: int = 0
     part: int = 0
     cut: int = 0
-    shrunk: float = 1.0
+    scale: float = 1.0
     size: float = 0.0
     angle: float = 0.0
     x: float = 0.0

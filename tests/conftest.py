@@ -92,7 +92,8 @@ LONGEST = (
     *("flows/schedule/test_schedule.py", "flows/running/test_executor.py"),
     *("flows/augment/test_augment.py", "flows/uplift/test_gate.py"),
     *("flows/uplift/test_uplift.py", "flows/benchmarks/test_benchmarks.py"),
-    *("flows/generate/test_clips_once.py", "test_shipped_model.py", "flows/test_doctor.py"),
+    *("flows/generate/test_defects.py", "flows/generate/test_clips_once.py"),
+    *("test_shipped_model.py", "flows/test_doctor.py"),
     *("flows/evaluation/test_evaluate.py", "flows/browse/test_browse_pages.py"),
     *("flows/generate/test_kill.py", "generators/forecasters/test_keypoint_predictor.py"),
 )

@@ -11,8 +11,10 @@ CHOICES = {  # fields of the form, and the column of each
     "forecaster": "forecaster",
     "run": "run_id",
     "review": "review",
+    "defect": "defect_type",
 }
-RANGES = ("diversity", "mae")
+RANGES = ("diversity", "mae", "severity", "size", "contrast")
+DEFECT_RANGES = ("severity", "size", "contrast")  # their columns begin with "defect_"
 SORTS = {
     "diversity": ("most diverse first", "diversity desc"),
     "-diversity": ("least diverse first", "diversity"),
@@ -36,10 +38,17 @@ class Filter(BaseModel):
         forecaster: Show samples by these forecasters.
         run: Show samples from these runs.
         review: Show samples with these reviews: "accepted", "rejected", "none".
+        defect: Show samples with these types of defects of looks.
         diversity_from: The lowest diversity.
         diversity_to: The highest diversity.
         mae_from: The lowest error.
         mae_to: The highest error.
+        severity_from: The lowest severity of a defect of looks; samples without one are left out.
+        severity_to: The highest severity.
+        size_from: The smallest size of a defect, a share of the part.
+        size_to: The largest size.
+        contrast_from: The lowest contrast-to-noise of a defect in its video.
+        contrast_to: The highest contrast-to-noise.
         where: A SQL condition of the user's own.
         sort: A key of SORTS.
         page: Counted from 1.
@@ -50,10 +59,17 @@ class Filter(BaseModel):
     forecaster: Choice = []
     run: Choice = []
     review: Choice = []
+    defect: Choice = []
     diversity_from: FiniteFloat | None = None
     diversity_to: FiniteFloat | None = None
     mae_from: FiniteFloat | None = None
     mae_to: FiniteFloat | None = None
+    severity_from: FiniteFloat | None = None
+    severity_to: FiniteFloat | None = None
+    size_from: FiniteFloat | None = None
+    size_to: FiniteFloat | None = None
+    contrast_from: FiniteFloat | None = None
+    contrast_to: FiniteFloat | None = None
     where: Annotated[str, Field(max_length=2000)] = ""
     sort: Annotated[str, Field(pattern=f"^({'|'.join(SORTS)})$")] = "diversity"
     page: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 1
@@ -78,7 +94,7 @@ class Filter(BaseModel):
             for end, sign in (("from", ">="), ("to", "<=")):
                 bound = getattr(self, f"{name}_{end}")
                 if bound is not None:
-                    parts.append(f"{name} {sign} {bound!r}")
+                    parts.append(f"{column_of(name)} {sign} {bound!r}")
         if self.where.strip():
             parts.append(f"({self.where.strip()})" if parts else self.where.strip())
         return " and ".join(parts) or None
@@ -99,6 +115,11 @@ class Filter(BaseModel):
         values = {**self.model_dump(), **changes}
         changed = {name: value for name, value in values.items() if value != getattr(plain, name)}
         return "?" + urlencode(changed, doseq=True) if changed else "?"
+
+
+def column_of(name: str) -> str:
+    """The column that a pair of sliders is about."""
+    return f"defect_{name}" if name in DEFECT_RANGES else name
 
 
 def _quoted(text: str) -> str:

@@ -9,8 +9,16 @@ import pyarrow.compute as pc
 
 from flawcast.configs.errors import FlawcastError, QueryError
 from flawcast.configs.keypoint_layouts import layout_of
-from flawcast.flows.browse.filters import CHOICES, RANGES, SORTS, Filter
+from flawcast.flows.browse.filters import (
+    CHOICES,
+    DEFECT_RANGES,
+    RANGES,
+    SORTS,
+    Filter,
+    column_of,
+)
 from flawcast.flows.browse.pictures import grid_columns, sheet_size
+from flawcast.flows.browse.places import Places, places_of
 from flawcast.flows.browse.snippets import Line, lines_for_samples, lines_for_set
 from flawcast.storage.sample_cache import CachedSamples
 
@@ -27,6 +35,8 @@ CARD = (
     "ssim",
     "diversity",
     "review",
+    "defect_type",
+    "defect_severity",
     "width",
     "height",
 )
@@ -44,6 +54,7 @@ class Cards:
         total: How many samples the store has.
         pages: How many pages the filtered samples fill, at least 1.
         lines: Snippets to copy.
+        places: Where in the source frame the defects of all filtered samples are; None without.
         problem: Why nothing can be shown; None if all is well.
     """
 
@@ -52,6 +63,7 @@ class Cards:
     total: int
     pages: int
     lines: list[Line]
+    places: Places | None = None
     problem: str | None = None
 
 
@@ -75,7 +87,7 @@ class Range:
     """A pair of sliders.
 
     Args:
-        name: "diversity" or "mae".
+        name: One of RANGES.
         low: The smallest value of both sliders.
         high: The largest value of both sliders.
         step: The step of both sliders.
@@ -101,17 +113,18 @@ def find_cards(held: CachedSamples, chosen: Filter) -> Cards:
     try:
         found = held.query(chosen.sql, chosen.order_by)
     except QueryError as error:
-        return Cards([], 0, total, 1, lines, str(error))
+        return Cards([], 0, total, 1, lines, problem=str(error))
     pages = max(1, -(-found.num_rows // PAGE))
     start = (min(chosen.page, pages) - 1) * PAGE
     rows = found.slice(start, PAGE).select(CARD).to_pylist()
-    return Cards(rows, found.num_rows, total, pages, lines)
+    return Cards(rows, found.num_rows, total, pages, lines, places_of(found))
 
 
 def find_choices(held: CachedSamples, chosen: Filter) -> dict[str, list[FilterChoice]]:
     """The values of each field of the form: those of samples, and selected ones without samples."""
     rows = held.rows()
     counts = {name: _counted(rows, column) for name, column in CHOICES.items() if name != "review"}
+    counts["defect"].pop("None", None)
     reviews = _counted(held.verdicts(), "verdict")
     left = rows.num_rows - sum(reviews.values())
     counts["review"] = {"none": left, "accepted": 0, "rejected": 0, **reviews}
@@ -121,20 +134,31 @@ def find_choices(held: CachedSamples, chosen: Filter) -> dict[str, list[FilterCh
             for value in [*counts[name], *(set(getattr(chosen, name)) - counts[name].keys())]
         ]
         for name in CHOICES
+        if name != "defect" or counts[name] or chosen.defect
     }
 
 
 def find_ranges(held: CachedSamples, chosen: Filter) -> list[Range]:
-    """Sliders from the smallest to the largest value of all samples."""
+    """Sliders from the smallest to the largest value of all samples; none where none has one."""
     ranges = []
     for name in RANGES:
-        ends = pc.min_max(held.rows()[name]).as_py()
+        ends = pc.min_max(_values(held.rows(), name)).as_py()
+        if name in DEFECT_RANGES and ends["min"] is None:
+            continue
         low, high = ends["min"] or 0.0, ends["max"] or 0.0
         start, end = (getattr(chosen, f"{name}_{which}") for which in ("from", "to"))
         step = max((high - low) / STEPS, 1e-9)
         here = (low if start is None else start), (high if end is None else end)
         ranges.append(Range(name, low, high, step, *here))
     return ranges
+
+
+def _values(rows: pa.Table, name: str) -> pa.ChunkedArray:
+    """The values that a pair of sliders is about; of defects alone, not of placebos."""
+    values = rows[column_of(name)]
+    if name not in DEFECT_RANGES:
+        return values
+    return values.filter(pc.is_valid(rows["defect_type"]))
 
 
 def grid_page(held: CachedSamples, chosen: Filter) -> dict[str, Any]:

@@ -32,13 +32,21 @@ def regenerate(
     out: Annotated[
         Path | None, typer.Option(help="Video to write as well: .mp4, .mkv (lossless) or .gif.")
     ] = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(help="Bank of its defect; the one that the run used if not given."),
+    ] = None,
+    where: Annotated[
+        Path | None,
+        typer.Option(help="Region of its defect; the one that the run used if not given."),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Make one kept sample again from its row, and check whether the bytes are equal."""
     from flawcast.flows.generate.regenerate import regenerate as run
 
-    sample = run(store, sample_id, model, clips, sources, out, device)
+    sample = run(store, sample_id, model, clips, sources, out, device, bank, where)
     if as_json:
         typer.echo(json.dumps(asdict(sample)))
     elif sample.equal:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,9 @@ from flawcast.generators.defects.host import SMALLEST_PART
 
 SOLID = 0.9  # of a matte, from which a pixel belongs to the part
 SHOWN = 0.6  # of a part, that the source frame must show to be the frame that is measured
+SHADE, EVEN = (0.2, 0.92), 0.14  # of the background's light that a shadow leaves; its hue
+SPIKES = 14  # of the side of a part as a square: what is thinner sticks out by mistake
+STILL_PART = 0.5  # of a mask, that must be left without its shadow
 LEAST_SHARE = 0.3  # of the largest part's area: smaller ones get no defect
 
 Image = NDArray[np.uint8]
@@ -65,7 +69,8 @@ def part_on_layers(look: LayerAppearance, in_source: bool) -> ChosenPart:
         first = usable[0]
         shows = np.array_equal(cuts[first].keypoints, main) and cuts[first].visible >= SHOWN
         best = first if shows else max(usable, key=lambda number: cuts[number].visible)
-        mask = _laid(look, part, best)[1]
+        picture, mask, background = _laid(look, part, best)
+        mask = without_shadow(picture, background, mask)
         if mask.sum() >= SMALLEST_PART:
             solid[part] = best, mask
     if not solid:
@@ -102,6 +107,41 @@ def _laid(look: LayerAppearance, part: int, cut: int) -> tuple[Image, Mask, Imag
     return picture, mask, background
 
 
+def without_shadow(picture: Image, background: Image, mask: Mask) -> Mask:
+    """A part's mask without the strong shadow around it, which moves as the part does.
+
+    A shadow is the background, evenly darker, and begins at the mask's outline. A part that looks
+    like that itself keeps its mask.
+
+    Args:
+        picture: RGB, (H, W, 3).
+        background: What it would show without the part, (H, W, 3).
+        mask: (H, W).
+    """
+    band = max(1.0, min(mask.shape) / 256)
+    ratio = cv2.GaussianBlur(picture, (0, 0), band).astype(np.float32) + 4
+    ratio /= cv2.GaussianBlur(background, (0, 0), band).astype(np.float32) + 4
+    level = ratio.mean(-1)
+    dark = (ratio.max(-1) - ratio.min(-1) < EVEN) & (level > SHADE[0]) & (level < SHADE[1])
+    dark &= mask
+    outline = dark & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    _, regions = cv2.connectedComponents(dark.astype(np.uint8))
+    left = mask & ~(np.isin(regions, np.unique(regions[outline])) & dark)
+    solid = _largest(left)
+    return solid if solid.sum() >= STILL_PART * mask.sum() else _largest(mask)
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest region of a mask, without thin spikes."""
+    side = max(3, round(float(np.sqrt(mask.sum())) / SPIKES)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel)
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(opened)
+    if len(stats) < 2:
+        return mask
+    return np.asarray(regions == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+
+
 def part_of_clip(
     frames: Image, index: int, levels: Image | None, earlier: Sequence[Image] = ()
 ) -> ChosenPart:
@@ -130,8 +170,9 @@ def part_of_clip(
         track = seen.tracks[0]
         mask = enlarged(carried(track.mask, track), frames.shape[1:3])[index]
         matte = soft_matte(source, background, mask, shadow=False) if mask.any() else mask
-        if (matte > SOLID).sum() >= SMALLEST_PART:
-            return ChosenPart(measure_host(source, matte > SOLID, background))
+        solid = without_shadow(source, background, matte > SOLID)
+        if solid.sum() >= SMALLEST_PART:
+            return ChosenPart(measure_host(source, solid, background))
         failure = "the source frame does not show the part"
     if known is not None and levels is not None and known.sum() >= SMALLEST_PART:
         return ChosenPart(measure_host(source, levels >= PART))

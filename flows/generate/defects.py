@@ -35,6 +35,7 @@ ROUNDS = 3  # places that are tried until most kept futures show the defect stea
 PLACEBO_TRIES = 6
 SHRINK = 0.85  # by which a placebo gets smaller with each try
 MILD = 16.0  # gray levels by which a placebo may change the pixels that it changes most
+FEWEST_PIXELS = 6.0  # that a defect is long: a shorter one has no shape
 LOOKED_AT = 3  # frames of each kept future
 AROUND = 24  # pixels around a defect that are looked at, more for a large one
 LEAST_STEADY = 0.5  # share of the kept futures
@@ -52,12 +53,12 @@ class Candidate:
     Args:
         chosen: The part.
         layer: The defect.
-        shrunk: As in `MadeDefect`.
+        scale: As in `MadeDefect`.
     """
 
     chosen: ChosenPart
     layer: DefectLayer
-    shrunk: float = 1.0
+    scale: float = 1.0
 
 
 def candidates(
@@ -79,14 +80,15 @@ def candidates(
         return
     make = _maker(order, bank)
     real = () if bank is None else _looks(bank)
+    scale = round(max(1.0, FEWEST_PIXELS / (order.size * chosen.host.extent)), 6)
     for number in range(ROUNDS):
         seed = order.seed if number == 0 else derive_seed(order.seed, "place", number)
-        wanted = Order(order.type, Wish(order.size, region=region), order.severity, seed)
+        wanted = Order(order.type, Wish(order.size * scale, region=region), order.severity, seed)
         (layer,), ledger = fulfil(chosen.host, [wanted], real, make)
         if layer is None:
             reason: Reason = next(iter(ledger.rejected))
             raise RefusedError(reason, f"{order.label}: {WORDS[reason]}")
-        yield Candidate(chosen, layer)
+        yield Candidate(chosen, layer, scale)
 
 
 WORDS: dict[Reason, str] = {
@@ -116,7 +118,7 @@ def made_again(
     Raises:
         DefectError: If the part is another one, or the bank lacks the item.
     """
-    wish = Wish(order.size * made.shrunk, region=region)
+    wish = Wish(order.size * made.scale, region=region)
     again = Order(order.type, wish, order.severity, made.seed)
     if order.placebo:
         return replace(make_placebo(chosen.host, again), label=order.label)
@@ -140,9 +142,9 @@ def _placebo(order: DefectOrder, chosen: ChosenPart, region: NDArray[np.bool_] |
     mildest: tuple[float, Candidate] | None = None
     last: RefusedError | None = None
     for number in range(PLACEBO_TRIES):
-        shrunk = round(SHRINK**number, 6)
+        scale = round(SHRINK**number, 6)
         seed = order.seed if number == 0 else derive_seed(order.seed, "again", number)
-        wanted = Order(order.type, Wish(order.size * shrunk, region=region), 0.0, seed)
+        wanted = Order(order.type, Wish(order.size * scale, region=region), 0.0, seed)
         try:
             layer = make_placebo(chosen.host, wanted)
         except RefusedError as refused:
@@ -150,7 +152,7 @@ def _placebo(order: DefectOrder, chosen: ChosenPart, region: NDArray[np.bool_] |
             continue
         change = _peak_change(chosen.host, layer)
         if mildest is None or change < mildest[0]:
-            mildest = change, Candidate(chosen, layer, shrunk)
+            mildest = change, Candidate(chosen, layer, scale)
         if change <= MILD:
             break
     if mildest is None:
@@ -259,7 +261,7 @@ def describe(candidate: Candidate, steady: Steady | None) -> MadeDefect:
         seed=layer.seed,
         part=candidate.chosen.part,
         cut=candidate.chosen.cut,
-        shrunk=candidate.shrunk,
+        scale=candidate.scale,
         size=_short(layer.length),
         angle=_short(layer.angle),
         x=_short(layer.place[0]),

@@ -14,6 +14,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from flawcast.flows.report.defects import DefectView
 from flawcast.flows.report.facts import Facts, Row
 from flawcast.flows.report.pictures import Loop, Strip, Whole
 from flawcast.flows.report.plots import (
@@ -55,7 +56,12 @@ class SetView:
 
 
 def render_page(
-    facts: Facts, views: Sequence[SetView], damaged: Sequence[str], store: str, where: str | None
+    facts: Facts,
+    views: Sequence[SetView],
+    damaged: Sequence[str],
+    store: str,
+    where: str | None,
+    defects: DefectView | None = None,
 ) -> str:
     """The whole page.
 
@@ -68,6 +74,7 @@ def render_page(
         damaged: One line for each set that cannot be shown, with the reason.
         store: The store, as the user named it.
         where: The user's condition.
+        defects: What is shown of defects of looks; None without any.
     """
     templates = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
@@ -88,6 +95,7 @@ def render_page(
         facts=facts,
         views=views,
         damaged=damaged,
+        defects=defects,
         store=store,
         where=where,
         version=version("flawcast"),

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from flawcast.configs.mask_levels import DEFECT
+from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.pictures.contact_sheet import FUTURE as SAMPLED
 from flawcast.flows.pictures.contact_sheet import PAST, REFERENCE, outlined, spread_futures
 from flawcast.flows.pictures.thumbnails import thumbnails
@@ -152,7 +154,9 @@ def _with_masks(made: SampleSet, rank: int) -> NDArray[np.uint8]:
     maps = [cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in made.masks[rank]]
     pairs = zip(video, maps, strict=True)
     if made.mask_kind == "drawn":
-        return np.stack([outlined(frame, levels > 0) for frame, levels in pairs])
+        has_defect = SetSettings.parse(made.provenance.settings).defect is not None
+        least = DEFECT if has_defect else 1  # beside a defect of looks, the part is no news
+        return np.stack([outlined(frame, levels >= least) for frame, levels in pairs])
     return np.stack([_tinted(frame, levels) for frame, levels in pairs])
 
 

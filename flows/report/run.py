@@ -7,6 +7,7 @@ from typing import Any
 
 from flawcast.configs.errors import SettingsError, StoreError
 from flawcast.configs.files import whole_file
+from flawcast.flows.report.defects import view_defects
 from flawcast.flows.report.facts import Facts, gather, to_show
 from flawcast.flows.report.page import SetView, render_page, set_commands
 from flawcast.flows.report.pictures import draw_loop, draw_strips, draw_whole
@@ -75,7 +76,8 @@ def write_report(
     views, damaged = _views(opened, store, facts, most, on_set)
     if not views:
         raise StoreError(f"report: no set can be read; the first: {damaged[0]}")
-    page = render_page(facts, views, damaged, store, where).encode()
+    defects = view_defects(opened, facts.rows)
+    page = render_page(facts, views, damaged, store, where, defects).encode()
     try:
         with whole_file(out) as draft:
             draft.write_bytes(page)

@@ -245,7 +245,7 @@ def test_a_store_of_version_1_is_read_and_brought_to_version_4(tmp_path: Path) -
     assert_holds(SampleStore.open(url), range(1, 3))
     assert '"version": 1' in (tmp_path / "store" / "store.json").read_text()
     store = SampleStore.open(url, "a")
-    assert '"version": 5' in (tmp_path / "store" / "store.json").read_text()
+    assert '"version": 6' in (tmp_path / "store" / "store.json").read_text()
     store.commit(sample_set(3))
     assert_holds(store, range(1, 4))
     assert store.compact().moved == 3

@@ -6,7 +6,7 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flawcast.flows.browse.filters import SORTS, Filter
+from flawcast.flows.browse.filters import RANGES, SORTS, Filter
 
 
 def test_a_wrong_condition_is_told_on_the_page(reader: httpx.Client) -> None:
@@ -29,15 +29,15 @@ BOUNDS = st.none() | st.floats(0, 1)
 
 @settings(max_examples=30)
 @given(
-    lists=st.tuples(*[st.lists(TEXTS, max_size=2)] * 5),
-    bounds=st.tuples(*[BOUNDS] * 4),
+    lists=st.tuples(*[st.lists(TEXTS, max_size=2)] * 6),
+    bounds=st.tuples(*[BOUNDS] * 10),
     sort=st.sampled_from(sorted(SORTS)),
 )
 def test_the_address_keeps_what_is_chosen(
     lists: tuple[list[str], ...], bounds: tuple[float | None, ...], sort: str
 ) -> None:
-    names = ("label", "mode", "forecaster", "run", "review")
-    ends = ("diversity_from", "diversity_to", "mae_from", "mae_to")
+    names = ("label", "mode", "forecaster", "run", "review", "defect")
+    ends = tuple(f"{name}_{end}" for name in RANGES for end in ("from", "to"))
     values = {**dict(zip(names, lists, strict=True)), **dict(zip(ends, bounds, strict=True))}
     chosen = Filter(**values, sort=sort)
     told = parse_qs(chosen.address().lstrip("?"), keep_blank_values=True)
