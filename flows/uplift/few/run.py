@@ -40,7 +40,7 @@ def uplift_few(request: FewRequest, on_cell: OnCell = lambda done, total: None) 
     check_pretrained()
     stills = read_stills(request.images, None, request.number, request.gap)
     check_experiment(request.out, _about(request, stills))
-    cells = [(k, seed, name) for k in request.k for seed in range(request.seeds) for name in ARMS]
+    cells = [(k, seed, name) for seed in range(request.seeds) for k in request.k for name in ARMS]
     results: list[dict[str, Any]] = []
     maker: tuple[tuple[int, int], Maker] | None = None
     for k, seed, name in cells:
