@@ -83,18 +83,23 @@ def with_motion(videos: Tensor) -> Tensor:
     return torch.cat([videos - 0.5, 4 * steps], dim=1)
 
 
-def augment(videos: Tensor) -> Tensor:
-    """Flip, shift, and change the light of each video as a whole; torch's own seed decides."""
+def moved(videos: Tensor) -> Tensor:
+    """Flip and shift each video (M, C, T, h, w) as a whole; torch's own seed decides."""
     count, size = len(videos), videos.shape[-1]
-    each = (count, 1, 1, 1, 1)
-    videos = torch.where(torch.rand(each) < 0.5, videos.flip(-1), videos)
+    videos = torch.where(torch.rand(count, 1, 1, 1, 1) < 0.5, videos.flip(-1), videos)
     room = functional.pad(videos.flatten(1, 2), (SHIFT,) * 4, mode="replicate")
     places = torch.randint(0, 2 * SHIFT + 1, (count, 2)).tolist()
     cut = [
         video[:, top : top + size, left : left + size]
         for video, (top, left) in zip(room, places, strict=True)
     ]
-    videos = torch.stack(cut).view_as(videos)
+    return torch.stack(cut).view_as(videos)
+
+
+def augment(videos: Tensor) -> Tensor:
+    """Flip, shift, and change the light of each video as a whole; torch's own seed decides."""
+    each = (len(videos), 1, 1, 1, 1)
+    videos = moved(videos)
     light = torch.empty(each).uniform_(-LIGHT, LIGHT)
     contrast = torch.empty(each).uniform_(1 - CONTRAST, 1 + CONTRAST)
     middle = videos.mean(dim=(1, 2, 3, 4), keepdim=True)

@@ -21,6 +21,9 @@ from flawcast.generators.video_features.pictures import CHANNELS, load_pretraine
 SIZE = 224  # pixels along a side of the frames of a video, which the network was trained at
 CELLS = 7  # along a side of the grid that a frame's features are summed up in
 CELL_FEATURES = 2 * CHANNELS[0] + CHANNELS[1]  # means of both strides, largest of the finer one
+CELL_VALUES = CELLS * CELLS * CELL_FEATURES  # of a frame
+MAP = SIZE // 8  # places along a side of the finer stride
+MAP_FEATURES = 16  # of every place, of its 40: where things are matters more to a head over time
 BATCH = 8  # pictures that the network sees at once
 
 
@@ -34,8 +37,16 @@ def see_features(video: NDArray[np.uint8]) -> Tensor:
 
     The whole frame is seen at 224 pixels, whatever its aspect.
     """
-    frames = np.stack([_square(frame) for frame in video[seen_frames(len(video))]])
-    return torch.from_numpy(cached("cells", frames, _cells)).float()
+    return _seen(video)[:, :CELL_VALUES].unflatten(1, (CELLS, CELLS, CELL_FEATURES))
+
+
+def see_maps(video: NDArray[np.uint8]) -> Tensor:
+    """A video (F, H, W, 3) as a head over time sees it: (features, T, 28, 28).
+
+    The features of stride 8 in a fixed random projection, by place.
+    """
+    maps = _seen(video)[:, CELL_VALUES:].unflatten(1, (MAP_FEATURES, MAP, MAP))
+    return maps.transpose(0, 1).contiguous()
 
 
 def frame_features(video: Tensor) -> Tensor:
@@ -101,16 +112,26 @@ def _maps(pictures: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
     return middle, last
 
 
-def _cells(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Features of square frames (T, S, S, 3), summed up in cells: (T, 7, 7, features)."""
+def _seen(video: NDArray[np.uint8]) -> Tensor:
+    """What detectors see of a video's frames, (T, CELL_VALUES and maps)."""
+    frames = np.stack([_square(frame) for frame in video[seen_frames(len(video))]])
+    return torch.from_numpy(cached("frames", frames, _frames)).float()
+
+
+def _frames(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Features of square frames (T, S, S, 3): summed up in cells, and by place; (T, values)."""
     middle, last = _maps(frames)
     parts = [
         F.adaptive_avg_pool2d(middle, CELLS),
         F.adaptive_max_pool2d(middle, CELLS),
         F.adaptive_avg_pool2d(last, CELLS),
     ]
-    cells: NDArray[np.float32] = torch.cat(parts, 1).permute(0, 2, 3, 1).contiguous().numpy()
-    return cells
+    cells = torch.cat(parts, 1).permute(0, 2, 3, 1).flatten(1)
+    generator = torch.Generator().manual_seed(0)
+    mixed, _ = torch.linalg.qr(torch.randn(CHANNELS[0], MAP_FEATURES, generator=generator))
+    maps = torch.einsum("tchw,cd->tdhw", middle, mixed).flatten(1)
+    values: NDArray[np.float32] = torch.cat([cells, maps], 1).contiguous().numpy()
+    return values
 
 
 def _pixels(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

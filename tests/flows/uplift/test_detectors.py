@@ -53,7 +53,9 @@ def test_features_are_computed_once(cache: Path, monkeypatch: pytest.MonkeyPatch
     video = np.random.default_rng(0).integers(0, 256, (4, 20, 30, 3), np.uint8)
     first = features.see_features(video)
     assert first.shape == (4, features.CELLS, features.CELLS, features.CELL_FEATURES)
-    assert len(list(cache.rglob("*.npy"))) == 1
+    maps = features.see_maps(video)
+    assert maps.shape == (features.MAP_FEATURES, 4, features.MAP, features.MAP)
+    assert len(list(cache.rglob("*.npy"))) == 1  # both come from one pass
     monkeypatch.setattr(features, "_maps", None)  # would fail if it were asked
     assert torch.equal(features.see_features(video), first)
     with pytest.raises(TypeError):
@@ -73,9 +75,13 @@ def test_a_damaged_file_of_the_cache_is_computed_again(cache: Path) -> None:
 @pytest.mark.parametrize("name", STRONG)
 def test_strong_detectors_repeat_and_find_what_is_blatant(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    videos = torch.randn(24, 6, 7, 7, 12, generator=generator)
     labels = np.arange(24) % 2
-    videos[labels == 1, 3:, 2:4, 2:4] += 4
+    if name == "temporal":
+        videos = torch.randn(24, 4, 6, 28, 28, generator=generator)
+        videos[labels == 1, :, 3:, 8:16, 8:16] += 4
+    else:
+        videos = torch.randn(24, 6, 7, 7, 12, generator=generator)
+        videos[labels == 1, 3:, 2:4, 2:4] += 4
     lesson = Lesson(videos, labels, np.full(24, 1 / 24), True, 2, 60, 0)
     verdict = DETECTORS[name].judge(lesson, videos)
     assert auroc(verdict.suspicion, labels == 1) > 0.9
