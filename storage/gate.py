@@ -46,7 +46,7 @@ class Gate:
             raise SettingsError(
                 f"gate: expected the report.json of `flawcast uplift`, {path} is none; name it"
             ) from None
-        said = report.get(KEY) if isinstance(report, dict) else None
+        said: Any = report.get(KEY) if isinstance(report, dict) else None
         try:
             labels = said["labels"]
             verdicts = {str(label): str(found["verdict"]) for label, found in labels.items()}

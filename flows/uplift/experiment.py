@@ -55,9 +55,8 @@ class Experiment:
 
     def samples(self, arm: Arm, k: int, seed: int, see: Sight) -> Videos:
         """The samples that one arm may use at one K and seed, as a detector sees them."""
-        key = (arm.forecaster, tuple(sorted(arm.modes)), k, seed, see)
-        if self.maker is None:
-            key = (see,)
+        own = (arm.forecaster, tuple(sorted(arm.modes)), k, seed, see)
+        key: tuple[object, ...] = (see,) if self.maker is None else own
         if key not in self._samples:
             where = self.make(arm.forecaster, sorted(arm.modes), k, seed)
             while len(self._samples) >= KEPT:

@@ -116,7 +116,7 @@ class Maker:
             clips=self.folder,
             model=model,
             store=self.store,
-            modes=(mode,),  # type: ignore[arg-type]
+            modes=(mode,),
             settings=settings,
             per_label=self.making.per_label,
             normal=self.normal,

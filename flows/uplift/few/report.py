@@ -59,12 +59,12 @@ def write_report(results: list[Cell], stills: list[Still], request: FewRequest) 
     for row in rows:
         cells = _of(results, row["k"], row["arm"])
         row["made"] = float(np.mean([cell["made"] for cell in cells]))
-    tested = [len(cell["found"]) for cell in results]
+    counts = [len(cell["found"]) for cell in results]
     values = {
         "pictures": len(stills),
         "defective": int(truth.sum()),
         "items": len(set(items.tolist())),
-        "tested": float(np.mean(tested)),
+        "tested": float(np.mean(counts)),
         "settings": request.model_dump(
             mode="json", include={"k", "seeds", "good", "copies", "augmented", "share"}
         ),

@@ -79,7 +79,7 @@ def learn(groups: Sequence[Sequence[Cells]], shares: Sequence[float]) -> Scores:
         logits = inputs @ weight + bias
         each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         value = (weights * each).sum() + RIDGE * weight.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     optimiser.step(loss)  # type: ignore[no-untyped-call, unused-ignore]

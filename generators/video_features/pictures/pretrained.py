@@ -70,7 +70,7 @@ def _frozen(network: EfficientNetLite0) -> EfficientNetLite0:
         for convolution, norm in NORMS:
             if hasattr(block, convolution):
                 _fold(block, convolution, norm)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _fold(module: nn.Module, convolution: str, norm: str) -> None:
