@@ -37,7 +37,7 @@ def uplift(
     steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 650,
     arm: Annotated[
         list[str] | None,
-        typer.Option(help="An arm, as the report names it; all but a VRNN's if not given."),
+        typer.Option(help="An arm, as the report names it; those of the recipe if not given."),
     ] = None,
     detector: Annotated[
         list[str] | None,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from flawcast.configs.settings import Settings
 from flawcast.flows.generate.request import usable_cores
-from flawcast.flows.uplift.arms import ARMS
+from flawcast.flows.uplift.arms import USUAL
 from flawcast.flows.uplift.making import Making
 
 
@@ -42,7 +42,7 @@ class UpliftRequest(Settings):
     line_seed: int = Field(7, ge=0)
     k: tuple[int, ...] = (1, 3, 5, 10)
     seeds: int = Field(5, ge=1)
-    arms: tuple[str, ...] = tuple(name for name, arm in ARMS.items() if not arm.vrnn)
+    arms: tuple[str, ...] = USUAL
     detectors: tuple[str, ...] = ()
     steps: int = Field(650, ge=1)
     share: float = Field(0.5, gt=0, lt=1)
