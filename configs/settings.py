@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.driving import Driving
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.frozen import Settings as Settings
 from flawcast.configs.keep import expect_keep
@@ -223,6 +224,7 @@ class GenerateSettings(Settings):
     selector: str = "lowest_mae"
     seed: int = Field(default=0, ge=0)
     precision: Precision = "fp32"
+    driving: Driving | None = None  # of the sets of `augment`; None for those of `generate`
 
     @model_validator(mode="after")
     def _keeps_what_it_draws(self) -> Self:
@@ -232,10 +234,12 @@ class GenerateSettings(Settings):
 
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave fp32 out, so that sets rendered in fp32 keep their ids."""
+        """Leave out what older sets do not have, so that they keep their ids."""
         values: dict[str, Any] = dump(self)
         if values.get("precision") == "fp32":
             del values["precision"]
+        if values.get("driving") is None:
+            values.pop("driving", None)
         return values
 
 

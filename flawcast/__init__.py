@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from flawcast.configs.clip_settings import ClipSettings
     from flawcast.configs.errors import FlawcastError
     from flawcast.configs.settings import GenerateSettings, TrainSettings
+    from flawcast.flows.augment import AugmentRequest, augment
     from flawcast.flows.generate.request import GenerateRequest
     from flawcast.flows.generate.run import generate
     from flawcast.flows.train.run import train
+    from flawcast.flows.uplift.detectors.features import frame_features
     from flawcast.generators.clips import Clip, iter_clips, read_clip
     from flawcast.generators.clips.dataset import ClipDataset
     from flawcast.generators.model import Model, find_model, load_model
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AugmentRequest",
     "Clip",
     "ClipDataset",
     "ClipSettings",
@@ -49,7 +52,9 @@ __all__ = [
     "StoreProblem",
     "TrainSettings",
     "__version__",
+    "augment",
     "find_model",
+    "frame_features",
     "generate",
     "iter_clips",
     "load_model",
@@ -60,9 +65,12 @@ _HOMES = {
     "configs.clip_settings": ["ClipSettings"],
     "configs.errors": ["FlawcastError"],
     "configs.settings": ["GenerateSettings", "TrainSettings"],
+    "flows.augment.run": ["augment"],
+    "flows.augment.request": ["AugmentRequest"],
     "flows.generate.request": ["GenerateRequest"],
     "flows.generate.run": ["generate"],
     "flows.train.run": ["train"],
+    "flows.uplift.detectors.features": ["frame_features"],
     "generators.clips": ["Clip", "iter_clips", "read_clip"],
     "generators.clips.dataset": ["ClipDataset"],
     "generators.model": ["Model", "find_model", "load_model"],

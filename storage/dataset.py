@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from flawcast.configs.errors import StoreError
 from flawcast.storage.arrays import by_video
 from flawcast.storage.drawn import mask_sha256, read_checked
+from flawcast.storage.gate import Gate
 from flawcast.storage.layered import LayeredArray
 from flawcast.storage.leaks import OnTest, guarded
 from flawcast.storage.store import SampleStore
@@ -68,6 +69,8 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         on_test: What to do with samples of test clips: "refuse" (an error that names them),
             "leave_out", or "allow".
         test_clips: Ids or names of further clips that are for testing.
+        gate: Report of `flawcast uplift --validation`: samples of labels that hurt are left out,
+            and counted in `gated`.
 
     Raises:
         QueryError: If the condition is not valid.
@@ -86,6 +89,7 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         augment: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         on_test: OnTest = "refuse",
         test_clips: Collection[str] = (),
+        gate: Path | str | None = None,
     ) -> None:
         self._store = store if isinstance(store, SampleStore) else SampleStore.open(store)
         self._transform, self._augment = transform, augment
@@ -94,6 +98,9 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         sets = self._store.query().select(["clip_id", "split", "source_clip_id", "settings"])
         self.rows = guarded(rows, sets.to_pylist(), on_test, test_clips)
         self.left_out = len(rows) - len(self.rows)
+        passed = self.rows if gate is None else Gate.read(gate).passed(self.rows)
+        self.gated = len(self.rows) - len(passed)
+        self.rows = passed
         self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any] | LayeredArray] = OrderedDict()
         self._checksums: dict[str, dict[str, Any]] = {}
         self._check_fields()

@@ -90,6 +90,7 @@ TINY_VID2VID = {
 LONGEST = (
     *("flows/generate/test_on_ray.py", "test_readme.py", "flows/train/test_train.py"),
     *("flows/schedule/test_schedule.py", "flows/running/test_executor.py"),
+    *("flows/augment/test_augment.py", "flows/uplift/test_gate.py"),
     *("flows/uplift/test_uplift.py", "flows/benchmarks/test_benchmarks.py"),
     *("flows/generate/test_defects.py", "flows/generate/test_clips_once.py"),
     *("test_shipped_model.py", "flows/test_doctor.py"),

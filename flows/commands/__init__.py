@@ -2,6 +2,7 @@
 
 from flawcast.flows.commands import (
     animate,
+    augment,
     benchmark,
     browse,
     compact,
@@ -29,6 +30,7 @@ from flawcast.flows.commands import (
 
 __all__ = [
     "animate",
+    "augment",
     "benchmark",
     "browse",
     "compact",

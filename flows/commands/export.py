@@ -31,6 +31,15 @@ def export(
     licence: Annotated[str, typer.Option(help="For the data set's card.")] = "not stated",
     per_shard: Annotated[int, typer.Option(min=1, help="Samples in a WebDataset shard.")] = 100,
     masks: Annotated[bool, typer.Option("--masks", help="Refuse samples without masks.")] = False,
+    gate: Annotated[
+        Path | None,
+        typer.Option(
+            help="report.json of `flawcast uplift --validation`: leave out samples that hurt."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Export what the gate leaves out, too.")
+    ] = False,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -49,8 +58,10 @@ def export(
         interruptible("nothing was written"),
         display(quiet or as_json).counting("samples") as on_sample,
     ):
-        done = run(store, format, out, where, settings, on_sample)
+        done = run(store, format, out, where, settings, on_sample, None if force else gate)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:
         typer.echo(f"{done.out}: {done.samples} videos as {done.format}, {done.bytes:,} bytes")
+        if done.gated:
+            typer.echo(f"the gate left out {done.gated} videos of labels whose samples hurt")

@@ -36,16 +36,28 @@ def uplift(
     seeds: Annotated[int, typer.Option(min=1, help="Draws of those clips.")] = 5,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of every arm.")] = 650,
     arm: Annotated[
-        list[str] | None, typer.Option(help="An arm, as the report names it; all if not given.")
+        list[str] | None,
+        typer.Option(help="An arm, as the report names it; those of the recipe if not given."),
+    ] = None,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="frames, temporal, memory (extra `detectors`), tiny or tiny-one-class; temporal "
+            "and memory if not given, or the tiny ones without the extra."
+        ),
     ] = None,
     normal: Annotated[str, typer.Option(help="Label of good clips.")] = "normal",
     validation: Annotated[
         bool,
-        typer.Option("--validation", help="Score held-out training clips; read no test clip."),
+        typer.Option(
+            "--validation",
+            help="Score clips of val, or held-out training clips; read no test clip. The report "
+            "says which samples to use: export --gate.",
+        ),
     ] = False,
     making: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=VALUE: share, per_label, drawn, temperature, real_share, epochs."),
+        typer.Option(help="NAME=VALUE: share, per_label, drawn, temperature, epochs."),
     ] = None,
     workers: WorkersOption = None,
     ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
@@ -70,6 +82,7 @@ def uplift(
         normal=normal,
         validation=validation,
         ray_address=ray_address,
+        detectors=tuple(detector or ()),
         **({"arms": tuple(arm)} if arm else {}),
         **({} if workers is None else {"workers": workers}),
     )

@@ -13,6 +13,7 @@ from flawcast.flows.exports.base import EXPORTS, Export, ExportSample, ExportSet
 from flawcast.flows.exports.card import write_card
 from flawcast.storage import SampleStore
 from flawcast.storage.drawn import mask_sha256, read_checked
+from flawcast.storage.gate import Gate
 from flawcast.storage.schema import MASK_ARRAYS
 
 DIVIDED = ("anomalib", "coco")  # formats that tell good videos from defects
@@ -28,12 +29,14 @@ class Exported:
         format: Its format.
         samples: How many videos.
         bytes: Size of all files.
+        gated: Samples that the gate left out.
     """
 
     out: str
     format: str
     samples: int
     bytes: int
+    gated: int = 0
 
 
 def export(
@@ -43,6 +46,7 @@ def export(
     where: str | None = None,
     settings: ExportSettings | None = None,
     on_sample: Callable[[int, int], None] = lambda done, total: None,
+    gate: Path | None = None,
 ) -> Exported:
     """Write samples in a format that detectors read.
 
@@ -53,6 +57,7 @@ def export(
         where: SQL condition over the columns of samples; None for all.
         settings: How they are written.
         on_sample: Called with the number of samples read and of all.
+        gate: Report of `flawcast uplift --validation`: samples of labels that hurt are left out.
 
     Raises:
         SettingsError: If the format is unknown, the folder exists, or cannot be written.
@@ -66,6 +71,13 @@ def export(
     rows = opened.query(where, rows="samples").to_pylist()
     if not rows:
         raise StoreError("export: no sample meets the condition; see `flawcast query`")
+    found = len(rows)
+    if gate is not None:
+        rows = Gate.read(gate).passed(rows)
+        if not rows:
+            raise StoreError(
+                f"gate: {gate} says of all {found} samples not to use them; --force exports them"
+            )
     if kind in DIVIDED:
         labels = opened.query().column("label").to_pylist()
         check_normal(chosen.normal, labels, "normal" in chosen.model_fields_set)
@@ -95,7 +107,7 @@ def export(
     except OSError as error:
         reason = error.strerror or error
         raise SettingsError(f"out: cannot write {out}: {reason}; nothing was left") from None
-    return Exported(str(out), kind, len(rows), size)
+    return Exported(str(out), kind, len(rows), size, found - len(rows))
 
 
 def read_sample(store: SampleStore, row: dict[str, Any]) -> ExportSample:

@@ -13,7 +13,7 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.defect_inputs import open_bank, region_for
 from flawcast.flows.generate.plan import Plan, SetPlan, planned_id
 from flawcast.generators.defects import DEFECT_TYPES
-from flawcast.generators.defects.bank import Bank
+from flawcast.generators.defects.bank import Bank, BankItem
 
 SPREAD = 1.25  # factor by which an item of a bank may be larger or smaller than in its still
 LARGEST = 0.6  # share of the part: items are not put on larger than this
@@ -34,20 +34,23 @@ def order_defects(
         settings: What is asked for.
         seed: The run's seed.
     """
-    lots = [_lot(one, seed, "defect") for one in sets]
+    lots = [order_seed(one, seed, "defect") for one in sets]
     count = min(len(sets), max(1, round(settings.share * len(sets))))
     chosen = set(sorted(range(len(sets)), key=lambda index: lots[index])[:count])
     bank = None if settings.bank is None else open_bank(settings.bank)
     region = "" if settings.where is None else hash_files([settings.where])[:16]
+    items = () if bank is None else tuple(bank)
     return [
-        _order(settings, bank, region, _lot(one, seed, "order"), placebo=index not in chosen)
+        draw_order(
+            settings, items, region, order_seed(one, seed, "order"), placebo=index not in chosen
+        )
         if index in chosen or settings.placebo
         else None
         for index, one in enumerate(sets)
     ]
 
 
-def _lot(plan: SetPlan, seed: int, what: str) -> int:
+def order_seed(plan: SetPlan, seed: int, what: str) -> int:
     """A number by chance, the same for the same window and source."""
     source = plan.source
     return derive_seed(
@@ -55,16 +58,23 @@ def _lot(plan: SetPlan, seed: int, what: str) -> int:
     )
 
 
-def _order(
-    settings: DefectSettings, bank: Bank | None, region: str, seed: int, placebo: bool
+def draw_order(
+    settings: DefectSettings, items: Sequence[BankItem], region: str, seed: int, placebo: bool
 ) -> DefectOrder:
-    """One order, drawn by chance."""
+    """One order, drawn by chance.
+
+    Args:
+        settings: What is asked for.
+        items: Of a bank; they count as one more type.
+        region: As in `DefectOrder`.
+        seed: Decides it.
+        placebo: Whether it is harmless.
+    """
     rng = np.random.default_rng(seed)
-    types = [*settings.types, *([CUT_OUT] if bank is not None and not placebo else [])]
+    types = [*settings.types, *([CUT_OUT] if items and not placebo else [])]
     kind = str(rng.choice(types or DEFECT_TYPES.names()))
     label, item = kind, ""
-    if bank is not None and kind == CUT_OUT:
-        items = list(bank)
+    if items and kind == CUT_OUT:
         drawn = items[int(rng.integers(len(items)))]
         label, item = drawn.label, drawn.item_id
         usual = min(LARGEST, drawn.length / SPREAD), min(LARGEST, drawn.length * SPREAD)

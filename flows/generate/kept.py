@@ -70,9 +70,12 @@ def keep_pixels(
     scene = sampled.scene
     still = scene.render(sampled.keypoints[settings.past - 1 : settings.past])
     reference = sampled.truth
-    if plan.mode == "transfer":
-        reference = scene.render(sampled.keypoints[settings.past :])
-    closest = render_and_keep(sampled, reference, settings, on_futures)
+    if settings.driving is not None and settings.driving.real and plan.mode == "transfer":
+        closest, reference = _keep_all(sampled, on_futures)
+    else:
+        if plan.mode == "transfer":
+            reference = scene.render(sampled.keypoints[settings.past :])
+        closest = render_and_keep(sampled, reference, settings, on_futures)
     put: OnPixels | None = None
     if defect is not None:
         indices = closest.indices.tolist()
@@ -189,6 +192,14 @@ def render_and_keep(
 
     guess = _distances(scene.backbone, futures, sampled.keypoints[settings.past :])
     return keep_closest(draw_frames, reference, guess, settings.keep, scene.batch, on_futures)
+
+
+def _keep_all(sampled: Sampled, on_futures: OnFutures) -> tuple[Closest, NDArray[np.uint8]]:
+    """Keep all futures, the first of which is the real motion: its video is the reference."""
+    videos = sampled.scene.render_all(sampled.futures, on_futures)
+    errors = mae(videos, videos[0])
+    order = np.argsort(errors, kind="stable")
+    return Closest(order, errors, videos.shape[0] * videos.shape[1], videos[order]), videos[0]
 
 
 def _distances(backbone: MotionBackbone, futures: Tensor, truth: Tensor) -> NDArray[np.float32]:

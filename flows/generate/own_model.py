@@ -14,7 +14,7 @@ from flawcast.flows.generate.following import Followed, follow_clips
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.clips import list_clips
-from flawcast.generators.clips.listing import TEST
+from flawcast.generators.clips.listing import TEST, VALIDATION
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.model import find_model, is_model, save_model
 
@@ -97,11 +97,13 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
     began = time.perf_counter()
     clips = ClipSettings(size=request.size or NATIVE, fit="keep")
     backbone = build_backbone(BACKBONE, {})
-    entries = [entry for entry in list_clips(request.clips) if entry.split != TEST]
+    # What `augment` makes is judged on clips to validate on: nothing of it may know them.
+    unseen = (TEST,) if request.settings.driving is None else (TEST, VALIDATION)
+    entries = [entry for entry in list_clips(request.clips) if entry.split not in unseen]
     if not entries:
         raise ClipError(
             f"clips: expected some to fit a model to, all of {request.clips} are of the split "
-            "test; add others, or name a model with --model"
+            f"{' or '.join(unseen)}; add others, or name a model with --model"
         )
     chosen = spread(entries, MOST_CLIPS)
     say(f"no --model: following the parts of {len(chosen)} clips, with nothing trained")

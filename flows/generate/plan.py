@@ -1,11 +1,13 @@
 """What a run will make: every sample set with its id, decided before anything is rendered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.defect_settings import DefectOrder
+from flawcast.configs.driving import Driving
 from flawcast.configs.errors import ClipError
 from flawcast.configs.identity import derive_seed, sample_set_id
 from flawcast.configs.set_settings import SetMasks
@@ -53,6 +55,7 @@ class SetPlan:
         source: The frame that is animated.
         mode: "reconstruction" or "transfer".
         masks: The kind of masks for its videos; None for no masks.
+        driving: Its motions, of a set of `augment`; None for sampled futures alone.
         order: The defect or placebo that it gets; None for none.
     """
 
@@ -63,6 +66,7 @@ class SetPlan:
     source: SourceFrame
     mode: str
     masks: SetMasks | None = None
+    driving: Driving | None = None
     order: DefectOrder | None = None
 
     @property
@@ -75,15 +79,23 @@ class SetPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All sets of a run, in order, the clips that could not be used, and notes on the others."""
+    """What a run will make.
+
+    Args:
+        sets: All sets, in order.
+        rejects: The clips that could not be used.
+        notes: Notes on the others.
+        about: What else the run's record says, as plain values.
+    """
 
     sets: tuple[SetPlan, ...]
     rejects: tuple[Reject, ...] = field(default=())
     notes: tuple[Reject, ...] = field(default=())
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _ReadClip:
+class ReadClip:
     """A clip that was read, reduced to what planning needs."""
 
     entry: ClipEntry
@@ -91,6 +103,7 @@ class _ReadClip:
     length: int
     masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame
     gaps: tuple[int, ...] = ()
+    onset: int | None = None
     size: tuple[int, int] = (0, 0)
 
 
@@ -127,10 +140,10 @@ def plan_sets(
     rejects: list[Reject] = []
     notes: list[Reject] = []
     minimum = settings.past + settings.future
-    read = _read_all(clips, clip_settings, minimum, rejects, on_clip, masks, notes)
+    read = read_clips(clips, clip_settings, minimum, rejects, on_clip, masks, notes)
     others = read
     if "transfer" in modes and sources is not None:
-        others = _read_all(sources, clip_settings, 1, rejects, on_clip, masks, notes)
+        others = read_clips(sources, clip_settings, 1, rejects, on_clip, masks, notes)
     sets = [
         _plan_set(mode, clip, window, others, settings, weights_id)
         for clip in read
@@ -140,7 +153,7 @@ def plan_sets(
     return Plan(tuple({plan.set_id: plan for plan in sets}.values()), tuple(rejects), tuple(notes))
 
 
-def _read_all(
+def read_clips(
     folder: Path,
     settings: ClipSettings,
     minimum: int,
@@ -148,11 +161,12 @@ def _read_all(
     on_clip: Callable[[str], None],
     masks: bool,
     notes: list[Reject],
-) -> list[_ReadClip]:
-    """Read every clip once to check that it decodes and to hash its bytes."""
+    split: str | None = None,
+) -> list[ReadClip]:
+    """Read every clip, or those of a split, once to check that it decodes and to hash its bytes."""
     read = []
     first: dict[str, ClipEntry] = {}
-    for clip in iter_clips(folder, settings, minimum, rejects.append):
+    for clip in iter_clips(folder, settings, minimum, rejects.append, split):
         entry, length = clip.entry, len(clip.frames)
         longest = max(end - start for start, end in pieces_of(length, clip.gaps))
         if longest < minimum:
@@ -169,7 +183,7 @@ def _read_all(
             rejects.append(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
             continue
         size = (clip.frames.shape[1], clip.frames.shape[2])
-        read.append(_ReadClip(entry, clip.id, length, frame_masks, clip.gaps, size))
+        read.append(ReadClip(entry, clip.id, length, frame_masks, clip.gaps, clip.onset, size))
         notes += [Reject(clip.name, note) for note in clip.notes]
         on_clip(clip.name)
     if not read:
@@ -180,7 +194,7 @@ def _read_all(
     return read
 
 
-def _windows(clip: _ReadClip, settings: GenerateSettings) -> list[Window]:
+def _windows(clip: ReadClip, settings: GenerateSettings) -> list[Window]:
     """The windows of a clip."""
     return split_windows(clip.length, settings.past, settings.future, clip.gaps)
 
@@ -194,9 +208,9 @@ def _same_bytes(first: ClipEntry, second: ClipEntry) -> str:
 
 def _plan_set(
     mode: str,
-    clip: _ReadClip,
+    clip: ReadClip,
     window: Window,
-    others: Sequence[_ReadClip],
+    others: Sequence[ReadClip],
     settings: GenerateSettings,
     weights_id: str,
 ) -> SetPlan:
@@ -241,9 +255,7 @@ def planned_id(
     )
 
 
-def _draw_source(
-    clip: _ReadClip, window: Window, others: Sequence[_ReadClip], seed: int
-) -> _ReadClip:
+def _draw_source(clip: ReadClip, window: Window, others: Sequence[ReadClip], seed: int) -> ReadClip:
     """Choose another clip to animate; the choice depends on the seed, the clip and the window.
 
     Every other clip draws a lot and the highest wins. So an additional clip takes over its share
@@ -256,7 +268,7 @@ def _draw_source(
             "found none; add clips or name a folder with --sources"
         )
 
-    def lot(other: _ReadClip) -> int:
+    def lot(other: ReadClip) -> int:
         return derive_seed(seed, clip.clip_id, window.start, "source", other.clip_id)
 
     return max(candidates, key=lot)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, DefectError, one_line
 from flawcast.flows.generate.defect_inputs import check_defects
 from flawcast.flows.generate.defect_ledger import DefectLedger, count_defects
@@ -25,13 +26,38 @@ from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Job, Stage
 from flawcast.flows.running.progress import SetLeftOut
 from flawcast.generators.clips import Reject
-from flawcast.generators.model import load_model, worker_model
+from flawcast.generators.model import Model, load_model, worker_model
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.precision import check_precision
 from flawcast.storage import SampleStore
 
+Planner = Callable[[GenerateRequest, Model, ClipSettings, Callable[[str], None]], Plan]
+"""Takes a request, its model, how clips are read and a receiver of their names; lists the sets."""
 
-def generate(request: GenerateRequest, display: Display | None = None) -> RunSummary:
+
+def plan_request(
+    request: GenerateRequest, model: Model, clips: ClipSettings, on_clip: Callable[[str], None]
+) -> Plan:
+    """Plan every window of every clip, in each mode, and the defects that sets get."""
+    plan = plan_sets(
+        request.clips,
+        request.sources,
+        request.modes,
+        request.settings,
+        clips,
+        model.weights_id,
+        request.windows,
+        on_clip,
+        request.masks,
+    )
+    if request.defects is None:
+        return plan
+    return with_defects(plan, request.defects, request.settings, clips, model.weights_id)
+
+
+def generate(
+    request: GenerateRequest, display: Display | None = None, planner: Planner = plan_request
+) -> RunSummary:
     """Make all sample sets of a folder of clips that the store does not have yet.
 
     Starts a Prefect server and Ray workers if none are configured, and stops them at the end,
@@ -41,6 +67,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     Args:
         request: Clips, model, store, modes and settings.
         display: Shows progress; None shows nothing.
+        planner: Lists the sets.
 
     Returns:
         The sets that were made, those that the store already had, and the clips left out.
@@ -64,23 +91,11 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
         check_defects(request.defects, request.settings.future)
     show_folder(request.clips, display)
     with display.reading() as on_clip:
-        plan = plan_sets(
-            request.clips,
-            request.sources,
-            request.modes,
-            request.settings,
-            clips,
-            model.weights_id,
-            request.windows,
-            on_clip,
-            request.masks,
-        )
-    if request.defects is not None:
-        plan = with_defects(plan, request.defects, request.settings, clips, model.weights_id)
+        plan = planner(request, model, clips, on_clip)
     for note in plan.notes:
         display.note(note)
     store = SampleStore.open(request.store, "a")
-    run_id, settings = _run_id(), request.model_dump(mode="json")
+    run_id, settings = _run_id(), request.model_dump(mode="json") | dict(plan.about)
     with store.ledger.run(run_id, settings, len(plan.sets), version("flawcast")) as entry:
         entry.reject((item.name, item.reason) for item in plan.rejects)
         missing = [item for item in plan.sets if not store.has(item.set_id)]
@@ -147,7 +162,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     seconds = time.perf_counter() - began
     summary = summarise(store, replace(plan, rejects=rejects), missing, run_id, seconds)
     summary = replace(summary, defects=ledger)
-    return write_sheet(summary, store) if missing else summary
+    return write_sheet(summary, store) if summary.fresh else summary
 
 
 def _counted(store: SampleStore, plan: Plan, refused: Mapping[str, str]) -> DefectLedger | None:

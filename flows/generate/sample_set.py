@@ -40,6 +40,7 @@ def make_set(
     Returns:
         The kept videos, the keypoints of all futures, and the scores.
     """
+    request = request.of_set(plan)
     settings = request.settings
     sampled = sample_set_futures(plan, model, request)
     levels = None

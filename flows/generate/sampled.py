@@ -1,6 +1,6 @@
 """What a set is made of: its clips as they are seen, its source, and the futures sampled for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.defect_settings import DefectSettings
+from flawcast.configs.driving import Driving
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import GenerateSettings, KeepAs
 from flawcast.flows.generate.plan import SetPlan
@@ -33,6 +34,12 @@ class SetRequest:
     version: str
     keep_as: KeepAs | None = None  # as in `GenerateRequest`
     defects: DefectSettings | None = None  # likewise
+
+    def of_set(self, plan: SetPlan) -> "SetRequest":
+        """The same for one set, whose motions its plan may say."""
+        if plan.driving is None:
+            return self
+        return replace(self, settings=self.settings.model_copy(update={"driving": plan.driving}))
 
 
 @dataclass(frozen=True)
@@ -113,9 +120,11 @@ def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Samp
     settings = request.settings
     backbone = model.backbone_for(request.clips)
     observed = observe(plan, backbone, settings, request.clips)
-    futures = sample_futures(
-        plan, model.predictor_for(plan.clip_id), observed.keypoints[: settings.past], settings
-    )
+    predictor = model.predictor_for(plan.clip_id)
+    if settings.driving is None:
+        futures = sample_futures(plan, predictor, observed.keypoints[: settings.past], settings)
+    else:
+        futures = driven_futures(plan, predictor, observed.keypoints, settings, settings.driving)
     scene = in_precision(observed.scene, settings.precision, futures.flatten(0, 1))
     return Sampled(**{**vars(observed), "scene": scene}, futures=futures)
 
@@ -135,3 +144,41 @@ def sample_futures(
         torch.Generator().manual_seed(seed),
         settings.temperature,
     )
+
+
+def driven_futures(
+    plan: SetPlan,
+    predictor: KeypointPredictor,
+    keypoints: Tensor,
+    settings: GenerateSettings,
+    driving: Driving,
+) -> Tensor:
+    """The motions of a set of `augment`: the real one, and sampled ones that are nearest to it.
+
+    Every source gets futures of its own.
+
+    Args:
+        plan: The set.
+        predictor: Samples futures.
+        keypoints: Of past and truth, (P + F, D).
+        settings: Horizon, number of motions and seed.
+        driving: Which motions.
+
+    Returns:
+        The real motion first, where it is asked for, (N, F, D).
+    """
+    past, truth = keypoints[: settings.past], keypoints[settings.past :]
+    source = (plan.source.clip_id, plan.source.frame)
+    seed = derive_seed(
+        settings.seed, plan.clip_id, plan.window.start, "driven", *source, driving.turn
+    )
+    wanted = settings.samples - driving.real
+    drawn = predictor.sample(
+        past,
+        settings.future,
+        max(driving.drawn, wanted),
+        torch.Generator().manual_seed(seed),
+        settings.temperature,
+    )
+    nearest = (drawn - truth.to(drawn)).abs().mean(dim=(1, 2)).argsort(stable=True)[:wanted]
+    return torch.cat([truth.to(drawn)[None].repeat(driving.real, 1, 1), drawn[nearest]])

@@ -56,3 +56,10 @@ ARMS = {
     "VRNN: + transfer": Arm(("transfer",), vrnn=True),
     "VRNN: + both, augmented": Arm(BOTH, vrnn=True, augmented=True),
 }
+USUAL = (  # that are run if none is named: the recipe, what it is compared with, and the control
+    "real",
+    "real, augmented",
+    "+ transfer",
+    "+ transfer, augmented",
+    "+ transfer, labels shuffled",
+)

@@ -10,30 +10,24 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, SettingsError
-from flawcast.flows.pictures.thumbnails import shrink_frames
 from flawcast.flows.uplift.arms import Arm
-from flawcast.generators.clips import Clip
+from flawcast.flows.uplift.detectors.sights import MIN_FRAMES, Sight
+from flawcast.generators.clips import Clip, list_clips
 from flawcast.generators.clips.dataset import ClipDataset
-from flawcast.generators.clips.frames import to_tensor
-
-# Detectors see every second frame (ending with the last) of videos of at least
-# STRIDE_FROM_LENGTH frames, all frames of shorter ones, and refuse fewer than MIN_FRAMES.
-DETECTOR_SIZE = 24  # frames are shrunk to this
-FRAME_STRIDE = 2
-STRIDE_FROM_LENGTH = 6
-MIN_FRAMES = 3
+from flawcast.generators.clips.listing import VALIDATION
 
 
 @dataclass(frozen=True)
 class Videos:
-    """Videos as the detectors see them, with their labels' numbers and clips.
+    """Videos as a detector sees them, with their labels' numbers and clips.
 
     Args:
-        videos: The videos, (M, 3, T, DETECTOR_SIZE, DETECTOR_SIZE).
+        videos: What the detector sees of each, (M, ...).
         labels: The label number of each video, (M,); 0 is good.
         clips: Ids of the clips that gave the motion.
         sources: Ids of the clips that gave the appearance.
         kinds: Mode and forecaster of each video; both are empty for real clips.
+        ids: The id of each sample; that of the clip for real ones.
     """
 
     videos: Tensor
@@ -41,51 +35,52 @@ class Videos:
     clips: tuple[str, ...]
     sources: tuple[str, ...]
     kinds: tuple[tuple[str, str], ...]
+    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Material:
+class Real:
     """The real clips, in memory.
 
     Args:
         names: Labels, the normal one first.
-        clips: The training clips, at full size and length.
-        train: The training clips as the detectors see them.
+        train: The training clips, at full size and length.
         scored: The clips that detectors are scored on.
+        future: F: detectors see the last frames of each clip.
     """
 
     names: tuple[str, ...]
-    clips: tuple[Clip, ...]
+    train: tuple[Clip, ...]
+    scored: tuple[Clip, ...]
+    future: int
+
+    def seen_by(self, see: Sight) -> "Material":
+        """The clips as a detector sees them."""
+        return Material(
+            self.names,
+            _as_videos(self.train, self.names, self.future, see),
+            _as_videos(self.scored, self.names, self.future, see),
+        )
+
+
+@dataclass(frozen=True)
+class Material:
+    """The real clips as one detector sees them.
+
+    Args:
+        names: Labels, the normal one first.
+        train: The training clips.
+        scored: The clips that it is scored on.
+    """
+
+    names: tuple[str, ...]
     train: Videos
     scored: Videos
 
 
-def shrink(video: NDArray[np.uint8]) -> Tensor:
-    """Frames (T, H, W, 3) as detectors see them: (3, T, S, S) in [0, 1], S the detectors' size."""
-    small = shrink_frames(video, DETECTOR_SIZE, DETECTOR_SIZE)
-    return to_tensor(small).transpose(0, 1).contiguous()
-
-
-def seen_frames(future: int) -> slice:
-    """The indices of a video's frames that detectors see.
-
-    Example:
-        >>> list(range(12))[seen_frames(12)]
-        [1, 3, 5, 7, 9, 11]
-    """
-    if future < STRIDE_FROM_LENGTH:
-        return slice(None)
-    return slice((future - 1) % FRAME_STRIDE, None, FRAME_STRIDE)
-
-
-def shown(video: NDArray[np.uint8]) -> Tensor:
-    """A video (F, H, W, 3) as detectors see it."""
-    return shrink(video[seen_frames(len(video))])
-
-
-def read_material(
+def read_real(
     folder: Path, read: ClipSettings, past: int, future: int, normal: str, validation: int | None
-) -> Material:
+) -> Real:
     """Read real clips; detectors see the last `future` frames of each.
 
     Args:
@@ -94,8 +89,9 @@ def read_material(
         past: P; clips shorter than P + F are left out.
         future: F.
         normal: The label of good clips.
-        validation: None to score on the test clips; else every n-th training clip of each
-            label is scored instead of being trained on, and no test clip is read.
+        validation: None to score on the test clips. Else no test clip is read: the clips of the
+            split "val" are scored, or without any, every n-th training clip of each label, which
+            is not trained on.
 
     Raises:
         ClipError: If a split is empty, or labels are missing in one.
@@ -109,6 +105,8 @@ def read_material(
     train = list(ClipDataset(folder, read, past + future, "train").clips)
     if validation is None:
         scored = list(ClipDataset(folder, read, past + future, "test").clips)
+    elif any(entry.split == VALIDATION for entry in list_clips(folder)):
+        scored = list(ClipDataset(folder, read, past + future, VALIDATION).clips)
     else:
         train, scored = _hold_out(train, validation)
     both = sorted({clip.id for clip in train} & {clip.id for clip in scored})
@@ -126,9 +124,7 @@ def read_material(
                 f"{', '.join(sorted({clip.label for clip in clips}))}; mend labels.csv "
                 "or the folders, or use --normal"
             )
-    return Material(
-        names, tuple(train), _as_videos(train, names, future), _as_videos(scored, names, future)
-    )
+    return Real(names, tuple(train), tuple(scored), future)
 
 
 def _hold_out(clips: list[Clip], every: int) -> tuple[list[Clip], list[Clip]]:
@@ -142,12 +138,12 @@ def _hold_out(clips: list[Clip], every: int) -> tuple[list[Clip], list[Clip]]:
     return kept, held
 
 
-def _as_videos(clips: list[Clip], names: tuple[str, ...], future: int) -> Videos:
-    """Real clips as detectors see them."""
+def _as_videos(clips: tuple[Clip, ...], names: tuple[str, ...], future: int, see: Sight) -> Videos:
+    """Real clips as a detector sees them."""
     ids = tuple(clip.id for clip in clips)
     labels = np.array([names.index(clip.label) for clip in clips])
-    videos = torch.stack([shown(clip.frames[-future:]) for clip in clips])
-    return Videos(videos, labels, ids, ids, (("", ""),) * len(ids))
+    videos = torch.stack([see(clip.frames[-future:]) for clip in clips])
+    return Videos(videos, labels, ids, ids, (("", ""),) * len(ids), ids)
 
 
 def choose_real(material: Material, k: int, seed: int) -> list[int]:
@@ -190,6 +186,7 @@ def pick(videos: Videos, chosen: list[int]) -> Videos:
         tuple(videos.clips[index] for index in chosen),
         tuple(videos.sources[index] for index in chosen),
         tuple(videos.kinds[index] for index in chosen),
+        tuple(videos.ids[index] for index in chosen),
     )
 
 
@@ -201,6 +198,7 @@ def joined(parts: list[Videos]) -> Videos:
         sum((part.clips for part in parts), ()),
         sum((part.sources for part in parts), ()),
         sum((part.kinds for part in parts), ()),
+        sum((part.ids for part in parts), ()),
     )
 
 

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 
-def descend(model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float) -> float:
+def descend(
+    model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float, decay: float = 1e-2
+) -> float:
     """Train with AdamW, the rate falling to 0 along a cosine.
 
     Args:
@@ -15,12 +17,13 @@ def descend(model: nn.Module, loss: Callable[[], Tensor], steps: int, rate: floa
         loss: Computes the loss of the next batch.
         steps: How many batches.
         rate: At the start.
+        decay: Weight decay.
 
     Returns:
         The mean loss over the last tenth of the steps.
     """
     model.train()
-    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=1e-2, fused=True)
+    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=decay, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     losses = []
     for _ in range(steps):

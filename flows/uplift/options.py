@@ -5,7 +5,7 @@ from typing import Any
 
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import validated
-from flawcast.flows.uplift.run import UpliftRequest
+from flawcast.flows.uplift.request import UpliftRequest
 
 
 def request_from_options(making: Sequence[str], **values: Any) -> UpliftRequest:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 from flawcast.flows.markdown import markdown_table
 from flawcast.flows.uplift.arms import ARMS
 from flawcast.flows.uplift.data import Material
+from flawcast.flows.uplift.gate import gate_lines, gate_of
 from flawcast.flows.uplift.plot import draw_differences
+from flawcast.flows.uplift.request import UpliftRequest
 from flawcast.flows.uplift.words import difference_cells, verdict_lines
 from flawcast.selection.detection_scores import (
     Indices,
@@ -22,6 +23,7 @@ from flawcast.selection.detection_scores import (
     f1,
     paired_difference,
 )
+from flawcast.storage.gate import KEY
 
 Cell = dict[str, Any]
 Key = tuple[str, int, str]  # detector, K, arm
@@ -29,7 +31,7 @@ NEARLY_RIGHT = 0.95  # above this AUROC the removed share of the error tells mor
 
 
 def write_report(
-    results: Sequence[Cell], material: Material, steps: int, out: Path, validation: bool
+    results: Sequence[Cell], material: Material, request: UpliftRequest
 ) -> dict[str, Any]:
     """Sum up all cells into report.md, report.json and differences.svg.
 
@@ -39,9 +41,7 @@ def write_report(
     Args:
         results: One record per finished cell.
         material: The clips of the experiment.
-        steps: Training steps per arm.
-        out: Folder to write into.
-        validation: Whether training clips were scored instead of test clips.
+        request: What was compared, and the folder to write into.
 
     Returns:
         The figures as plain values.
@@ -59,12 +59,16 @@ def write_report(
     bad = int((material.scored.labels > 0).sum())
     values = {
         "seeds": seeds,
-        "steps": steps,
-        "scored": "validation" if validation else "test",
+        "steps": request.steps,
+        "scored": "validation" if request.validation else "test",
         "clips": {"scored": len(material.scored.labels), "defective": bad},
         "skipped": sum("skipped" in cell for cell in results),
         "rows": rows,
     }
+    if request.validation:  # chosen on test clips, a gate would be tested on what it was chosen by
+        gate = gate_of(cells, material)
+        values |= {} if gate is None else {KEY: gate}
+    out = request.out
     (out / "report.json").write_text(json.dumps(values, indent=1))
     (out / "report.md").write_text("\n".join(_lines(values, material)))
     draw_differences(rows, out / "differences.svg")
@@ -164,6 +168,8 @@ def _lines(values: dict[str, Any], material: Material) -> list[str]:
         lines += ["", f"## {detector.capitalize()}", "", *_table(rows, material)]
         verdicts = {f"{row['arm']} at K = {row['k']}": row.get("verdict", "") for row in rows}
         lines += ["", *verdict_lines(verdicts)]
+    if KEY in values:
+        lines += ["", *gate_lines(values[KEY])]
     if values["skipped"]:
         lines += ["", f"{values['skipped']} cells had no samples of their clips and are missing."]
     return [*lines, "", "![Differences in AUROC with their intervals](differences.svg)", ""]

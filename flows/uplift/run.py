@@ -2,85 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from flawcast.configs.errors import SettingsError
-from flawcast.configs.identity import content_id, derive_seed, hash_files
-from flawcast.configs.model_card import read_card
-from flawcast.configs.settings import Settings
-from flawcast.flows.generate.request import usable_cores
+from flawcast.configs.identity import content_id, derive_seed
 from flawcast.flows.running.executor import place_of
 from flawcast.flows.running.pieces import Job, OnDone, Stage
 from flawcast.flows.uplift.arms import ARMS
-from flawcast.flows.uplift.data import (
-    Material,
-    Videos,
-    choose_real,
-    pick,
-    read_material,
-    training_set,
-    usable,
-)
-from flawcast.flows.uplift.detectors import DETECTORS, Detector, Lesson
+from flawcast.flows.uplift.data import choose_real, pick, training_set
+from flawcast.flows.uplift.detectors import DETECTORS, Detector, Lesson, default_detectors
+from flawcast.flows.uplift.experiment import load_experiment
 from flawcast.flows.uplift.folder import check_experiment, make_folder, read, read_or_compute
 from flawcast.flows.uplift.line import NAME, draw_material
-from flawcast.flows.uplift.making import Maker, Making
 from flawcast.flows.uplift.report import write_report
-from flawcast.flows.uplift.stored import read_samples, store_reading
-from flawcast.generators.backbones import load_backbone
-from flawcast.generators.backbones.base import BACKBONE_FILE
+from flawcast.flows.uplift.request import UpliftRequest
 from flawcast.generators.model import find_model
-from flawcast.generators.rendering.fused import for_inference
-
-FREE = {"out", "clips", "model", "k", "seeds", "arms", "workers", "ray_address"}
-VALIDATION_EVERY = 3  # every third training clip is scored if test clips may not be
-# Takes forecaster, modes, K, seed and the indices of the real clips.
-Samples = Callable[[str, tuple[str, ...], int, int, list[int]], Videos]
-
-
-class UpliftRequest(Settings):
-    """What is compared.
-
-    Args:
-        clips: Folder of real clips with the splits "train" and "test"; "line" for the built-in
-            line.
-        out: Folder for clips of the line, samples, cells and report; an interrupted run goes on
-            there.
-        store: Samples of those clips; None makes some for every K and seed.
-        model: Model folder, or name of a shipped model; its motion model makes the samples.
-        line_seed: Seed of the built-in line.
-        k: Numbers of real defect clips per label, in the order in which they are run.
-        seeds: How many times those clips are drawn.
-        arms: Which of `ARMS`.
-        steps: Training steps, the same in all arms.
-        share: Synthetic share of the videos drawn in training.
-        normal: The label of good clips.
-        validation: Score on held-out training clips instead of test clips, which are not read.
-        making: How samples are made.
-        workers: Ray worker processes; 0 or 1 work in this process, without Prefect and Ray.
-        ray_address: A running Ray cluster.
-    """
-
-    clips: Path
-    out: Path
-    store: str | None = None
-    model: str = "demo"
-    line_seed: int = Field(7, ge=0)
-    k: tuple[int, ...] = (1, 3, 5, 10)
-    seeds: int = Field(5, ge=1)
-    arms: tuple[str, ...] = tuple(ARMS)
-    steps: int = Field(650, ge=1)
-    share: float = Field(0.5, gt=0, lt=1)
-    normal: str = "normal"
-    validation: bool = False
-    making: Making = Making()
-    workers: int = Field(default_factory=usable_cores, ge=0)
-    ray_address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,9 +40,7 @@ class SamplesPiece:
 
     def work(self) -> None:
         """Make the samples, unless they exist."""
-        experiment = load_experiment(self.request)
-        real = choose_real(experiment.material, self.k, self.seed)
-        experiment.samples(self.forecaster, self.modes, self.k, self.seed, real)
+        load_experiment(self.request).make(self.forecaster, self.modes, self.k, self.seed)
 
 
 @dataclass(frozen=True)
@@ -151,6 +89,8 @@ def uplift(
             experiment.
     """
     request = _resolved(request)
+    for name in request.detectors:
+        DETECTORS[name].check()
     unknown = sorted(set(request.arms) - set(ARMS))
     if unknown:
         raise SettingsError(f"arm: expected some of {'; '.join(ARMS)}; got {unknown[0]!r}")
@@ -179,9 +119,7 @@ def uplift(
         place = place_of(request.workers, request.ray_address, fewest=2)
         place.run(Job(stages, "uplift", on_done=on_done))
     results = [read(cell.path) for cell in cells]
-    return write_report(
-        results, experiment.material, request.steps, request.out, request.validation
-    )
+    return write_report(results, experiment.material(), request)
 
 
 def _resolved(request: UpliftRequest) -> UpliftRequest:
@@ -190,6 +128,7 @@ def _resolved(request: UpliftRequest) -> UpliftRequest:
         "out": request.out.resolve(),
         "k": tuple(dict.fromkeys(request.k)),
         "arms": tuple(dict.fromkeys(request.arms)),
+        "detectors": tuple(dict.fromkeys(request.detectors or default_detectors())),
     }
     if str(request.clips) != NAME:
         values["clips"] = request.clips.resolve()
@@ -219,7 +158,7 @@ def _cells(request: UpliftRequest) -> list[CellPiece]:
     return [
         CellPiece(request, k, seed, arm, detector)
         for k in request.k
-        for detector in DETECTORS.names()
+        for detector in request.detectors
         for arm in _arms_of(DETECTORS[detector], request.arms)
         for seed in range(request.seeds)
     ]
@@ -233,60 +172,18 @@ def _arms_of(detector: Detector, arms: tuple[str, ...]) -> list[str]:
     return [arm for arm in arms if firsts[ARMS[arm].good_videos] == arm]
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """Data that all cells share.
-
-    Args:
-        material: The real clips.
-        samples: Makes or reads samples.
-        about: Everything that decides the results, as plain JSON values.
-    """
-
-    material: Material
-    samples: Samples
-    about: dict[str, Any]
-
-
-@lru_cache(maxsize=1)
-def load_experiment(request: UpliftRequest) -> Experiment:
-    """Read clips and model, once in each process."""
-    validation = VALIDATION_EVERY if request.validation else None
-    if request.store is None:
-        model = find_model(request.model)
-        trained = read_card(model).settings
-        read, past, future = trained.clips, trained.forecast.past, trained.forecast.future
-    else:
-        read, past, future = store_reading(request.store)
-    material = read_material(request.clips, read, past, future, request.normal, validation)
-    about = request.model_dump(mode="json", exclude=FREE)
-    for side, videos in (("train", material.train), ("scored", material.scored)):
-        labelled = zip(videos.clips, videos.labels.tolist(), strict=True)
-        about[side] = [[clip, material.names[label]] for clip, label in labelled]
-    if request.store is None:
-        about["weights"] = hash_files([model / BACKBONE_FILE])
-        folder = request.out / "samples"
-        backbone = for_inference(load_backbone(model / BACKBONE_FILE))
-        maker = Maker(backbone, (past, future), material, folder, request.making)
-        return Experiment(material, maker.samples, about)
-    stored = read_samples(request.store, material, future)
-    about["samples"] = len(stored.labels)
-    return Experiment(
-        material, lambda name, modes, k, seed, real: usable(stored, material, real), about
-    )
-
-
 def _judge(cell: CellPiece) -> dict[str, Any]:
     """Train one detector and let it judge the scored clips."""
     request, experiment = cell.request, load_experiment(cell.request)
-    material = experiment.material
+    detector = DETECTORS[cell.detector]
+    material = experiment.material(detector.see)
     cell_key = {"k": cell.k, "seed": cell.seed, "arm": cell.arm, "detector": cell.detector}
     arm, real = ARMS[cell.arm], choose_real(material, cell.k, cell.seed)
     seed = derive_seed(cell.seed, "uplift", cell.k) % 2**31
     real_videos = pick(material.train, real)
     samples = pick(real_videos, [])
     if arm.synthetic:
-        samples = experiment.samples(arm.forecaster, arm.modes, cell.k, cell.seed, real)
+        samples = experiment.samples(arm, cell.k, cell.seed, detector.see)
     try:
         data = training_set(real_videos, samples, arm, seed, request.share)
     except SettingsError as error:
@@ -300,10 +197,12 @@ def _judge(cell: CellPiece) -> dict[str, Any]:
         request.steps,
         seed,
     )
-    verdict = DETECTORS[cell.detector].judge(lesson, material.scored.videos)
+    verdict = detector.judge(lesson, material.scored.videos)
     return cell_key | {
         "real": len(real),
         "synthetic": data.synthetic,
+        "samples": list(data.videos.ids[len(real) :]),
+        "sample_labels": data.videos.labels[len(real) :].tolist(),
         "loss": verdict.loss,
         "suspicion": verdict.suspicion.round(6).tolist(),
         "said": None if verdict.said is None else verdict.said.tolist(),

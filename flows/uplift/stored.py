@@ -6,7 +6,9 @@ import torch
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import StoreError
 from flawcast.configs.set_settings import SetSettings
-from flawcast.flows.uplift.data import Material, Videos, shown
+from flawcast.flows.uplift.data import Material, Videos
+from flawcast.flows.uplift.detectors.sights import Sight, shown
+from flawcast.generators.clips.frames import to_video
 from flawcast.storage import SampleSetDataset, SampleStore
 
 
@@ -38,28 +40,37 @@ def store_reading(store: str) -> tuple[ClipSettings, int, int]:
     return read, past, future
 
 
-def read_samples(store: str, material: Material, future: int) -> Videos:
+def read_samples(
+    store: str, material: Material, future: int, see: Sight = shown, where: str | None = None
+) -> Videos:
     """Read samples of training clips, except those made with the help of a scored clip.
+
+    Args:
+        store: The store.
+        material: The real clips.
+        future: F.
+        see: What a detector sees of a video.
+        where: A condition for the samples; None for all.
 
     Raises:
         StoreError: If there are none.
     """
-    opened = SampleStore.open(store, snapshot=True)
-    rows = SampleSetDataset(
-        opened,
-        where=f"future = {future}",
-        fields=("label",),
+    dataset = SampleSetDataset(
+        SampleStore.open(store, snapshot=True),
+        where=f"future = {future}" if where is None else f"future = {future} and ({where})",
+        fields=("video",),
         on_test="leave_out",
         test_clips=material.scored.clips,
-    ).rows
-    rows = [row for row in rows if row["label"] in material.names]
-    if not rows:
+    )
+    chosen = [index for index, label in enumerate(dataset.labels) if label in material.names]
+    if not chosen:
         raise StoreError(f"store {store}: expected samples of training clips, found none")
-    videos = [opened.open_array(row["set_id"], "videos")[row["rank"]] for row in rows]
+    rows = [dataset.rows[index] for index in chosen]
     return Videos(
-        torch.stack([shown(np.asarray(video, np.uint8)) for video in videos]),
+        torch.stack([see(to_video(dataset[index]["video"])) for index in chosen]),
         np.array([material.names.index(row["label"]) for row in rows]),
         tuple(row["clip_id"] for row in rows),
         tuple(row["source_clip_id"] for row in rows),
         tuple((row["mode"], row["forecaster"]) for row in rows),
+        tuple(row["sample_id"] for row in rows),
     )

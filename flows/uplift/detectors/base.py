@@ -1,6 +1,6 @@
 """A detector of the experiment learns from a lesson and judges videos.
 
-Detectors see small videos: (M, 3, T, S, S), RGB in [0, 1].
+What it sees of a video is its own choice: its `see`.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flawcast.configs.registry import Registry
+from flawcast.flows.uplift.detectors.sights import Sight, shown
 
 SHIFT, LIGHT, CONTRAST = 2, 0.1, 0.15  # of augmentation: pixels, and relative changes
 
@@ -22,7 +23,7 @@ class Lesson:
     """The training data and settings of a detector.
 
     Args:
-        videos: The training videos, (M, 3, T, S, S).
+        videos: What the detector sees of the training videos, (M, ...).
         labels: The label number of each video, 0 for good ones, (M,).
         chances: How often each is drawn, (M,), summing to 1.
         augmented: Whether a detector that can use it changes videos at random.
@@ -60,13 +61,17 @@ class Detector:
     """A way to tell defective videos from good ones.
 
     Args:
-        judge: Learns from a lesson and judges videos (M, 3, T, S, S).
+        judge: Learns from a lesson and judges what it sees of videos, (M, ...).
         of_good_alone: Whether it learns only from the good videos. Arms that differ only in
             defective videos are then equal to it.
+        see: What it sees of a video. Detectors with the same sight share what they see.
+        check: Raises an error if something that it needs is not installed.
     """
 
     judge: Callable[[Lesson, Tensor], Verdict]
     of_good_alone: bool = False
+    see: Sight = shown
+    check: Callable[[], object] = lambda: None
 
 
 DETECTORS: Registry[Detector] = Registry("detector", "flawcast.flows.uplift.detectors")
@@ -78,18 +83,23 @@ def with_motion(videos: Tensor) -> Tensor:
     return torch.cat([videos - 0.5, 4 * steps], dim=1)
 
 
-def augment(videos: Tensor) -> Tensor:
-    """Flip, shift, and change the light of each video as a whole; torch's own seed decides."""
+def moved(videos: Tensor) -> Tensor:
+    """Flip and shift each video (M, C, T, h, w) as a whole; torch's own seed decides."""
     count, size = len(videos), videos.shape[-1]
-    each = (count, 1, 1, 1, 1)
-    videos = torch.where(torch.rand(each) < 0.5, videos.flip(-1), videos)
+    videos = torch.where(torch.rand(count, 1, 1, 1, 1) < 0.5, videos.flip(-1), videos)
     room = functional.pad(videos.flatten(1, 2), (SHIFT,) * 4, mode="replicate")
     places = torch.randint(0, 2 * SHIFT + 1, (count, 2)).tolist()
     cut = [
         video[:, top : top + size, left : left + size]
         for video, (top, left) in zip(room, places, strict=True)
     ]
-    videos = torch.stack(cut).view_as(videos)
+    return torch.stack(cut).view_as(videos)
+
+
+def augment(videos: Tensor) -> Tensor:
+    """Flip, shift, and change the light of each video as a whole; torch's own seed decides."""
+    each = (len(videos), 1, 1, 1, 1)
+    videos = moved(videos)
     light = torch.empty(each).uniform_(-LIGHT, LIGHT)
     contrast = torch.empty(each).uniform_(1 - CONTRAST, 1 + CONTRAST)
     middle = videos.mean(dim=(1, 2, 3, 4), keepdim=True)

@@ -27,13 +27,14 @@ class VideoClassifier(nn.Module):
     Args:
         labels: The number of labels.
         size: Height and width of the frames.
+        channels: Of the frames with their changes.
     """
 
-    def __init__(self, labels: int, size: int) -> None:
+    def __init__(self, labels: int, size: int, channels: int = 6) -> None:
         super().__init__()
-        self.space = nn.Sequential(_half(6, 8), _half(8, 16), _half(16, 32))
+        self.space = nn.Sequential(_half(channels, 8), _half(8, 16), _half(16, 32))
         self.time = nn.Sequential(
-            nn.Conv1d(32 * (size // 8) ** 2, UNITS, 1),
+            nn.Conv1d(32 * (-(-size // 8)) ** 2, UNITS, 1),
             nn.ReLU(),
             nn.Conv1d(UNITS, UNITS, 3, padding=1),
             nn.ReLU(),
@@ -41,8 +42,8 @@ class VideoClassifier(nn.Module):
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(2 * UNITS, labels))
 
     def forward(self, videos: Tensor) -> Tensor:
-        """(B, 3, T, S, S) -> (B, labels)."""
-        inputs = with_motion(videos).transpose(1, 2)  # (B, T, 6, S, S)
+        """Frames with their changes (B, channels, T, S, S) -> (B, labels)."""
+        inputs = videos.transpose(1, 2)  # (B, T, channels, S, S)
         frames = self.space(inputs.flatten(0, 1)).flatten(1).unflatten(0, inputs.shape[:2])
         hidden = self.time(frames.transpose(1, 2))  # (B, UNITS, T)
         logits: Tensor = self.head(torch.cat([hidden.mean(dim=2), hidden.amax(dim=2)], dim=1))
@@ -64,7 +65,7 @@ def classify(lesson: Lesson, videos: Tensor) -> Verdict:
     return Verdict(1 - probabilities[:, 0], probabilities.argmax(axis=1), loss)
 
 
-DETECTORS.register("classifier")(Detector(classify))
+DETECTORS.register("tiny")(Detector(classify))
 
 
 def _train(lesson: Lesson) -> tuple[VideoClassifier, float]:
@@ -75,7 +76,7 @@ def _train(lesson: Lesson) -> tuple[VideoClassifier, float]:
     def loss() -> Tensor:
         indices = torch.from_numpy(rng.choice(len(labels), BATCH, p=lesson.chances))
         batch = lesson.videos[indices]
-        logits = model(augment(batch) if lesson.augmented else batch)
+        logits = model(with_motion(augment(batch) if lesson.augmented else batch))
         return functional.cross_entropy(logits, labels[indices])
 
     return model, descend(model, loss, lesson.steps, RATE)
@@ -84,5 +85,5 @@ def _train(lesson: Lesson) -> tuple[VideoClassifier, float]:
 @torch.no_grad()
 def _probabilities(model: VideoClassifier, videos: Tensor) -> NDArray[np.float64]:
     """The probability of each label for each video: (M, labels)."""
-    logits = torch.cat([model(part) for part in videos.split(2 * BATCH)])
+    logits = torch.cat([model(with_motion(part)) for part in videos.split(2 * BATCH)])
     return logits.softmax(dim=1).double().numpy()

@@ -55,7 +55,7 @@ def one_class(lesson: Lesson, videos: Tensor) -> Verdict:
     return Verdict(np.sqrt(distances), None, loss)
 
 
-DETECTORS.register("one-class")(Detector(one_class, of_good_alone=True))
+DETECTORS.register("tiny-one-class")(Detector(one_class, of_good_alone=True))
 
 
 def _small(videos: Tensor) -> Tensor:

@@ -88,3 +88,16 @@ def move(
             continue
         frames.append(Frame(to_video(rendering.frames)[0], mask, valid))
     return frames
+
+
+def augment(frame: Frame, rng: np.random.Generator) -> Frame:
+    """Rotate a frame, flip it and change its brightness, with its mask."""
+    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    planes = [
+        np.rot90(plane[:, ::-1] if flip else plane, turns)
+        for plane in (frame.picture, frame.mask, frame.valid)
+    ]
+    middle = planes[0].mean()
+    gain, light = rng.uniform(0.8, 1.2), rng.uniform(-25, 25)
+    picture = np.clip((planes[0] - middle) * gain + middle + light, 0, 255).astype(np.uint8)
+    return Frame(picture, np.ascontiguousarray(planes[1]), np.ascontiguousarray(planes[2]))

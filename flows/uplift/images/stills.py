@@ -39,12 +39,12 @@ class Still:
         return bool(self.mask.any())
 
 
-def read_stills(folder: Path, size: int, number: str, gap: int) -> list[Still]:
+def read_stills(folder: Path, size: int | None, number: str, gap: int) -> list[Still]:
     """Read NAME.* with NAME_mask.png beside it; a picture without a mask shows a good item.
 
     Args:
         folder: Pictures and masks.
-        size: Height and width that they are stretched to.
+        size: Height and width that they are stretched to; None for their own.
         number: Regular expression whose first group is a number in the file's name.
         gap: Pictures whose numbers differ by at most this, and those in between, count as one
             item. A large gap may merge items, but puts no item on both sides of a split.
@@ -106,9 +106,8 @@ def _items(numbers: list[int], gap: int) -> NDArray[np.int64]:
     return np.asarray(np.cumsum(apart), np.int64)
 
 
-def _read(path: Path, size: int, item: int) -> Still:
-    """One picture and its mask, both stretched; a thin defect stays in the smaller mask."""
-    settings = ClipSettings(size=size, fit="stretch")
+def _read(path: Path, size: int | None, item: int) -> Still:
+    """One picture and its mask, stretched if asked; a thin defect stays in the smaller mask."""
     try:
         picture = read_picture(path)
         mask_path = path.with_name(f"{path.stem}{MASK}.png")
@@ -119,5 +118,8 @@ def _read(path: Path, size: int, item: int) -> Still:
         raise ClipError(f"{path.name}: {error}") from None
     if mask.shape != picture.shape[:2]:
         raise ClipError(f"{path.name}: expected a mask of its size, found another; mend it")
+    if size is None:
+        return Still(path.name, picture, np.asarray(mask > 127), item)
+    settings = ClipSettings(size=size, fit="stretch")
     share = cv2.resize((mask > 127).astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
     return Still(path.name, resize_frame(picture, settings), share > 0.1, item)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from flawcast.configs.files import whole_file
 from flawcast.configs.identity import content_id, derive_seed
-from flawcast.flows.uplift.images.frames import Frame, as_frame, move
+from flawcast.flows.uplift.images.frames import Frame, as_frame, augment, move
 from flawcast.flows.uplift.images.scorer import Pixels, features, look
 from flawcast.flows.uplift.images.stills import Still
 from flawcast.generators.backbones import MotionBackbone
@@ -69,12 +69,12 @@ class Tables:
         moved = move(still, self.motions, self.backbone, self.copies, self.seed)
         own = features(still.picture)
         changed = [look(real, own, rng)]
-        changed += [_see(_augment(real, rng), rng) for _ in range(self.copies)]
+        changed += [_see(augment(real, rng), rng) for _ in range(self.copies)]
         pixels = {
             "real": changed[:1],
             "real augmented": changed,
             "moved": [_see(frame, rng) for frame in moved],
-            "moved augmented": [_see(_augment(frame, rng), rng) for frame in moved],
+            "moved augmented": [_see(augment(frame, rng), rng) for frame in moved],
         }
         arrays: dict[str, NDArray[np.generic]] = {
             "features": own.astype(np.float16),
@@ -111,16 +111,3 @@ def _pixels(arrays: dict[str, NDArray[np.generic]], kind: str, bad: bool) -> Ite
             bad,
         )
         number += 1
-
-
-def _augment(frame: Frame, rng: np.random.Generator) -> Frame:
-    """Rotate a frame, flip it and change its brightness, with its mask."""
-    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    planes = [
-        np.rot90(plane[:, ::-1] if flip else plane, turns)
-        for plane in (frame.picture, frame.mask, frame.valid)
-    ]
-    middle = planes[0].mean()
-    gain, light = rng.uniform(0.8, 1.2), rng.uniform(-25, 25)
-    picture = np.clip((planes[0] - middle) * gain + middle + light, 0, 255).astype(np.uint8)
-    return Frame(picture, np.ascontiguousarray(planes[1]), np.ascontiguousarray(planes[2]))

@@ -100,6 +100,17 @@ def add_pictures(
     return Added(tuple(items), len(found) - len(items), tuple(left_out))
 
 
+def cut_out_of(picture: Image, mask: Mask, label: str = UNNAMED) -> CutOut:
+    """Cut a defect out of a still, without a bank.
+
+    Args:
+        picture: RGB, (H, W, 3).
+        mask: The defect, (H, W), not empty.
+        label: What it is called.
+    """
+    return _cut(picture, Marked(label, mask), label, "", "", "")[1]
+
+
 def _stills(pictures: Path) -> Iterator[Path]:
     """Stills of a folder and its sub-folders, without masks."""
     if pictures.is_file():

@@ -48,6 +48,7 @@ COMMANDS = (
     "demo",
     "generate",
     "animate",
+    "augment",
     "schedule",
     "train",
     "import",

@@ -1,0 +1,72 @@
+"""Defects of looks in the recipe: labels of their own on good parts; others get placebos."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from flawcast.configs.defect_settings import DefectOrder, DefectSettings
+from flawcast.configs.identity import derive_seed, hash_files
+from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.defect_orders import draw_order, masks_with, open_bank, order_seed
+from flawcast.flows.generate.plan import SetPlan, planned_id
+from flawcast.generators.defects.bank import BankItem
+
+
+def with_looks(
+    sets: Mapping[str, list[SetPlan]],
+    good: Sequence[SetPlan],
+    defects: DefectSettings,
+    settings: GenerateSettings,
+    weights_id: str,
+) -> dict[str, list[SetPlan]]:
+    """Sets of every label, with those of every type and every label of a bank.
+
+    A label that clips and a bank share keeps the sets of its clips and gets those of the bank, too.
+    All sets without a defect get a placebo, so that nothing tells a paste from a defect but what
+    is pasted.
+
+    Args:
+        sets: The sets by label, as they are without.
+        good: Good motions on good sources, for defects of one label.
+        defects: What is asked for; its share does not matter.
+        settings: As in `planned_id`.
+        weights_id: The model's id.
+    """
+    region = "" if defects.where is None else hash_files([defects.where])[:16]
+    items = () if defects.bank is None else tuple(open_bank(defects.bank))
+    result: dict[str, list[SetPlan]] = {}
+
+    def ordered(one: SetPlan, order: DefectOrder) -> SetPlan:
+        masks = masks_with(order, one.masks)
+        own = settings.model_copy(update={"driving": one.driving})
+        set_id = planned_id(one, own, weights_id, masks, order)
+        return replace(one, set_id=set_id, masks=masks, order=order)
+
+    for label, plans in sets.items():
+        if not defects.placebo:
+            result[label] = list(plans)
+            continue
+        seeds = [order_seed(one, settings.seed, "placebo") for one in plans]
+        result[label] = [
+            ordered(one, draw_order(defects, (), region, derive_seed(seed, number), True))
+            for number, (one, seed) in enumerate(zip(plans, seeds, strict=True))
+        ]
+    for label, kinds, known in _kinds(defects, items):
+        chosen = defects.model_copy(update={"types": kinds})
+        result[label] = result.get(label, []) + [
+            ordered(one, draw_order(chosen, known, region, derive_seed(seed, label, number), False))
+            for number, one in enumerate(good)
+            for seed in [order_seed(one, settings.seed, "look")]
+        ]
+    return result
+
+
+def _kinds(
+    defects: DefectSettings, items: Sequence[BankItem]
+) -> list[tuple[str, tuple[str, ...], tuple[BankItem, ...]]]:
+    """Each label with its types, or with its items of the bank."""
+    kinds: list[tuple[str, tuple[str, ...], tuple[BankItem, ...]]] = [
+        (name, (name,), ()) for name in defects.types
+    ]
+    for label in sorted({item.label for item in items}):
+        kinds.append((label, (), tuple(item for item in items if item.label == label)))
+    return kinds

@@ -1,0 +1,138 @@
+"""What `augment` will make: sets of every label, planned before anything is rendered."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.driving import Driving
+from flawcast.configs.labels import check_normal
+from flawcast.flows.augment.choosing import Pair, in_turn, order_seed, pair_up
+from flawcast.flows.augment.looks import with_looks
+from flawcast.flows.augment.request import AugmentRequest
+from flawcast.flows.generate.plan import (
+    Plan,
+    ReadClip,
+    SetPlan,
+    SourceFrame,
+    planned_id,
+    read_clips,
+)
+from flawcast.generators.clips import Reject, list_clips
+from flawcast.generators.clips.listing import TEST, TRAIN, VALIDATION
+
+RECORD = "augment"  # key of the run's record
+
+
+def plan_augment(
+    request: AugmentRequest,
+    weights_id: str,
+    clips: ClipSettings,
+    on_clip: Callable[[str], None] = lambda name: None,
+) -> Plan:
+    """List the sets of every label.
+
+    Args:
+        request: What is asked for; past and future are known.
+        weights_id: The model's id.
+        clips: How clips are read.
+        on_clip: Called with the name of each clip that was read.
+
+    Raises:
+        FlawcastError: If no clip can be used, or none of them is good.
+    """
+    rejects: list[Reject] = []
+    notes: list[Reject] = []
+    held_out = _held_out(request)
+    minimum = request.settings.past + request.settings.future
+    split = TRAIN if held_out else None
+    read = read_clips(request.clips, clips, minimum, rejects, on_clip, False, notes, split)
+    if request.only is not None:
+        chosen = set(request.only)
+        read = [clip for clip in read if clip.clip_id in chosen]
+    check_normal(request.normal, [clip.entry.label for clip in read])
+    sets = {
+        label: [_plan_set(pair, request, weights_id) for pair in _pairs(read, label, request)]
+        for label in _labels(read, request.normal)
+    }
+    if request.defects is not None:
+        good = [
+            _plan_set(pair, request, weights_id)
+            for pair in _pairs(read, request.normal, request, "defects")
+        ]
+        sets = with_looks(sets, good, request.defects, request.settings, weights_id)
+    record: dict[str, Any] = {
+        "labels": list(sets),  # in order: the record sorts names
+        "requested": {label: _videos(request) * len(plans) for label, plans in sets.items()},
+        "held_out": held_out,
+        "sets": {label: [plan.set_id for plan in plans] for label, plans in sets.items()},
+    }
+    if held_out:
+        said = ", ".join(f"{count} of the split {name}" for name, count in held_out.items())
+        notes.append(Reject("clips that are not used", f"{said}; samples come from train alone"))
+    every = {plan.set_id: plan for plans in sets.values() for plan in plans}
+    return Plan(tuple(every.values()), tuple(rejects), tuple(notes), {RECORD: record})
+
+
+def _held_out(request: AugmentRequest) -> dict[str, int]:
+    """Clips that are not for training, by split."""
+    counts = Counter(entry.split for entry in list_clips(request.clips))
+    if not counts[TEST] and not counts[VALIDATION]:
+        return {}
+    return {name: count for name, count in sorted(counts.items()) if name != TRAIN}
+
+
+def _labels(clips: Sequence[ReadClip], normal: str) -> list[str]:
+    """Labels, that of good clips first."""
+    return [normal, *sorted({clip.entry.label for clip in clips} - {normal})]
+
+
+def _pairs(
+    clips: Sequence[ReadClip], label: str, request: AugmentRequest, what: str = ""
+) -> list[Pair]:
+    """Motions of a label on their sources; `what` they are for gives them another order."""
+    settings, is_good = request.settings, label == request.normal
+    horizon = settings.past, settings.future
+    own = [clip for clip in clips if clip.entry.label == label]
+    motions = in_turn(own, *horizon, is_good, order_seed(settings.seed, f"{what}motions", label))
+    count = -(-request.per_label // _videos(request))
+    if "reconstruction" in request.modes:
+        return [
+            Pair(
+                motions[number % len(motions)],
+                motions[number % len(motions)],
+                number // len(motions),
+            )
+            for number in range(count)
+        ]
+    good = [clip for clip in clips if clip.entry.label == request.normal]
+    sources = in_turn(good, *horizon, True, order_seed(settings.seed, f"{what}sources", label))
+    return list(pair_up(motions, sources, count, Counter()))
+
+
+def _videos(request: AugmentRequest) -> int:
+    """Videos of a set."""
+    return request.settings.samples
+
+
+def _plan_set(pair: Pair, request: AugmentRequest, weights_id: str) -> SetPlan:
+    """Plan one set; a pair that comes again holds sampled futures alone: its real motion is there.
+
+    Args:
+        pair: A motion and a source.
+        request: Everything else.
+        weights_id: The model's id.
+    """
+    mode = request.modes[0]
+    real = 0 if pair.turn or mode == "reconstruction" else request.driving.real
+    driving = Driving(real=real, drawn=request.driving.drawn, turn=pair.turn)
+    settings = request.settings.model_copy(update={"driving": driving})
+    motion, source = pair.motion.clip, pair.source.clip
+    frame = SourceFrame(
+        source.entry, source.clip_id, pair.source.window.start, source.length, source.size
+    )
+    plan = SetPlan(
+        "", motion.entry, motion.clip_id, pair.motion.window, frame, mode, driving=driving
+    )
+    return replace(plan, set_id=planned_id(plan, settings, weights_id))
