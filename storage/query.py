@@ -29,6 +29,7 @@ IDS = {
     "runs": "run_id",
     "rejects": "run_id, clip",
     "reviews": "reviewed_at, sample_id",
+    "forgotten": "forgotten_at, set_id",
 }
 # The kind of masks is read by DuckDB here, not by `SetSettings`, so that `where` can ask for it
 # without a Python call for every row.
@@ -40,6 +41,7 @@ STATEMENTS = {
     "runs": "SELECT * FROM runs",
     "rejects": "SELECT * FROM rejects",
     "reviews": "SELECT * FROM reviews",
+    "forgotten": "SELECT * FROM forgotten",
 }
 REVIEWED = {  # for stores with reviews; the others need no join
     "sets": """SELECT * FROM (
