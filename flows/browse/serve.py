@@ -43,6 +43,7 @@ class Server(uvicorn.Server):
         reviewer: The name under which reviews are stored.
         on_ready: Called with the URL, token included, once it can be opened.
         cache: Folder for small clips; the user's cache folder if not given.
+        tag: Show only the sets and reviews of this tag.
 
     Raises:
         StoreError: If there is no store or a file is damaged.
@@ -56,8 +57,9 @@ class Server(uvicorn.Server):
         reviewer: str,
         on_ready: Callable[[str], None],
         cache: Path | None = None,
+        tag: str | None = None,
     ) -> None:
-        held, guard = CachedSamples(store), Guard.for_host(address.host)
+        held, guard = CachedSamples(store, tag), Guard.for_host(address.host)
         folder = default_cache() if cache is None else cache
         prune(folder)
         self._socket = _listening(address)

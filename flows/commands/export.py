@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flawcast.flows.commands.base import JsonFlag, QuietFlag, app, display, interruptible
+from flawcast.flows.commands.base import JsonFlag, QuietFlag, TagOption, app, display, interruptible
 
 
 @app.command(
@@ -31,6 +31,7 @@ def export(
     licence: Annotated[str, typer.Option(help="For the data set's card.")] = "not stated",
     per_shard: Annotated[int, typer.Option(min=1, help="Samples in a WebDataset shard.")] = 100,
     masks: Annotated[bool, typer.Option("--masks", help="Refuse samples without masks.")] = False,
+    tag: TagOption = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -49,7 +50,7 @@ def export(
         interruptible("nothing was written"),
         display(quiet or as_json).counting("samples") as on_sample,
     ):
-        done = run(store, format, out, where, settings, on_sample)
+        done = run(store, format, out, where, settings, on_sample, tag)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:

@@ -88,6 +88,9 @@ def generate(
             "pixels if not given, where the model allows it."
         ),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make sets that were forgotten as well.")
+    ] = False,
     precision: PrecisionOption = "fp32",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -119,6 +122,7 @@ def generate(
         windows=windows,
         masks=masks,
         keep_as=keep_as,
+        again=again,
         workers=workers,
         ray_address=ray_address,
         device=device,

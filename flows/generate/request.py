@@ -40,6 +40,7 @@ class GenerateRequest(Settings):
         keep_as: "pixels", or "layers" for what videos are drawn from when they are read; None for
             layers where the short side is above 256 pixels and the model's videos can be drawn
             without it. No id depends on it.
+        again: Whether sets that were forgotten are made again.
         workers: Ray worker processes, if the run starts Ray; 0 makes the sets in this
             process, without Prefect and Ray: for debugging, small runs and notebooks.
         ray_address: A running Ray cluster; None starts one on this machine.
@@ -62,6 +63,7 @@ class GenerateRequest(Settings):
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
     keep_as: KeepAs | None = None
+    again: bool = False
     workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
     task_cpus: float = Field(default=1, ge=0)
@@ -143,6 +145,7 @@ def request_from_options(
     windows: int | None = None,
     masks: bool = False,
     keep_as: KeepAs | None = None,
+    again: bool = False,
     workers: int | None = None,
     ray_address: str | None = None,
     device: str = "auto",
@@ -162,6 +165,7 @@ def request_from_options(
         windows: As in `GenerateRequest`.
         masks: As in `GenerateRequest`.
         keep_as: As in `GenerateRequest`.
+        again: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
         ray_address: As in `GenerateRequest`.
         device: As in `GenerateRequest`.
@@ -188,6 +192,7 @@ def request_from_options(
         "windows": windows,
         "masks": masks,
         "keep_as": keep_as,
+        "again": again,
         "ray_address": ray_address,
         "device": device,
     }

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from flawcast.configs.errors import ClipError, one_line
 from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
-from flawcast.flows.generate.plan import plan_sets
+from flawcast.flows.generate.plan import Plan, SetPlan, plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
 from flawcast.flows.generate.shards import RETRIES, cut_shards
@@ -76,7 +76,7 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     run_id, settings = _run_id(), request.model_dump(mode="json")
     with store.ledger.run(run_id, settings, len(plan.sets), version("flawcast")) as entry:
         entry.reject((item.name, item.reason) for item in plan.rejects)
-        missing = [item for item in plan.sets if not store.has(item.set_id)]
+        missing, forgotten = missing_sets(store.pinned(), plan, request.again)
         left_out: dict[str, Reject] = {}
         try:
             if missing:
@@ -113,7 +113,8 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
         finally:
             entry.reject((item.name, item.reason) for item in left_out.values())
             written = sum(store.has(item.set_id) for item in missing)
-            present, failed = len(plan.sets) - len(missing), len(missing) - written - len(left_out)
+            present = len(plan.sets) - len(missing) - len(forgotten)
+            failed = len(missing) - written - len(left_out)
             entry.count(written, present, max(0, failed))
     if left_out and len(left_out) == len(plan.sets):
         first = next(iter(left_out.values()))
@@ -124,7 +125,26 @@ def generate(request: GenerateRequest, display: Display | None = None) -> RunSum
     rejects = (*plan.rejects, *left_out.values())
     seconds = time.perf_counter() - began
     summary = summarise(store, replace(plan, rejects=rejects), missing, run_id, seconds)
+    summary = replace(summary, forgotten=forgotten)
     return write_sheet(summary, store) if missing else summary
+
+
+def missing_sets(
+    store: SampleStore, plan: Plan, again: bool
+) -> tuple[list[SetPlan], tuple[str, ...]]:
+    """The plan's sets that are to be made, and ids of those that are left out as forgotten.
+
+    Args:
+        store: The store, in which what is forgotten does not change meanwhile.
+        plan: All sets.
+        again: Whether forgotten sets are made again.
+    """
+    missing = [item for item in plan.sets if not store.has(item.set_id)]
+    if again:
+        return missing, ()
+    known = store.versions.by_set
+    forgotten = tuple(item.set_id for item in missing if item.set_id in known)
+    return [item for item in missing if item.set_id not in known], forgotten
 
 
 def _run(place: Here | OnRay, job: Job, is_done: Callable[[], bool]) -> None:

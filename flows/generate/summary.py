@@ -52,6 +52,7 @@ class RunSummary:
         sheet: The contact sheet, if anything was written.
         fresh: Ids of the sets that this run committed.
         page: The report, if one was written.
+        forgotten: Ids of sets that were not made because they were forgotten.
     """
 
     run_id: str
@@ -65,6 +66,7 @@ class RunSummary:
     sheet: Path | None
     fresh: tuple[str, ...]
     page: Path | None = None
+    forgotten: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
@@ -168,6 +170,13 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     console.print(table)
     for reject in summary.rejects:
         console.print(f"left out: {reject.name}: {reject.reason}", highlight=False, markup=False)
+    if summary.forgotten:
+        console.print(
+            f"left out: {len(summary.forgotten)} sets that were forgotten; `flawcast forget "
+            "STORE --undo SET_ID` brings one back, --again makes all of them",
+            highlight=False,
+            markup=False,
+        )
     done = f"{summary.written} sets written" if summary.written else "nothing to do"
     console.print(
         f"{done}, {summary.present} were there; {summary.kept} kept videos in {summary.store}; "

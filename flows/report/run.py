@@ -8,7 +8,7 @@ from typing import Any
 from flawcast.configs.errors import SettingsError, StoreError
 from flawcast.configs.files import whole_file
 from flawcast.flows.report.facts import Facts, gather, to_show
-from flawcast.flows.report.page import SetView, render_page, set_commands
+from flawcast.flows.report.page import SetView, Shown, render_page, set_commands
 from flawcast.flows.report.pictures import draw_loop, draw_strips, draw_whole
 from flawcast.storage import SampleStore
 
@@ -48,6 +48,7 @@ def write_report(
     where: str | None = None,
     most: int = MOST_SETS,
     on_set: Callable[[int, int], None] = lambda done, total: None,
+    tag: str | None = None,
 ) -> Reported:
     """Write one self-contained HTML file about a store.
 
@@ -59,6 +60,7 @@ def write_report(
         where: SQL condition over the columns of sets; None for all.
         most: At most so many sets are shown with their videos.
         on_set: Called with the number of sets drawn and of all to draw.
+        tag: Only the sets and reviews of this tag; None for those that are there now.
 
     Raises:
         QueryError: If the condition is not valid.
@@ -70,12 +72,12 @@ def write_report(
             f"out: expected a file to write in an existing folder, got {out}; name one, "
             "for instance report.html"
         )
-    opened = SampleStore.open(store, snapshot=True)
+    opened = SampleStore.open(store, snapshot=True, tag=tag)
     facts = gather(opened, where)
     views, damaged = _views(opened, store, facts, most, on_set)
     if not views:
         raise StoreError(f"report: no set can be read; the first: {damaged[0]}")
-    page = render_page(facts, views, damaged, store, where).encode()
+    page = render_page(facts, views, damaged, Shown(store, where, tag)).encode()
     try:
         with whole_file(out) as draft:
             draft.write_bytes(page)
@@ -120,7 +122,7 @@ def _views(
                 loop=draw_loop(made),
                 strips=draw_strips(made),
                 place=places.get(row["set_id"], ""),
-                code=set_commands(store, made),
+                code=set_commands(Shown(store, None, opened.tagged), made),
                 whole=draw_whole(made) if row["set_id"] in places else (),
             )
         )

@@ -209,7 +209,7 @@ def test_opening_says_what_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ('{"format": "flawcast-store", "version": 6}', "expected version 5 or older, got 6"),
+        ('{"format": "flawcast-store", "version": 7}', "expected version 6 or older, got 7"),
         ('{"format": "other", "version": 1}', "not that of a flawcast store"),
         ("[", "not that of a flawcast store"),
     ],
