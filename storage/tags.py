@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from flawcast.configs.errors import StoreError
 from flawcast.storage.layout import ATTEMPT_SECONDS
@@ -46,7 +47,7 @@ class TagContent:
     hidden: frozenset[ForgottenRow]
     reviews: frozenset[Record]
 
-    @property
+    @cached_property
     def versions(self) -> Versions:
         """What is forgotten for readers of the tag, whatever was forgotten later."""
         return Versions(0, (Forgetting(0.0, "", tuple(sorted(self.hidden))),))
@@ -55,7 +56,7 @@ class TagContent:
         """Whether a row that was forgotten is still needed by the tag."""
         if row.set_id not in self.sets:
             return False
-        return all(other[:2] != row[:2] for other in self.hidden)
+        return self.versions.generations(row.set_id)[0] == row.generation
 
 
 def check_tag_name(name: str) -> None:
