@@ -96,6 +96,26 @@ def kill_at_request(url: str, kind: str, count: int, after: bool) -> None:
     store.commit(sample_set(1))
 
 
+def kill_change_at_request(url: str, action: str, kind: str, after: bool) -> None:
+    """Do one of WORKS and be killed at the client's first write of a kind."""
+    import obstore
+
+    store, real = SampleStore.open(url, "a"), obstore.put
+
+    def killing(*args: Any, **options: Any) -> Any:
+        mine = kind in str(args[1])
+        if mine and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **options)
+        if mine:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    obstore.put = killing
+    word, *arguments = action.split()
+    WORKS[word](store, arguments)
+
+
 STEPS = ("mkdir", "replace", "rename", "link", "unlink", "rmdir", "fsync", "scandir")
 
 
