@@ -66,7 +66,8 @@ def find_garbage(
     Args:
         catalogue: The committed sets.
         older_than_seconds: The grace age; younger files are not listed.
-        gone: The forgotten rows that go now, whose age was looked at before.
+        gone: The forgotten rows that go now, whose age was looked at before; the number of the
+            newest document that may have superseded others.
 
     Raises:
         StoreError: If the manifest or a part is damaged, so that the files it names are unknown.
@@ -77,7 +78,7 @@ def find_garbage(
     for prefix in _set_id_prefixes(place):
         yield from _garbage_of_sets(catalogue, (settled, gone), prefix, before)
     yield from _garbage_of_compactions(place, before)
-    yield from _garbage_of_versions(place, before)
+    yield from _garbage_of_versions(place, before, gone.number)
 
 
 def _newest_settled_manifest(place: Place, before: float) -> Manifest:
@@ -199,13 +200,14 @@ def _garbage_of_compactions(place: Place, before: float) -> Iterator[Garbage]:
             yield from _if_older(place, f"{PARTS}/{match[0]}", "part", before)
 
 
-def _garbage_of_versions(place: Place, before: float) -> Iterator[Garbage]:
+def _garbage_of_versions(place: Place, before: float, newest: int) -> Iterator[Garbage]:
     """Documents that were superseded before the grace age, and files of tags that none names."""
     files = list(place.names(TAGS))
     numbers = version_numbers(place)
     settled = 0
     for number in reversed(numbers):
-        if all(item.modified < before for item in place.walk(versions_file(number))):
+        old = all(item.modified < before for item in place.walk(versions_file(number)))
+        if old and number <= newest:
             settled = number
             break
     named = tag_files(read_versions(place, number) for number in numbers if number >= settled)

@@ -299,16 +299,20 @@ class Versioned(ABC):
         return frozenset(set_ids)
 
     def _gone(self, before: float, dry_run: bool) -> Versions:
-        """The forgotten rows that `gc` may remove: those it began on, older ones, and not held.
+        """The forgotten rows that `gc` may remove: those it began on, and older ones not held.
+
+        The number is that of the document which `gc` found, before it published any.
 
         Args:
             before: What was forgotten later stays.
             dry_run: Do not publish that they go.
         """
+        found = read_versions(self._place)
         if dry_run:
-            versions = read_versions(self._place)
-            return (swept(self._place, versions, before) or versions).gone
-        return change_versions(self._place, lambda now: swept(self._place, now, before)).gone
+            after = swept(self._place, found, before) or found
+        else:
+            after = change_versions(self._place, lambda now: swept(self._place, now, before))
+        return replace(after.gone, number=found.number)
 
     def _writable(self) -> None:
         """Refuse to change a store that was opened for reading."""

@@ -365,11 +365,12 @@ def test_no_order_of_steps_loses_or_doubles_a_set() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_no_order_of_2000_steps_loses_or_doubles_a_set() -> None:
+@pytest.mark.parametrize("half", [1, 2])
+def test_no_order_of_2000_steps_loses_or_doubles_a_set(half: int) -> None:
     before = StoreMachine.steps
-    run_state_machine_as_test(StoreMachine, **options(50, 50))
-    print(f"{StoreMachine.steps - before} steps")
-    assert StoreMachine.steps - before >= 2000
+    run_state_machine_as_test(StoreMachine, **options(25, 50))
+    print(f"half {half}: {StoreMachine.steps - before} steps")
+    assert StoreMachine.steps - before >= 1000
 
 
 EVERY = [pytest.param(11, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]

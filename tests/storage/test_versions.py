@@ -237,7 +237,7 @@ def test_gc_waits_for_the_grace_age(store: SampleStore, monkeypatch: pytest.Monk
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + 3600)
     removed = {item.kind for item in store.gc(older_than_hours=0.5)}
-    assert removed == {"row", "samples", "arrays", "version"}  # the last was superseded
+    assert removed == {"row", "samples", "arrays"}
 
 
 def test_only_forgetting_makes_a_store_unreadable_for_older_programs(store: SampleStore) -> None:
