@@ -261,10 +261,10 @@ class Catalogue:
         """Sets of a part whose rows in it are forgotten."""
         if not versions.attempts:
             return frozenset()
-        key = (part.name, versions.number)
-        if key not in self._hidden:
-            self._hidden[key] = self.holding(part, versions.attempts)
-        return self._hidden[key]
+        known, key = self._hidden, (part.name, versions.number)  # another thread may replace it
+        if key not in known:
+            known[key] = self.holding(part, versions.attempts)
+        return known[key]
 
     def _loose_row(self, set_id: str) -> str | None:
         """The file of a set's row, if there is one that is not forgotten."""
