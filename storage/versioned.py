@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 import pyarrow as pa
 
-from flawcast.configs.errors import StoreError
+from flawcast.configs.errors import FlawcastError, StoreError
 from flawcast.storage.catalogue import Catalogue
 from flawcast.storage.forgetting import forgotten_last, swept, undoable
 from flawcast.storage.layout import mark_forgetting
@@ -124,8 +124,8 @@ class Versioned(ABC):
             try:
                 change_versions(self._place, add)
             except UnsettledError:
-                raise  # the tag may be there and name its file
-            except BaseException:
+                raise  # the tag may be there and name its file, as after an interruption
+            except (FlawcastError, OSError):
                 self._discard_unused(written)
                 raise
         return written[0]
@@ -174,21 +174,23 @@ class Versioned(ABC):
             )
         wanted = self._wanted(list(set_ids), where)
         forgotten: list[str] = []
+        left: list[str] = []
 
         def add(versions: Versions) -> Versions | None:
-            rows = tuple(self._catalogue.locate(wanted))
+            there = wanted & frozenset(self._catalogue.ids())  # others may have forgotten some
+            rows = tuple(self._catalogue.locate(there))
             forgotten[:] = sorted(row.set_id for row in rows)
+            left[:] = sorted(there - set(forgotten))
             added = Forgetting(time.time(), note, rows)
             return replace(versions, forgettings=(*versions.forgettings, added)) if rows else None
 
         with self._as_store_errors():
             mark_forgetting(self._place)
             change_versions(self._place, add)
-            left = wanted & frozenset(self._catalogue.ids())
         if left:
             raise StoreError(
-                f"{min(left)}: its row is in a damaged part, see `flawcast verify {self.url}`; "
-                "restore the part from a copy of the store"
+                f"{left[0]}: its row is in a damaged part, see `flawcast verify {self.url}`; "
+                f"restore the part from a copy of the store ({len(forgotten)} sets were forgotten)"
             )
         return forgotten
 
