@@ -452,6 +452,23 @@ def test_others_may_change_a_store_all_the_time(
     assert len(list(((store.root or Path()) / "tags").iterdir())) == 1
 
 
+def test_an_interruption_after_the_last_step_leaves_a_whole_tag(
+    store: SampleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = type(store._place).put_new
+
+    def interrupted(self: Any, name: str, data: bytes) -> bool:
+        put(self, name, data)
+        if name.startswith(layout.VERSIONS):
+            raise KeyboardInterrupt
+        return True
+
+    monkeypatch.setattr(type(store._place), "put_new", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.tag("v1")
+    assert_shows(SampleStore.open(store.url, tag="v1"), 0, 1, 2, 3)
+
+
 def test_loaders_read_a_tag(store: SampleStore) -> None:
     store.tag("v1")
     store.forget(ids(0, 1, 2))
