@@ -1,7 +1,7 @@
 """moto's S3 server with put-if-absent in one step, as real servers have it.
 
-moto looks whether an object is there and then writes it, in threads: of two conditional writes at the
-same moment, both may succeed. Amazon S3, MinIO and others let one win.
+moto looks whether an object is there and then writes it, in threads: of two conditional writes at
+the same moment, both may succeed. Amazon S3, MinIO and others let one win.
 """
 
 import threading
