@@ -4,9 +4,13 @@ A set's row never changes, it only moves: from its own file into a part, or from
 another. So a reader whose file disappeared looks the row up again, and finds it elsewhere. Files of
 single sets are listed before the manifest is read: a set that moves in between is in the manifest.
 A set that is in both places counts once, with the manifest's row.
+
+Forgotten rows do not exist for readers. A set that was forgotten and made again has two rows for a
+while. Then the new one has a file of its own, and parts never have two rows of one set.
 """
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -15,15 +19,16 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from flawcast.configs.errors import StoreError
-from flawcast.storage.layout import SAMPLES, SETS, row_file, samples_file
+from flawcast.storage.layout import SAMPLES, SETS, parse_row_file, row_file, samples_file
 from flawcast.storage.local import LocalPlace
-from flawcast.storage.manifest import Manifest, manifest_numbers, read_manifest
+from flawcast.storage.manifest import Manifest, Part, manifest_numbers, read_manifest
 from flawcast.storage.parts import PartReader
 from flawcast.storage.place import Place
 from flawcast.storage.rows import check_row, check_samples, read_commit, read_samples
-from flawcast.storage.schema import ATTEMPT, COMMITS, SET_ID
+from flawcast.storage.schema import ATTEMPT, COMMITS, GENERATION
 from flawcast.storage.schema import SAMPLES as SAMPLE_COLUMNS
 from flawcast.storage.schema import SETS as SET_COLUMNS
+from flawcast.storage.versions import ForgottenRow, Versions, read_versions, version_numbers
 
 COLUMNS = {"sets": SET_COLUMNS, "samples": SAMPLE_COLUMNS}
 TRIES = 5  # one fails only if a compaction and the end of a grace age come in between
@@ -37,12 +42,20 @@ class Catalogue:
     Args:
         place: The store's files.
         only: The sets of a snapshot; None for all sets in the store at the time of a call.
+        pinned: What is forgotten for a snapshot or tag; None for what is at the time of a call.
     """
 
-    def __init__(self, place: Place, only: frozenset[str] | None = None) -> None:
-        self.place, self.only = place, only
+    def __init__(
+        self,
+        place: Place,
+        only: frozenset[str] | None = None,
+        pinned: Versions | None = None,
+    ) -> None:
+        self.place, self.only, self.pinned = place, only, pinned
         self.parts = PartReader(place)
         self._manifest = Manifest()
+        self._versions = Versions()
+        self._hidden: dict[tuple[str, int], frozenset[str]] = {}
 
     def manifest(self) -> Manifest:
         """The newest manifest; read again only if there is a newer one."""
@@ -51,22 +64,43 @@ class Catalogue:
             self.parts.forget(*self._manifest.parts)
         return self._manifest
 
+    def versions(self) -> Versions:
+        """What is forgotten; read again only if there is something newer."""
+        if self.pinned is not None:
+            return self.pinned
+        if max(version_numbers(self.place), default=0) != self._versions.number:
+            self._versions, self._hidden = read_versions(self.place), {}
+        return self._versions
+
+    def state(self) -> tuple[int, int]:
+        """Numbers that change if rows move, or are forgotten or undone."""
+        return self.manifest().number, self.versions().number
+
     def has(self, set_id: str) -> bool:
         """Whether a set is committed."""
         if self.only is not None:
             return set_id in self.only
-        return self.place.exists(row_file(set_id)) or self._find(set_id) is not None
+        return self._loose_row(set_id) is not None or self._find(set_id) is not None
 
     def ids(self) -> list[str]:
         """Ids of all committed sets, sorted."""
         if self.only is not None:
             return sorted(self.only)
-        loose, manifest = self.listing()
-        return sorted([*loose, *(name for part in manifest.parts for name in self._names(part))])
+        versions = self.versions()
+        loose, manifest = self.listing(versions)
+        found = list(loose)
+        for part in manifest.parts:
+            found += self._visible(part, versions).to_pylist()
+        return sorted(found)
 
-    def listing(self) -> tuple[list[str], Manifest]:
-        """Ids of the sets that have files of their own and are in no part, and the manifest."""
-        return again(self._listing)
+    def listing(self, versions: Versions | None = None) -> tuple[dict[str, str], Manifest]:
+        """Sets that have files of their own and are in no part, with the files; the manifest.
+
+        Args:
+            versions: What is forgotten; None for what is now.
+        """
+        asked = self.versions() if versions is None else versions
+        return again(lambda: self._listing(asked))
 
     def row(self, set_id: str) -> dict[str, Any]:
         """A set's row.
@@ -81,10 +115,11 @@ class Catalogue:
             row = again(lambda: self._part_row(set_id))
             if row is not None:
                 return check_row(row, set_id)
-            try:
-                return read_commit(self.place.read(row_file(set_id)), set_id)
-            except FileNotFoundError:
-                continue
+            for generation in self.versions().generations(set_id):
+                try:
+                    return read_commit(self.place.read(row_file(set_id, generation)), set_id)
+                except FileNotFoundError:
+                    continue
         raise FileNotFoundError(set_id)
 
     def samples(self, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -116,38 +151,80 @@ class Catalogue:
             FileNotFoundError: If a file disappeared in the meantime.
             StoreError: If a file is damaged.
         """
-        loose, manifest = self.listing()
-        loose = loose if self.only is None else [name for name in loose if name in self.only]
-        files = sorted(map(row_file, loose))
+        versions = self.versions()
+        loose, manifest = self.listing(versions)
+        files = sorted(
+            file for name, file in loose.items() if self.only is None or name in self.only
+        )
         if kind == "samples" and files:
             files = [f"{SAMPLES}/{name}" for name in self._samples_files(files)]
-        pieces = [self.parts.dataset(part, kind, COLUMNS[kind]) for part in manifest.parts]
+        pieces = [self._part_dataset(part, kind, versions) for part in manifest.parts]
         if files or not pieces:
             pieces.append(self._loose(files, COLUMNS[kind]))
-        rows = pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
-        if self.only is None or len(loose) + sum(p.count for p in manifest.parts) == len(self.only):
-            return rows
-        ids = pa.array(sorted(self.only), pa.string())
-        return pads.dataset(rows.to_table(filter=pc.field("set_id").isin(ids)))
+        return pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
 
-    def loose_among(self, set_ids: list[str]) -> list[str]:
-        """Those of some sets that are in no part, in memory that does not grow with the store."""
+    def loose_among(self, rows: list[tuple[str, int]]) -> list[str]:
+        """Sets of those of some rows that are in no part, in memory that does not grow.
+
+        Args:
+            rows: Set and generation of each; forgotten ones are left out.
+        """
 
         def look() -> list[str]:
-            left = set_ids
+            versions = self.versions()
+            shown = [name for name, number in rows if number in versions.generations(name)]
+            left = list(dict.fromkeys(shown))
             for part in self.manifest().parts:
+                hidden = self._hidden_in(part, versions)
                 for batch in self.parts.batches(part, "sets", ["set_id"]):
                     moved = pc.is_in(pa.array(left, pa.string()), value_set=batch["set_id"])
                     pairs = zip(left, moved.to_pylist(), strict=True)
-                    left = [name for name, gone in pairs if not gone]
+                    left = [name for name, gone in pairs if not gone or name in hidden]
             return left
 
         return again(look)
 
+    def locate(self, set_ids: frozenset[str]) -> list[ForgottenRow]:
+        """Where the rows of some sets are, to forget them; sets that are not there are left out."""
+
+        def look() -> list[ForgottenRow]:
+            versions = self.versions()
+            loose, manifest = self.listing(versions)
+            found = []
+            for part in manifest.parts:
+                hidden = self._hidden_in(part, versions)
+                columns = ["set_id", "arrays", "checksums"]
+                wanted = pa.array(sorted(set_ids - hidden), pa.string())
+                for batch in self.parts.batches(part, "sets", columns):
+                    rows = batch.filter(pc.is_in(batch["set_id"], value_set=wanted)).to_pylist()
+                    found += [row for row in map(_located, rows) if row.nonce]
+            for set_id in sorted(set_ids & loose.keys()):
+                name = loose[set_id]
+                try:
+                    found.append(_located(read_commit(self.place.read(name), set_id)))
+                except StoreError:  # cannot be read, but forgotten
+                    _, generation = parse_row_file(name.rpartition("/")[2]) or ("", 0)
+                    found.append(ForgottenRow(set_id, generation, ""))
+            return found
+
+        return again(look)
+
+    def holding(self, part: Part, attempts: frozenset[str]) -> frozenset[str]:
+        """Sets of a part whose rows name one of some array folders."""
+        names = pa.array({name.split(".")[0] for name in attempts}, pa.string())
+        if not pc.any(pc.is_in(self.parts.ids(part), value_set=names)).as_py():
+            return frozenset()
+        found: set[str] = set()
+        wanted = pa.array(attempts, pa.string())
+        for batch in self.parts.batches(part, "sets", ["set_id", "arrays"]):
+            rows = batch.filter(pc.is_in(batch["arrays"], value_set=wanted))
+            found.update(rows["set_id"].to_pylist())
+        return frozenset(found)
+
     def damaged(self) -> Iterator[str]:
         """Files with rows that cannot be read."""
         loose, manifest = self.listing()
-        names = list(map(row_file, loose))
+        names = list(loose.values())
         for set_id in loose:
             try:
                 names.append(samples_file(self.row(set_id)["arrays"]))
@@ -160,27 +237,63 @@ class Catalogue:
             except (pa.ArrowException, OSError):
                 yield name
 
-    def _listing(self) -> tuple[list[str], Manifest]:
-        stems = (name.rpartition(".") for name in self.place.names(SETS))
-        loose = [stem for stem, _, kind in stems if kind == "parquet" and SET_ID.fullmatch(stem)]
+    def _listing(self, versions: Versions) -> tuple[dict[str, str], Manifest]:
+        loose: dict[str, int] = {}
+        for row in filter(None, map(parse_row_file, self.place.names(SETS))):
+            if row[1] in versions.generations(row[0]):
+                loose[row[0]] = min(row[1], loose.get(row[0], row[1]))
         manifest = self.manifest()
         for part in manifest.parts:
-            moved = pc.is_in(pa.array(loose, pa.string()), value_set=self.parts.ids(part))
-            loose = [name for name, gone in zip(loose, moved.to_pylist(), strict=True) if not gone]
-        return loose, manifest
+            names = pa.array(loose, pa.string())
+            moved = names.filter(pc.is_in(names, value_set=self._visible(part, versions)))
+            for name in moved.to_pylist():
+                del loose[name]
+        return {name: row_file(name, number) for name, number in loose.items()}, manifest
 
-    def _names(self, part: Any) -> list[str]:
-        names: list[str] = self.parts.ids(part).to_pylist()
-        return names
+    def _visible(self, part: Part, versions: Versions) -> pa.ChunkedArray:
+        """Ids of a part's sets, without forgotten ones."""
+        ids, hidden = self.parts.ids(part), self._hidden_in(part, versions)
+        if not hidden:
+            return ids
+        return ids.filter(pc.invert(pc.is_in(ids, value_set=pa.array(hidden, pa.string()))))
 
-    def _find(self, set_id: str) -> tuple[Any, int] | None:
+    def _hidden_in(self, part: Part, versions: Versions) -> frozenset[str]:
+        """Sets of a part whose rows in it are forgotten."""
+        if not versions.attempts:
+            return frozenset()
+        known, key = self._hidden, (part.name, versions.number)  # another thread may replace it
+        if key not in known:
+            known[key] = self.holding(part, versions.attempts)
+        return known[key]
+
+    def _loose_row(self, set_id: str) -> str | None:
+        """The file of a set's row, if there is one that is not forgotten."""
+        names = (row_file(set_id, number) for number in self.versions().generations(set_id))
+        return next(filter(self.place.exists, names), None)
+
+    def _find(self, set_id: str) -> tuple[Part, int] | None:
         """The part that has a set, and the set's position in it."""
 
-        def look() -> tuple[Any, int] | None:
-            positions = ((part, self.parts.find(part, set_id)) for part in self.manifest().parts)
-            return next((pair for pair in positions if pair[1] >= 0), None)
+        def look() -> tuple[Part, int] | None:
+            versions = self.versions()
+            doubtful = set_id in versions.by_set
+            for part in self.manifest().parts:
+                position = self.parts.find(part, set_id)
+                if position >= 0 and not (doubtful and set_id in self._hidden_in(part, versions)):
+                    return part, position
+            return None
 
         return again(look)
+
+    def _part_dataset(self, part: Part, kind: str, versions: Versions) -> pads.Dataset:
+        """The rows of a part that are shown; read at once if it has others, too."""
+        rows = self.parts.dataset(part, kind, COLUMNS[kind])
+        ids = self._visible(part, versions)
+        if self.only is not None:
+            ids = ids.filter(pc.is_in(ids, value_set=pa.array(self.only, pa.string())))
+        if len(ids) == part.count:
+            return rows
+        return pads.dataset(rows.to_table(filter=pc.field("set_id").isin(ids.combine_chunks())))
 
     def _part_row(self, set_id: str) -> dict[str, Any] | None:
         """A set's row if it is in a part."""
@@ -211,6 +324,18 @@ class Catalogue:
             return pads.dataset(paths, schema=schema, format="parquet")
         tables = [pq.ParquetFile(self.place.open(name)).read(schema.names) for name in files]
         return pads.dataset(pa.concat_tables([schema.empty_table(), *tables]))
+
+
+def _located(row: Mapping[str, Any]) -> ForgottenRow:
+    """What is needed of a row to forget it; without a nonce if it is damaged."""
+    checksums, arrays = row["checksums"], str(row["arrays"])
+    sound = ATTEMPT.fullmatch(arrays) and arrays.startswith(f"{row['set_id']}.")
+    try:
+        facts = json.loads(checksums) if isinstance(checksums, str) else checksums
+        generation = int(facts.get(GENERATION, 0))
+    except (ValueError, AttributeError, TypeError):
+        sound, generation = None, 0
+    return ForgottenRow(row["set_id"], generation, arrays.partition(".")[2] if sound else "")
 
 
 def again(look: Callable[[], Answer]) -> Answer:

@@ -10,7 +10,7 @@ from flawcast.storage.rows import write_rows
 from flawcast.storage.sample_set import SampleSet
 
 
-def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
+def commit_set(place: Place, sample_set: SampleSet, attempt: str, generation: int = 0) -> bool:
     """Write arrays, then samples, and publish the row that names them.
 
     Until the row appears, the files do not exist for readers. If the row cannot be published, they
@@ -20,6 +20,7 @@ def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
         place: The store's files.
         sample_set: The set, already checked.
         attempt: Name that only this writer uses: the set's id and a nonce.
+        generation: More than 0 for a set that is made again after it was forgotten.
 
     Returns:
         False if another writer's row was there first.
@@ -31,7 +32,7 @@ def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
     began = time.time()
     arrays, samples = layout.array_folder(attempt), layout.samples_file(attempt)
     contents = sample_set.arrays()
-    samples_data, row_data = write_rows(sample_set, contents, attempt)
+    samples_data, row_data = write_rows(sample_set, contents, attempt, generation)
     try:
         write_arrays(place, arrays, contents)
         place.put_new(samples, samples_data)
@@ -41,7 +42,7 @@ def commit_set(place: Place, sample_set: SampleSet, attempt: str) -> bool:
         _discard(place, arrays, samples)
         raise
     try:
-        written = place.put_new(layout.row_file(sample_set.id), row_data)
+        written = place.put_new(layout.row_file(sample_set.id, generation), row_data)
     except UnsettledError:
         raise  # the row may be there and name these files
     except OSError:

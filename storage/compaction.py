@@ -8,11 +8,12 @@ until `gc` removes them after the grace age. A crash in between leaves files tha
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flawcast.configs.errors import StoreError
@@ -22,6 +23,7 @@ from flawcast.storage.manifest import Manifest, Part, publish_manifest
 from flawcast.storage.parts import ORDER, SAMPLES_PER_GROUP, SETS_PER_GROUP, encode_part
 from flawcast.storage.place import Place
 from flawcast.storage.rows import commit_table, moved_row, sample_table
+from flawcast.storage.versions import Versions
 
 SETS_PER_PART = 10_000  # sets that are sorted in memory together; a full part is never rewritten
 
@@ -53,6 +55,45 @@ class _Rows:
     samples: pa.Table
 
 
+class _Gone:
+    """Forgotten rows that `gc` has begun to remove: compaction leaves them out of new parts.
+
+    Args:
+        catalogue: The committed sets.
+        versions: What is forgotten.
+    """
+
+    def __init__(self, catalogue: Catalogue, versions: Versions) -> None:
+        self.catalogue, self.versions = catalogue, versions
+        self._in_parts: dict[str, frozenset[str]] = {}
+
+    def in_part(self, part: Part) -> frozenset[str]:
+        """Sets of a part whose rows in it are gone."""
+        if part.name not in self._in_parts:
+            attempts = self.versions.gone.attempts
+            found = self.catalogue.holding(part, attempts) if attempts else frozenset()
+            self._in_parts[part.name] = found
+        return self._in_parts[part.name]
+
+    def movable(self, loose: Iterable[str], manifest: Manifest) -> list[str]:
+        """Sets whose rows can move; one that was made again waits until its old row is nowhere."""
+        waiting = {row.set_id for row in self.versions.rows if not row.gone}
+        waiting.update(*map(self.in_part, manifest.parts))
+        return [set_id for set_id in loose if set_id not in waiting]
+
+    def left_out(self, part: Part, rows: _Rows) -> _Rows:
+        """The rows of a part that stay."""
+        ids = self.in_part(part)
+        if not ids:
+            return rows
+        names = pa.array(ids, pa.string())
+        sets, samples = (
+            table.filter(pc.invert(pc.is_in(table["set_id"], value_set=names)))
+            for table in (rows.sets, rows.samples)
+        )
+        return _Rows(sets, samples)
+
+
 def compact(
     catalogue: Catalogue, on_set: Callable[[int, int], None] = lambda done, total: None
 ) -> Compaction:
@@ -67,16 +108,20 @@ def compact(
         OSError: If the store cannot be written.
     """
     began = time.time()
-    loose, manifest = catalogue.listing()
-    full = [part for part in manifest.parts if part.count >= SETS_PER_PART]
-    merged = [part for part in manifest.parts if part.count < SETS_PER_PART]
-    if not loose and len(merged) < 2:
+    versions = catalogue.versions()
+    listed, manifest = catalogue.listing(versions)
+    gone = _Gone(catalogue, versions)
+    stale = {part.name for part in manifest.parts if gone.in_part(part)}
+    loose = gone.movable(listed, manifest)
+    merged = [part for part in manifest.parts if part.count < SETS_PER_PART or part.name in stale]
+    full = [part for part in manifest.parts if part not in merged]
+    if not loose and len(merged) < 2 and not stale:
         return Compaction(0, len(manifest.parts))
     left: list[str] = []
     written: list[Part] = []
     place = catalogue.place
     total = len(loose) + sum(part.count for part in merged)
-    rows_of_all = _counted(_all_rows(catalogue, merged, loose, left), total, on_set)
+    rows_of_all = _counted(_all_rows(gone, merged, loose, left), total, on_set)
     try:
         for rows in _filled(rows_of_all):
             written.append(_write_part(place, rows))
@@ -90,7 +135,7 @@ def compact(
             f"store {place.url}: compaction took longer than {ATTEMPT_SECONDS} s; nothing changed, "
             "run it again when the machine is less busy"
         )
-    if not moved and len(merged) < 2:
+    if not moved and len(merged) < 2 and not stale:
         _discard(place, written)
         return Compaction(0, len(manifest.parts), len(left))
     parts = (*full, *written)
@@ -112,13 +157,17 @@ def _counted(
 
 
 def _all_rows(
-    catalogue: Catalogue, merged: list[Part], loose: list[str], left: list[str]
+    gone: "_Gone", merged: list[Part], loose: list[str], left: list[str]
 ) -> Iterator[_Rows]:
     """The rows of parts that are not full, then those of single sets, all checked."""
+    catalogue = gone.catalogue
     for part in merged:
-        yield _Rows(
-            _checked(catalogue.place, part.sets, part.sets_sha256),
-            _checked(catalogue.place, part.samples, part.samples_sha256),
+        yield gone.left_out(
+            part,
+            _Rows(
+                _checked(catalogue.place, part.sets, part.sets_sha256),
+                _checked(catalogue.place, part.samples, part.samples_sha256),
+            ),
         )
     portion = min(PORTION, SETS_PER_PART)  # a table of 1 row takes as much memory as one of 100
     for start in range(0, len(loose), portion):
@@ -147,7 +196,7 @@ def _filled(rows: Iterator[_Rows]) -> Iterator[_Rows]:
         if count >= SETS_PER_PART:
             yield _joined(waiting)
             waiting, count = [], 0
-    if waiting:
+    if count:
         yield _joined(waiting)
 
 

@@ -91,7 +91,8 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         test_clips: Collection[str] = (),
         gate: Path | str | None = None,
     ) -> None:
-        self._store = store if isinstance(store, SampleStore) else SampleStore.open(store)
+        opened = store if isinstance(store, SampleStore) else SampleStore.open(store)
+        self._store = opened.pinned()  # an epoch does not end because a set is forgotten
         self._transform, self._augment = transform, augment
         self.fields = tuple(fields)
         rows: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()

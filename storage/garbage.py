@@ -20,13 +20,23 @@ from flawcast.storage.layout import (
     PARTS,
     SAMPLES,
     SETS,
+    TAGS,
     array_folder,
+    parse_row_file,
     row_file,
     samples_file,
 )
 from flawcast.storage.manifest import Manifest, manifest_file, manifest_numbers, read_manifest
 from flawcast.storage.place import Place
-from flawcast.storage.schema import ATTEMPT, SET_ID
+from flawcast.storage.rows import read_commit
+from flawcast.storage.schema import ATTEMPT
+from flawcast.storage.versions import (
+    Versions,
+    read_versions,
+    tag_files,
+    version_numbers,
+    versions_file,
+)
 
 PORTION = 4096  # sets whose names are in memory at once
 DIGITS = "0123456789abcdef"
@@ -39,7 +49,7 @@ class Garbage:
 
     Args:
         name: Path in the store.
-        kind: "draft", "arrays", "samples", "row", "part" or "manifest".
+        kind: "draft", "arrays", "samples", "row", "part", "manifest", "version" or "tag".
         size: Size in bytes.
     """
 
@@ -48,12 +58,16 @@ class Garbage:
     size: int
 
 
-def find_garbage(catalogue: Catalogue, older_than_seconds: float) -> Iterator[Garbage]:
+def find_garbage(
+    catalogue: Catalogue, older_than_seconds: float, gone: Versions
+) -> Iterator[Garbage]:
     """List the garbage in an order in which it can be removed safely, one item after the other.
 
     Args:
         catalogue: The committed sets.
         older_than_seconds: The grace age; younger files are not listed.
+        gone: The forgotten rows that go now, whose age was looked at before; the number of the
+            newest document that may have superseded others.
 
     Raises:
         StoreError: If the manifest or a part is damaged, so that the files it names are unknown.
@@ -62,8 +76,9 @@ def find_garbage(catalogue: Catalogue, older_than_seconds: float) -> Iterator[Ga
     yield from _drafts(place, before)  # first: a writer without its draft cannot publish
     settled = _newest_settled_manifest(place, before)
     for prefix in _set_id_prefixes(place):
-        yield from _garbage_of_sets(catalogue, settled, prefix, before)
+        yield from _garbage_of_sets(catalogue, (settled, gone), prefix, before)
     yield from _garbage_of_compactions(place, before)
+    yield from _garbage_of_versions(place, before, gone.number)
 
 
 def _newest_settled_manifest(place: Place, before: float) -> Manifest:
@@ -91,40 +106,61 @@ def _set_id_prefixes(place: Place) -> list[str]:
 
 
 def _garbage_of_sets(
-    catalogue: Catalogue, settled_manifest: Manifest, prefix: str, before: float
+    catalogue: Catalogue, known: tuple[Manifest, Versions], prefix: str, before: float
 ) -> Iterator[Garbage]:
     """Garbage of the sets whose ids begin with a prefix.
 
     Arrays and samples are listed first, then the rows, and the manifest last. So a set that is
     committed or compacted in between is not mistaken for garbage.
+
+    Args:
+        catalogue: The committed sets.
+        known: The newest settled manifest, and the forgotten rows that go now.
+        prefix: Beginning of the sets' ids.
+        before: Files that changed later stay, unless they belong to rows that go.
     """
-    place = catalogue.place
+    place, (settled_manifest, gone) = catalogue.place, known
     arrays = [name for name in place.names(ARRAYS, prefix) if ATTEMPT.fullmatch(name)]
     samples = [name.removesuffix(".parquet") for name in place.names(SAMPLES, prefix)]
-    stems = (name.removesuffix(".parquet") for name in place.names(SETS, prefix))
-    rows = [stem for stem in stems if SET_ID.fullmatch(stem)]
-    newest = _named(catalogue, catalogue.manifest(), prefix)
-    settled = _named(catalogue, settled_manifest, prefix)
-    loose = {set_id: _attempt(catalogue, set_id) for set_id in rows if set_id not in settled}
-    for set_id in rows:
-        if set_id in settled and set_id in newest:
-            yield from _if_older(place, row_file(set_id), "row", float("inf"))
+    rows = list(filter(None, map(parse_row_file, place.names(SETS, prefix))))
+    newest = _named(catalogue, catalogue.manifest(), prefix, gone)
+    settled = _named(catalogue, settled_manifest, prefix, gone)
+    several = catalogue.versions().by_set  # sets that may have several rows
+    loose: dict[str, set[str]] = {}  # array folders by set; "" for a row that cannot be read
+    moved = []
+    for set_id, generation in rows:
+        if gone.hides(set_id, generation):
+            moved.append((set_id, generation))
+            continue
+        if set_id in settled and set_id not in several:
+            moved += [(set_id, generation)] if set_id in newest else []
+            continue
+        attempt = _attempt(place, set_id, generation)
+        if attempt and attempt == settled.get(set_id) == newest.get(set_id):
+            moved.append((set_id, generation))
+        else:
+            loose.setdefault(set_id, set()).add(attempt)
+    for set_id, generation in moved:
+        yield from _if_older(place, row_file(set_id, generation), "row", float("inf"))
     for attempt in samples:
         set_id = attempt.split(".")[0]
-        if not ATTEMPT.fullmatch(attempt) or loose.get(set_id) in (attempt, ""):
+        if not ATTEMPT.fullmatch(attempt) or loose.get(set_id, set()) & {attempt, ""}:
             continue
-        if set_id in settled or set_id not in newest:
-            since = float("inf") if settled.get(set_id) == attempt else before
+        goes = attempt in gone.attempts
+        if goes or set_id in settled or set_id not in newest:
+            since = float("inf") if goes or settled.get(set_id) == attempt else before
             yield from _if_older(place, samples_file(attempt), "samples", since)
     for attempt in arrays:
         set_id = attempt.split(".")[0]
-        if attempt not in (newest.get(set_id), settled.get(set_id), loose.get(set_id)) and (
-            loose.get(set_id) != ""
+        if attempt in gone.attempts:
+            yield from _if_older(place, array_folder(attempt), "arrays", float("inf"))
+        elif attempt not in (newest.get(set_id), settled.get(set_id)) and not (
+            loose.get(set_id, set()) & {attempt, ""}
         ):
             yield from _if_older(place, array_folder(attempt), "arrays", before)
 
 
-def _named(catalogue: Catalogue, manifest: Manifest, prefix: str) -> dict[str, str]:
+def _named(catalogue: Catalogue, manifest: Manifest, prefix: str, gone: Versions) -> dict[str, str]:
     """Array folders that the rows in parts name, by set id, for ids that begin with a prefix."""
     named: dict[str, str] = {}
     for part in manifest.parts:
@@ -137,13 +173,14 @@ def _named(catalogue: Catalogue, manifest: Manifest, prefix: str) -> dict[str, s
             raise StoreError(
                 f"{part.sets}: missing; see `flawcast verify`, nothing more was removed"
             ) from None
-    return named
+    return {set_id: name for set_id, name in named.items() if name not in gone.attempts}
 
 
-def _attempt(catalogue: Catalogue, set_id: str) -> str:
+def _attempt(place: Place, set_id: str, generation: int) -> str:
     """Array folder that a set's own row names; "" if the row cannot be read: then all are kept."""
     try:
-        return str(catalogue.row(set_id)["arrays"])
+        row = read_commit(place.read(row_file(set_id, generation)), set_id)
+        return str(row["arrays"])
     except (StoreError, OSError):
         return ""
 
@@ -161,6 +198,25 @@ def _garbage_of_compactions(place: Place, before: float) -> Iterator[Garbage]:
     for match in files:
         if match[1] not in named:
             yield from _if_older(place, f"{PARTS}/{match[0]}", "part", before)
+
+
+def _garbage_of_versions(place: Place, before: float, newest: int) -> Iterator[Garbage]:
+    """Documents that were superseded before the grace age, and files of tags that none names."""
+    files = list(place.names(TAGS))
+    numbers = version_numbers(place)
+    settled = 0
+    for number in reversed(numbers):
+        old = all(item.modified < before for item in place.walk(versions_file(number)))
+        if old and number <= newest:
+            settled = number
+            break
+    named = tag_files(read_versions(place, number) for number in numbers if number >= settled)
+    for number in numbers:
+        if number < settled:
+            yield from _if_older(place, versions_file(number), "version", before)
+    for name in files:
+        if f"{TAGS}/{name}" not in named and not name.startswith("."):
+            yield from _if_older(place, f"{TAGS}/{name}", "tag", before)
 
 
 def _if_older(place: Place, name: str, kind: str, before: float) -> Iterator[Garbage]:

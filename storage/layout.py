@@ -9,25 +9,47 @@ STORE/parts/<nonce>.samples.parquet      and of their samples
 STORE/manifests/<number>.json            the current parts; the highest number counts
 STORE/ledger/                            rows of runs and of rejected clips
 STORE/reviews/                           reviews of samples by people, one file per review
+STORE/versions/<number>.json             what was forgotten, and the tags; the highest number counts
+STORE/tags/<nonce>.json                  the sets and reviews of a tag
 """
 
 import json
+import re
 
 from flawcast.configs.errors import StoreError
 from flawcast.storage.place import Place
+from flawcast.storage.schema import SET_ID
 
-FORMAT, VERSION = "flawcast-store", 6
+FORMAT = "flawcast-store"
+VERSION = 7  # the newest that this code reads; a store has it from its first forgotten set on
+PLAIN_VERSION = 6  # of a store in which nothing was ever forgotten
 MARKER = "store.json"
 ARRAYS, SAMPLES, SETS = "arrays", "samples", "sets"
 PARTS, MANIFESTS, LEDGER, REVIEWS = "parts", "manifests", "ledger", "reviews"
+VERSIONS, TAGS = "versions", "tags"
 RUNS, REJECTS, BEATS = (f"{LEDGER}/{name}" for name in ("runs", "rejects", "beats"))
-FOLDERS = (ARRAYS, SAMPLES, SETS, PARTS, MANIFESTS, LEDGER, RUNS, REJECTS, BEATS, REVIEWS)
+FOLDERS = (
+    *(ARRAYS, SAMPLES, SETS, PARTS, MANIFESTS, LEDGER, RUNS, REJECTS, BEATS, REVIEWS),
+    *(VERSIONS, TAGS),
+)
 ATTEMPT_SECONDS = 1800  # a writer that takes longer gives up: gc may have begun on its files
+_ROW_FILE = re.compile(rf"({SET_ID.pattern})(?:\.([1-9][0-9]{{0,5}}))?\.parquet")
 
 
-def row_file(set_id: str) -> str:
-    """The file whose presence means that a set is committed."""
-    return f"{SETS}/{set_id}.parquet"
+def row_file(set_id: str, generation: int = 0) -> str:
+    """The file whose presence means that a set is committed.
+
+    Args:
+        set_id: The set.
+        generation: 0, or more for a set that was made again after it was forgotten.
+    """
+    return f"{SETS}/{set_id}.{generation}.parquet" if generation else f"{SETS}/{set_id}.parquet"
+
+
+def parse_row_file(name: str) -> tuple[str, int] | None:
+    """Set and generation of a file in sets/; None if it is no row's file."""
+    match = _ROW_FILE.fullmatch(name)
+    return (match[1], int(match[2] or 0)) if match else None
 
 
 def samples_file(attempt: str) -> str:
@@ -58,8 +80,8 @@ def make(place: Place) -> None:
                 f"store {place.url}: expected a store or an empty folder, found "
                 f"{other} and no {MARKER}; choose another folder"
             )
-        place.put_new(MARKER, _head())
-    if check(place) < VERSION:
+        place.put_new(MARKER, _head(PLAIN_VERSION))
+    if check(place) < PLAIN_VERSION:
         _migrate(place)
     place.make_folders(*FOLDERS)
 
@@ -98,9 +120,15 @@ def check(place: Place) -> int:
     return version
 
 
-def _head() -> bytes:
+def mark_forgetting(place: Place) -> None:
+    """Bring a store to version 7, which has forgotten sets: older programs would show them."""
+    if check(place) < VERSION:
+        place.replace(MARKER, _head(VERSION))
+
+
+def _head(version: int) -> bytes:
     """Content of the marker file."""
-    return json.dumps({"format": FORMAT, "version": VERSION}).encode()
+    return json.dumps({"format": FORMAT, "version": version}).encode()
 
 
 def _migrate(place: Place) -> None:
@@ -114,4 +142,6 @@ def _migrate(place: Place) -> None:
     version 5 would compute other ids and draw videos without the defect. So only the marker
     changes, in one step: after a crash, the store has one version or the other.
     """
-    place.replace(MARKER, _head())
+    place.replace(MARKER, _head(PLAIN_VERSION))
+    if any(place.names(VERSIONS)):  # another writer went on to version 7 in the meantime
+        mark_forgetting(place)

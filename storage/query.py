@@ -30,6 +30,7 @@ IDS = {
     "runs": "run_id",
     "rejects": "run_id, clip",
     "reviews": "reviewed_at, sample_id",
+    "forgotten": "forgotten_at, set_id",
 }
 # The kind of masks and the defect are read by DuckDB here, not by `SetSettings`, so that `where`
 # can ask for them without a Python call for every row.

@@ -17,11 +17,11 @@ from flawcast.storage.arrays import array_sha256
 from flawcast.storage.drawn import layer_facts
 from flawcast.storage.layered import LayeredArray
 from flawcast.storage.sample_set import SampleSet
-from flawcast.storage.schema import ATTEMPT, COMMITS, DRAWN, MASK_ARRAYS, SAMPLES
+from flawcast.storage.schema import ATTEMPT, COMMITS, DRAWN, GENERATION, MASK_ARRAYS, SAMPLES
 
 
 def write_rows(
-    sample_set: SampleSet, arrays: Mapping[str, NDArray[Any]], attempt: str
+    sample_set: SampleSet, arrays: Mapping[str, NDArray[Any]], attempt: str, generation: int = 0
 ) -> tuple[bytes, bytes]:
     """Turn a set into the bytes of its two Parquet files.
 
@@ -29,6 +29,7 @@ def write_rows(
         sample_set: A set that passed `check_sample_set`.
         arrays: Its arrays, as `SampleSet.arrays` returns them.
         attempt: Name of the array folder and, with ".parquet", of the samples file.
+        generation: More than 0 for a set that is made again after it was forgotten.
 
     Returns:
         The samples file, and the file with the set's row, which names the samples file.
@@ -45,6 +46,8 @@ def write_rows(
     if sample_set.layers is not None:
         masks = isinstance(sample_set.masks, LayeredArray)
         checksums[DRAWN] = layer_facts(sample_set.layers, masks)
+    if generation:
+        checksums[GENERATION] = generation
     row = {
         "set_id": sample_set.id,
         "mae": float(kept.mean()),

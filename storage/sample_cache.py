@@ -9,9 +9,9 @@ import pyarrow as pa
 from flawcast.configs.errors import StoreError
 from flawcast.storage.address import open_place
 from flawcast.storage.query import Question, answer
-from flawcast.storage.reviews import Reviews
 from flawcast.storage.schema import ANSWERS
 from flawcast.storage.store import SampleStore
+from flawcast.storage.versions import Versions
 
 HELD = pa.schema(  # without settings: they are long, and queries need only the kind of masks
     [field for field in ANSWERS["samples"] if field.name not in ("settings", "review")]
@@ -21,23 +21,23 @@ HELD = pa.schema(  # without settings: they are long, and queries need only the 
 class CachedSamples:
     """The rows of all kept samples; queries read no file, and each new set is read once.
 
-    Rows never change, so the held rows stay valid. Every query looks for new sets and reviews.
-    Several threads may share one object.
+    Rows never change, so the held rows stay valid until a set is forgotten. Every query looks for
+    new sets and reviews. Several threads may share one object.
 
     Args:
         url: The store, as `SampleStore.open` takes it.
+        tag: Show only the sets and reviews of this tag.
 
     Raises:
-        StoreError: If there is no store or a file is damaged.
+        StoreError: If there is no store or tag, or a file is damaged.
     """
 
-    def __init__(self, url: str | Path) -> None:
-        self.store = SampleStore.open(url)
+    def __init__(self, url: str | Path, tag: str | None = None) -> None:
+        self.store = SampleStore.open(url, tag=tag)
         self._place = open_place(url)
-        self._reviews = Reviews(self._place)
-        self._rows = HELD.empty_table()
+        self._held: tuple[pa.Table, dict[str, int]] = (HELD.empty_table(), {})
+        self._number = 0
         self._known: frozenset[str] = frozenset()
-        self._positions: dict[str, int] = {}
         self._lock = threading.Lock()
         self.rows()
 
@@ -48,15 +48,26 @@ class CachedSamples:
             StoreError: If a file is damaged.
         """
         with self._lock:
-            new = frozenset(self.store.set_ids()) - self._known
-            if new:
-                new_rows = SampleStore(self._place, "r", new).query(rows="samples")
-                rows = pa.concat_tables([self._rows, new_rows.select(HELD.names)])
+            versions, there = self._there()
+            (rows, _), known = self._held, self._known
+            if versions.number != self._number:  # what was forgotten may have been made again
+                known, rows = frozenset(), HELD.empty_table()
+            if new := there - known:
+                new_rows = SampleStore(self._place, "r", new, versions).query(rows="samples")
+                rows = pa.concat_tables([rows, new_rows.select(HELD.names)]).combine_chunks()
+            if rows is not self._held[0]:
                 ids = rows["sample_id"].to_pylist()
-                # Rows before positions: `find` reads both without the lock.
-                self._rows, self._known = rows.combine_chunks(), self._known | new
-                self._positions = {name: position for position, name in enumerate(ids)}
-            return self._rows
+                self._held = rows, {name: position for position, name in enumerate(ids)}
+                self._known, self._number = known | new, versions.number
+            return rows
+
+    def _there(self) -> tuple[Versions, frozenset[str]]:
+        """What is forgotten, and the sets that are there, as of one moment."""
+        while True:
+            versions = self.store.versions
+            there = frozenset(self.store.set_ids())
+            if self.store.versions.number == versions.number:
+                return versions, there
 
     def query(self, where: str | None = None, order_by: str | None = None) -> pa.Table:
         """As `SampleStore.query` of samples, without the column `settings`.
@@ -67,11 +78,11 @@ class CachedSamples:
         """
         rows = self.rows()
         question = Question(where, order_by, None, "samples")
-        return answer(question, lambda: rows, self._reviews.verdicts)
+        return answer(question, lambda: rows, self.store.reviews.verdicts)
 
     def verdicts(self) -> pa.Table:
         """The samples that are accepted or rejected at present, columns as in VERDICTS."""
-        return self._reviews.verdicts()
+        return self.store.reviews.verdicts()
 
     def find(self, sample_id: str) -> dict[str, Any]:
         """The row of one sample, columns as in SAMPLES.
@@ -79,8 +90,10 @@ class CachedSamples:
         Raises:
             StoreError: If there is no such sample.
         """
-        rows = self._rows if sample_id in self._positions else self.rows()
-        if sample_id not in self._positions:
+        if sample_id not in self._held[1]:
+            self.rows()
+        rows, positions = self._held  # another thread may replace both, at once
+        if sample_id not in positions:
             raise StoreError(f"store {self.store.url}: no sample {sample_id[:100]!r}")
-        row: dict[str, Any] = rows.slice(self._positions[sample_id], 1).to_pylist()[0]
+        row: dict[str, Any] = rows.slice(positions[sample_id], 1).to_pylist()[0]
         return row

@@ -126,6 +126,15 @@ VERDICTS = pa.schema(  # the newest reviews, which count
     [("sample_id", pa.string()), ("set_id", pa.string()), ("verdict", pa.string())]
 )
 
+FORGOTTEN = pa.schema(
+    [
+        ("set_id", pa.string()),
+        ("forgotten_at", pa.timestamp("us")),  # UTC
+        ("note", pa.string()),
+        ("undoable", pa.bool_()),  # gc has not begun to remove it
+    ]
+)
+
 _MASKS = pa.field("masks", pa.string())  # their kind, from the set's settings; null without masks
 DEFECT_COLUMNS = [  # of a set's defect of looks, from its settings; null without one
     ("motion_label", pa.string()),  # of the clip that gave the motion; never null
@@ -153,6 +162,7 @@ ANSWERS = {  # columns as queries see them
     "runs": RUNS,
     "rejects": REJECTS,
     "reviews": REVIEWS,
+    "forgotten": FORGOTTEN,
 }
 
 
@@ -190,4 +200,5 @@ LAYER_ARRAYS = {  # instead of videos, in sets that are kept as what they are dr
 }
 STORED = {**ARRAYS, **MASK_ARRAYS, **LAYER_ARRAYS}
 BY_VIDEO = ("videos", *MASK_ARRAYS)  # arrays with one chunk per video, to read single videos
+GENERATION = "generation"  # key of a row's checksums, in rows of sets that were made again
 DRAWN = "drawn"  # key of a row's checksums: how the videos are drawn that it has no pixels of

@@ -4,51 +4,49 @@ A set exists if a row names it, and then all of it is durable. Files that no row
 for readers: a killed writer left them, or a writer is still at work.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import pyarrow as pa
 import zarr
 
 from flawcast.configs.errors import StoreError
 from flawcast.storage import layout
 from flawcast.storage.address import open_place
-from flawcast.storage.arrays import open_array, read_array
+from flawcast.storage.arrays import open_array
 from flawcast.storage.catalogue import TRIES, Catalogue
 from flawcast.storage.commit import commit_set
 from flawcast.storage.compaction import Compaction, compact
-from flawcast.storage.drawn import is_drawn, open_drawn, read_layers
+from flawcast.storage.drawn import is_drawn, open_drawn
+from flawcast.storage.forgetting import forgotten_table
 from flawcast.storage.garbage import Garbage, find_garbage
 from flawcast.storage.layered import LayeredArray, What
 from flawcast.storage.ledger import Ledger
 from flawcast.storage.local import LocalPlace
 from flawcast.storage.place import Place
 from flawcast.storage.problems import StoreProblem, next_step
-from flawcast.storage.reviews import Reviews, check_review, set_of
-from flawcast.storage.sample_set import (
-    PROVENANCE,
-    SampleSet,
-    SetProvenance,
-    check_sample_set,
-    check_set_id,
-)
+from flawcast.storage.read_set import read_set
+from flawcast.storage.reviews import Record, Reviews, check_review, set_of
+from flawcast.storage.sample_set import SampleSet, check_sample_set, check_set_id
 from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, STORE_KEY
 from flawcast.storage.verification import Checks, find_problems
+from flawcast.storage.versioned import Versioned
+from flawcast.storage.versions import Versions, read_versions
 
 GRACE_HOURS = 1.0  # younger files may belong to a running writer
 
 
-class SampleStore:
+class SampleStore(Versioned):
     """Sample sets in a folder or bucket; readers and writers need no locks.
 
     Args:
         place: The store's files.
         mode: "r" to read, "a" to read and commit.
         only: The sets of a snapshot; None for all sets in the store at the time of a call.
+        pinned: What is forgotten for a snapshot; None for what is at the time of a call.
 
     Example:
         >>> import tempfile
@@ -58,17 +56,25 @@ class SampleStore:
     """
 
     def __init__(
-        self, place: Place, mode: Literal["r", "a"], only: frozenset[str] | None = None
+        self,
+        place: Place,
+        mode: Literal["r", "a"],
+        only: frozenset[str] | None = None,
+        pinned: Versions | None = None,
     ) -> None:
         self.mode = mode
         self._place = place
-        self._catalogue = Catalogue(place, only)
-        self._reviews = Reviews(place)
+        self._catalogue = Catalogue(place, only, pinned)
+        self.reviews = Reviews(place)
         self.ledger = Ledger(place, writable=mode == "a")
 
     @classmethod
     def open(
-        cls, url: str | Path, mode: Literal["r", "a"] = "r", snapshot: bool = False
+        cls,
+        url: str | Path,
+        mode: Literal["r", "a"] = "r",
+        snapshot: bool = False,
+        tag: str | None = None,
     ) -> "SampleStore":
         """Open a store; mode "a" creates it if it is absent.
 
@@ -77,17 +83,22 @@ class SampleStore:
                 credentials of a bucket are those of the AWS_* variables.
             mode: "r" to read, "a" to read and commit.
             snapshot: Show only the sets of this moment; needs mode "r".
+            tag: Show only the sets and reviews of this tag; needs mode "r".
 
         Raises:
-            StoreError: If there is no store, the folder holds something else, or a newer version.
+            StoreError: If there is no store or tag, the folder holds something else, or a newer
+                version.
         """
         if mode not in ("r", "a"):
             raise StoreError(f"mode: expected 'r' or 'a', got {mode!r}")
-        if snapshot and mode != "r":
-            raise StoreError("snapshot: expected mode 'r', got 'a'; a snapshot never changes")
+        if (snapshot or tag is not None) and mode != "r":
+            what = "snapshot" if tag is None else "tag"
+            raise StoreError(f"{what}: expected mode 'r', got 'a'; a {what} never changes")
         store = cls(open_place(url), mode)
         with store._as_store_errors():
             layout.make(store._place) if mode == "a" else layout.check(store._place)
+            if tag is not None:
+                return store._at_tag(tag)
         return store.snapshot() if snapshot else store
 
     @property
@@ -103,14 +114,15 @@ class SampleStore:
     def snapshot(self) -> "SampleStore":
         """A view for reading of the store's present sets and reviews.
 
-        Later commits, compaction and `gc` do not change it. It can be pickled and sent to a worker.
+        Later commits, compaction and forgetting do not change it, nor does `gc`, except that it
+        removes forgotten sets after the grace age; a tag keeps them. It can be pickled and sent to
+        a worker.
         """
         with self._as_store_errors():
-            snapshot = SampleStore(self._place, "r", frozenset(self._catalogue.ids()))
-            snapshot._reviews = Reviews(self._place, self._reviews.records())
-            return snapshot
+            pinned, reviews = self.pinned(), self.reviews.records()
+            return self._view(frozenset(pinned.set_ids()), pinned.versions, reviews)
 
-    def commit(self, sample_set: SampleSet) -> bool:
+    def commit(self, sample_set: SampleSet, again: bool = False) -> bool:
         """Add a set; it becomes visible in one last step, whole and on disk.
 
         If two writers commit the same set, the first wins, and the other removes its files. A
@@ -118,21 +130,29 @@ class SampleStore:
 
         Args:
             sample_set: The set; nothing is written if any part of it is invalid.
+            again: Write a set that was forgotten, too.
 
         Returns:
             True if the set was written, False if the store had it already.
 
         Raises:
             ShapeError: If the axes of the arrays do not agree.
-            StoreError: If a value is not valid, the store was opened for reading, or the disk
-                cannot be written.
+            StoreError: If a value is not valid, the store was opened for reading, the set was
+                forgotten, or the disk cannot be written.
         """
         self._writable()
         check_sample_set(sample_set)
+        generation = self.versions.next_generation(sample_set.id)
         if self.has(sample_set.id):
             return False
+        if generation and not again:
+            raise StoreError(
+                f"store {self.url}: {sample_set.id} was forgotten; undo that (flawcast forget "
+                "--undo), or make it again (--again)"
+            )
+        attempt = f"{sample_set.id}.{uuid.uuid4().hex}"
         try:
-            return commit_set(self._place, sample_set, f"{sample_set.id}.{uuid.uuid4().hex}")
+            return commit_set(self._place, sample_set, attempt, generation)
         except OSError as error:
             reason = error.strerror or error
             raise StoreError(
@@ -163,29 +183,9 @@ class SampleStore:
         """
         row = self.row(set_id)
         try:
-            arrays: dict[str, Any] = {
-                name: read_array(self._open(row, name), name, ..., row["checksums"][name])
-                for name in (*ARRAYS, *MASK_ARRAYS)
-                if name in row["checksums"]
-            }
-            if is_drawn(row, "videos"):
-                layers = read_layers(self._place, row)
-                drawn = ("videos", *(name for name in MASK_ARRAYS if is_drawn(row, name)))
-                arrays |= {name: getattr(layers, name)() for name in drawn}
-            samples = self._catalogue.samples(row)
+            return read_set(self._catalogue, row)
         except StoreError as error:
             raise self._damaged(set_id, error) from error
-        return SampleSet(
-            id=set_id,
-            indices=[sample["index"] for sample in samples],
-            ssim=np.array([sample["ssim"] for sample in samples], np.float32),
-            diversity=np.array([sample["diversity"] for sample in samples], np.float32),
-            hold_mae=row["hold_mae"],
-            apd=row["apd"],
-            coherence=np.nan if row["coherence"] is None else row["coherence"],
-            provenance=SetProvenance(**{item.name: row[item.name] for item in PROVENANCE}),
-            **arrays,
-        )
 
     def row(self, set_id: str) -> dict[str, Any]:
         """The row of one set: all its scores and provenance, without any array.
@@ -247,7 +247,8 @@ class SampleStore:
             order_by: SQL ordering, ascending unless it says "desc"; the default is by id.
             limit: Largest number of rows.
             rows: "sets" for one row per set, "samples" for one per kept sample, "runs" for one per
-                run, "rejects" for one per clip that a run could not use, "reviews" per mark.
+                run, "rejects" for one per clip that a run could not use, "reviews" per mark,
+                "forgotten" per set that was forgotten.
 
         Returns:
             A table with all columns, empty if nothing matches; notebooks show it with frames.
@@ -263,17 +264,18 @@ class SampleStore:
         find: Callable[[], Any] = {
             "runs": self.ledger.runs,
             "rejects": self.ledger.rejects,
-            "reviews": self._reviews.table,
+            "reviews": self.reviews.table,
+            "forgotten": lambda: forgotten_table(read_versions(self._place)),
         }.get(rows, lambda: self._catalogue.dataset(rows))
         for attempt in range(TRIES):
             with self._as_store_errors():
-                number = self._catalogue.manifest().number
+                state = self._catalogue.state()
             try:
-                table = answer(question, find, self._reviews.verdicts)
+                table = answer(question, find, self.reviews.verdicts)
                 return table.replace_schema_metadata({STORE_KEY: self.url})
             except (UnansweredError, FileNotFoundError) as error:
                 with self._as_store_errors():
-                    moved = self._catalogue.manifest().number != number
+                    moved = self._catalogue.state() != state
                     if moved and attempt + 1 < TRIES:
                         continue  # rows moved while they were read
                     for name in self._catalogue.damaged():
@@ -301,7 +303,7 @@ class SampleStore:
         row = self.row(set_of(sample_id))
         with self._as_store_errors():
             kept = [sample["sample_id"] for sample in self._catalogue.samples(row)]
-            self._reviews.add(sample_id, kept, review, note, reviewer)
+            self.reviews.add(sample_id, kept, review, note, reviewer)
 
     def verify(self, ids: bool = False) -> list[StoreProblem]:
         """Read everything, recompute every checksum, and list what is damaged or missing.
@@ -319,14 +321,16 @@ class SampleStore:
         with self._as_store_errors():
             yield from find_problems(self._catalogue, Checks(ids, on_set))
             yield from self.ledger.find_problems()
-            yield from self._reviews.find_problems()
+            yield from self.reviews.find_problems()
+            yield from self._problems_of_tags()
 
     def gc(self, dry_run: bool = False, older_than_hours: float = GRACE_HOURS) -> Iterator[Garbage]:
         """Remove files that no committed row names, and nothing else; yields each after removal.
 
-        With the default age this is safe beside running writers, because a writer gives up after
-        half an hour. Use a smaller age only when nothing writes. Nothing happens until the result
-        is iterated. Memory does not grow with the store.
+        Sets that were forgotten before the age go, too, unless a tag holds them. With the default
+        age this is safe beside running writers, because a writer gives up after half an hour. Use a
+        smaller age only when nothing writes. Nothing happens until the result is iterated. Memory
+        does not grow with the store.
 
         Args:
             dry_run: Only list the files.
@@ -341,7 +345,8 @@ class SampleStore:
         if older_than_hours < 0:
             raise StoreError(f"older than: expected 0 hours or more, got {older_than_hours}")
         with self._as_store_errors():
-            for item in find_garbage(self._catalogue, older_than_hours * 3600):
+            gone = self._gone(time.time() - older_than_hours * 3600, dry_run)
+            for item in find_garbage(self._catalogue, older_than_hours * 3600, gone):
                 if not dry_run:
                     self._place.remove(item.name)
                 yield item
@@ -362,22 +367,17 @@ class SampleStore:
         with self._as_store_errors():
             return compact(self._catalogue, on_set)
 
-    def _writable(self) -> None:
-        """Refuse to change a store that was opened for reading."""
-        if self.mode != "a":
-            raise StoreError(f"store {self.url}: opened for reading; open it with mode 'a'")
-
-    @contextmanager
-    def _as_store_errors(self) -> Iterator[None]:
-        """Raise OSErrors as a one-line StoreError."""
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise StoreError(
-                f"store {self.url}: {error.strerror or error}; choose another"
-            ) from error
+    def _view(
+        self,
+        only: frozenset[str] | None,
+        pinned: Versions,
+        reviews: frozenset[Record] | None = None,
+    ) -> "SampleStore":
+        """The same store for reading, with some things as of one moment."""
+        view = SampleStore(self._place, "r", only, pinned)
+        view.reviews = self.reviews if reviews is None else Reviews(self._place, reviews)
+        view.tagged = self.tagged
+        return view
 
     def _open(self, row: dict[str, Any], name: str) -> "zarr.Array[Any]":
         """One array of a row's set."""

@@ -14,12 +14,12 @@ from flawcast.configs.set_settings import SetSettings
 from flawcast.storage.arrays import open_array, read_array
 from flawcast.storage.catalogue import Catalogue
 from flawcast.storage.drawn import drawing_problem, is_drawn
-from flawcast.storage.layout import SETS, array_folder
+from flawcast.storage.layout import SETS, array_folder, parse_row_file
 from flawcast.storage.manifest import Part
 from flawcast.storage.place import Place, file_sha256
 from flawcast.storage.problems import StoreProblem
 from flawcast.storage.rows import check_row, check_samples
-from flawcast.storage.schema import SET_ID, STORED
+from flawcast.storage.schema import STORED
 
 PORTION = 1000  # sets whose names are held in memory at once
 
@@ -47,7 +47,7 @@ def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem
         checks: Which checks to make, and the callback for progress.
     """
     try:
-        catalogue.manifest()
+        catalogue.state()
     except StoreError as error:
         name, _, problem = str(error).partition(": ")
         yield StoreProblem(name, problem)
@@ -61,11 +61,10 @@ def find_problems(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem
 
 def _problems_of_single_sets(catalogue: Catalogue, checks: Checks) -> Iterator[StoreProblem]:
     """Problems of sets that have files of their own."""
-    stems = (name.rpartition(".") for name in catalogue.place.names(SETS))
-    names = (stem for stem, _, kind in stems if kind == "parquet" and SET_ID.fullmatch(stem))
-    while portion := list(islice(names, PORTION)):
+    rows = filter(None, map(parse_row_file, catalogue.place.names(SETS)))
+    while some := list(islice(rows, PORTION)):
         try:
-            portion = catalogue.loose_among(portion)
+            portion = catalogue.loose_among(some)
         except StoreError:  # a part cannot be read; it is reported later
             continue
         for set_id in portion:
@@ -101,10 +100,13 @@ def _problems_of_part(catalogue: Catalogue, part: Part, checks: Checks) -> Itera
             return
         if not sound:
             yield StoreProblem(name, "the bytes are not those that were written")
+    forgotten = catalogue.versions().attempts
     groups = groupby(_rows(catalogue, part, "samples"), key=itemgetter("set_id"))
     try:
         for row in _rows(catalogue, part, "sets"):
             _, samples = next(groups, (None, iter(())))
+            if row["arrays"] in forgotten:
+                continue
             if catalogue.only is None or row["set_id"] in catalogue.only:
                 yield from _problems_of_part_row(catalogue.place, row, list(samples), checks.ids)
                 checks.on_set()

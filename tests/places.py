@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
+
 BUCKET = "flawcast"
 
 
@@ -27,7 +29,8 @@ def s3_server() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", "tests.s3_server", "-H", "127.0.0.1", "-p", str(port)],
+        cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

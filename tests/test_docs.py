@@ -152,7 +152,9 @@ def test_commands_and_code_about_the_store_run(
     code = code.replace("s3://bucket/line-7", bucket_url)
     monkeypatch.chdir(tmp_path)
     exec(code, {})  # noqa: S102 - that it runs is what is tested
-    assert run_page("store.md") == ["verify", "gc", "compact", "runs", "report"]
+    care = ["verify", "gc", "compact", "runs", "report"]
+    versions = ["tag", "tags", "export", "diff", "tag", "forget", "forget", "forget", "query"]
+    assert run_page("store.md") == [*care, *versions]
 
 
 @pytest.mark.slow

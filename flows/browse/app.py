@@ -12,10 +12,12 @@ from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from flawcast.configs.errors import FlawcastError, one_line
+from flawcast.configs.errors import FlawcastError, StoreError, one_line
+from flawcast.flows.browse.compare import Compared, compare_page
 from flawcast.flows.browse.filters import Filter
 from flawcast.flows.browse.guard import Guard
 from flawcast.flows.browse.pictures import SHEETS, Pictures
+from flawcast.flows.browse.versions import TaggedSamples, TagPages
 from flawcast.flows.browse.views import find_cards, grid_page, set_page
 from flawcast.storage import SampleStore
 from flawcast.storage.sample_cache import CachedSamples
@@ -40,7 +42,7 @@ class Mark(BaseModel):
 
 
 def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: str) -> FastAPI:
-    """The application for one store.
+    """The application for one store: its pages, and below /tag/NAME/ those of its tags.
 
     Args:
         held: The store's samples.
@@ -48,16 +50,46 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
         guard: Decides who may look.
         reviewer: The name under which reviews are stored.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    tags = TaggedSamples(held)
+
+    def pages(held: CachedSamples) -> FastAPI:
+        tag = held.store.tagged
+        of_tag = {"base": f"/tag/{tag}" if tag else "", "tag": tag, "tags": tags.names}
+        shared = {"form": guard.form, "store": held.store.url, **of_tag}
+        return _pages(held, Pictures(held.store, pictures.cache), _renderer(shared), reviewer)
+
+    app = pages(held)
     app.middleware("http")(guard)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.mount("/tag/{name}", TagPages(tags, pages))
+    page = _renderer({"form": guard.form, "store": held.store.url, "base": "", "tag": None})
+
+    @app.get("/compare")
+    def compare(request: Request, chosen: Annotated[Compared, Query()]) -> Response:
+        """The page that shows two versions or runs side by side."""
+        return page(request, "compare.html", compare_page(tags, chosen))
+
+    return app
+
+
+def _renderer(shared: dict[str, Any]) -> Callable[..., Response]:
+    """Makes pages from templates, which share some values."""
     templates = Jinja2Templates(HERE / "templates")
-    templates.env.globals.update(form=guard.form, store=held.store.url)
+    templates.env.globals.update(shared)
 
     def page(request: Request, name: str, values: dict[str, Any], code: int = 200) -> Response:
         return templates.TemplateResponse(
             request, name, values, code, {"Cache-Control": "no-store"}
         )
+
+    return page
+
+
+def _pages(
+    held: CachedSamples, pictures: Pictures, page: Callable[..., Response], reviewer: str
+) -> FastAPI:
+    """The pages of a store as it is, or of a tag."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/")
     def grid(request: Request, chosen: Chosen) -> Response:
@@ -104,6 +136,10 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
     @app.post("/review")
     def review(mark: Mark) -> Response:
         """Add a review to the store; nothing else is ever written to it."""
+        if held.store.tagged is not None:
+            raise StoreError(
+                f"tag {held.store.tagged}: its reviews do not change; review the store as it is now"
+            )
         store = SampleStore.open(held.store.url, "a")
         store.review(mark.sample_id, mark.review, mark.note, reviewer)
         return JSONResponse({"sample_id": mark.sample_id, "review": mark.review})

@@ -15,6 +15,7 @@ from flawcast.flows.browse.app import make_app
 from flawcast.flows.browse.guard import Guard
 from flawcast.flows.browse.pictures import Pictures, default_cache, prune
 from flawcast.storage.sample_cache import CachedSamples
+from flawcast.storage.tags import find_tag
 
 LAST_SECONDS = 2  # for requests under way at Ctrl-C
 
@@ -43,6 +44,7 @@ class Server(uvicorn.Server):
         reviewer: The name under which reviews are stored.
         on_ready: Called with the URL, token included, once it can be opened.
         cache: Folder for small clips; the user's cache folder if not given.
+        tag: Begin with the pages of this tag.
 
     Raises:
         StoreError: If there is no store or a file is damaged.
@@ -56,13 +58,16 @@ class Server(uvicorn.Server):
         reviewer: str,
         on_ready: Callable[[str], None],
         cache: Path | None = None,
+        tag: str | None = None,
     ) -> None:
         held, guard = CachedSamples(store), Guard.for_host(address.host)
+        if tag is not None:
+            find_tag(held.store.versions, tag, held.store.url)
         folder = default_cache() if cache is None else cache
         prune(folder)
         self._socket = _listening(address)
         self._on_ready, self._open = on_ready, address.open
-        self.url = _url(address.host, self._socket.getsockname()[1], guard.token)
+        self.url = _url(address.host, self._socket.getsockname()[1], guard.token, tag)
         app = make_app(held, Pictures(held.store, folder), guard, reviewer)
         super().__init__(_settings(app))
 
@@ -116,8 +121,9 @@ def _listening(address: Address) -> socket.socket:
         ) from None
 
 
-def _url(host: str, port: int, token: str | None) -> str:
+def _url(host: str, port: int, token: str | None, tag: str | None) -> str:
     """The URL that a browser opens."""
     name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104
     name = f"[{name}]" if ":" in name else name
-    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+    path = f"tag/{tag}/" if tag else ""
+    return f"http://{name}:{port}/{path}" + (f"?token={token}" if token else "")

@@ -17,13 +17,16 @@ class Line:
     text: str
 
 
-def lines_for_samples(store: str, where: str | None, order_by: str | None = None) -> list[Line]:
+def lines_for_samples(
+    store: str, where: str | None, order_by: str | None = None, tag: str | None = None
+) -> list[Line]:
     r"""Lines about the samples that meet a condition.
 
     Args:
         store: URL of the store.
         where: SQL condition over samples; None for all.
         order_by: SQL ordering of the query.
+        tag: The tag that they are of; None for the store as it is.
 
     Example:
         >>> lines_for_samples("store", "label = 'jam'")[0].text
@@ -31,18 +34,26 @@ def lines_for_samples(store: str, where: str | None, order_by: str | None = None
     """
     condition = ["--where", where] if where else []
     order = ["--order-by", order_by] if order_by else []
-    dataset = f"SampleSetDataset({store!r}" + (f", where={where!r})" if where else ")")
+    of_tag = ["--tag", tag] if tag else []
+    opened, names = repr(store), "SampleSetDataset"
+    if tag:
+        opened, names = f"SampleStore.open({store!r}, tag={tag!r})", f"{names}, SampleStore"
+    dataset = f"SampleSetDataset({opened}" + (f", where={where!r})" if where else ")")
     return [
-        Line("query", _command("query", store, "--rows", "samples", *condition, *order)),
-        Line("export", _command("export", store, "--format", "mp4", "--out", "out", *condition)),
-        Line("Python", f"from flawcast.storage import SampleSetDataset\n\ndataset = {dataset}"),
+        Line("query", _command("query", store, "--rows", "samples", *of_tag, *condition, *order)),
+        Line(
+            "export",
+            _command("export", store, "--format", "mp4", "--out", "out", *of_tag, *condition),
+        ),
+        Line("Python", f"from flawcast.storage import {names}\n\ndataset = {dataset}"),
     ]
 
 
-def lines_for_set(store: str, set_id: str) -> list[Line]:
+def lines_for_set(store: str, set_id: str, tag: str | None = None) -> list[Line]:
     """Lines about one set."""
-    query, export, _ = lines_for_samples(store, f"set_id = '{set_id}'", "rank")
-    load = f'SampleStore.open({store!r}).load("{set_id}")'
+    query, export, _ = lines_for_samples(store, f"set_id = '{set_id}'", "rank", tag)
+    opened = f"{store!r}, tag={tag!r}" if tag else repr(store)
+    load = f'SampleStore.open({opened}).load("{set_id}")'
     return [
         query,
         export,

@@ -109,7 +109,7 @@ def find_cards(held: CachedSamples, chosen: Filter) -> Cards:
     Invalid SQL becomes a message on the page, because the user may still be typing.
     """
     total = held.rows().num_rows
-    lines = lines_for_samples(held.store.url, chosen.sql, chosen.order_by)
+    lines = lines_for_samples(held.store.url, chosen.sql, chosen.order_by, held.store.tagged)
     try:
         found = held.query(chosen.sql, chosen.order_by)
     except QueryError as error:
@@ -187,7 +187,7 @@ def set_page(held: CachedSamples, set_id: str) -> dict[str, Any]:
         "provenance": {name: value for name, value in row.items() if name not in HIDDEN},
         # The row's own text, which may have fields unknown to this version.
         "settings": json.dumps(json.loads(row["settings"]), indent=2, ensure_ascii=False),
-        "lines": lines_for_set(held.store.url, set_id),
+        "lines": lines_for_set(held.store.url, set_id, held.store.tagged),
         "data": _for_script(row, samples),
     }
 

@@ -52,6 +52,9 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(help="Precision of rendering: fp32, int8 on CPUs, bf16 or fp16 on GPUs."),
 ]
+TagOption = Annotated[
+    str | None, typer.Option(help="Only the sets and reviews of this tag; see `flawcast tags`.")
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flawcast.flows.commands.base import JsonFlag, app, interruptible
+from flawcast.flows.commands.base import JsonFlag, TagOption, app, interruptible
 from flawcast.flows.commands.review import reviewer_name
 
 
@@ -24,6 +24,7 @@ def browse(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for small clips; one among your caches.")
     ] = None,
+    tag: TagOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Look at samples in a browser, compare the futures of a set, and mark what is no good."""
@@ -35,4 +36,4 @@ def browse(
 
     who = reviewer_name() if reviewer is None else reviewer
     with interruptible("the pages are closed, reviews are in the store"), stop_on_sigterm():
-        Server(store, Address(host, port, show), who, on_ready, cache).run_until_told()
+        Server(store, Address(host, port, show), who, on_ready, cache, tag).run_until_told()

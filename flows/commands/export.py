@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flawcast.flows.commands.base import JsonFlag, QuietFlag, app, display, interruptible
+from flawcast.flows.commands.base import JsonFlag, QuietFlag, TagOption, app, display, interruptible
 
 
 @app.command(
@@ -40,6 +40,7 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Export what the gate leaves out, too.")
     ] = False,
+    tag: TagOption = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -58,7 +59,8 @@ def export(
         interruptible("nothing was written"),
         display(quiet or as_json).counting("samples") as on_sample,
     ):
-        done = run(store, format, out, where, settings, on_sample, None if force else gate)
+        left_out = None if force else gate
+        done = run(store, format, out, where, settings, on_sample, left_out, tag)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:

@@ -127,6 +127,9 @@ def generate(
         list[Path] | None,
         typer.Option(help="Stills of the test split: a bank that holds one of them is refused."),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make sets that were forgotten as well.")
+    ] = False,
     precision: PrecisionOption = "fp32",
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
@@ -169,6 +172,7 @@ def generate(
             placebo=placebo,
             test=defect_test or (),
         ),
+        again=again,
         workers=workers,
         ray_address=ray_address,
         device=device,

@@ -9,13 +9,14 @@ from flawcast.configs.errors import SettingsError
 from flawcast.flows.commands.base import (
     JsonFlag,
     QuietFlag,
+    TagOption,
     app,
     console,
     display,
     interruptible,
 )
 
-Rows = Literal["sets", "samples", "runs", "rejects", "reviews"]
+Rows = Literal["sets", "samples", "runs", "rejects", "reviews", "forgotten"]
 Format = Literal["table", "json", "csv", "parquet"]
 StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")]
 
@@ -34,7 +35,9 @@ def query(
     limit: Annotated[int | None, typer.Option(help="Largest number of rows.")] = None,
     rows: Annotated[
         Rows,
-        typer.Option(help="One row per sample set, kept sample, run, rejected clip, or review."),
+        typer.Option(
+            help="One row per sample set, kept sample, run, rejected clip, review or forgotten set."
+        ),
     ] = "sets",
     diverse: Annotated[
         int | None,
@@ -45,6 +48,7 @@ def query(
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = "table",
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
+    tag: TagOption = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -52,7 +56,7 @@ def query(
     from flawcast.flows.query.answers import write_answer
     from flawcast.storage import SampleStore
 
-    opened = SampleStore.open(store)
+    opened = SampleStore.open(store, tag=tag)
     if diverse is None:
         if max_mae is not None:
             raise SettingsError('max-mae: goes with --diverse; else use --where "mae <= ..."')

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flawcast.flows.commands.base import JsonFlag, QuietFlag, app, display, interruptible
+from flawcast.flows.commands.base import JsonFlag, QuietFlag, TagOption, app, display, interruptible
 
 
 @app.command(epilog="Example: flawcast report demo/store --out report.html")
@@ -21,6 +21,7 @@ def report(
         int,
         typer.Option("--sets", min=1, help="At most so many sets with their videos; all count."),
     ] = 100,
+    tag: TagOption = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -31,7 +32,7 @@ def report(
         interruptible("nothing was written"),
         display(quiet or as_json).counting("sets") as on_set,
     ):
-        done = write_report(store, out, where, most, on_set)
+        done = write_report(store, out, where, most, on_set, tag)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
         return

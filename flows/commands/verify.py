@@ -10,6 +10,7 @@ import typer
 from flawcast.flows.commands.base import (
     JsonFlag,
     QuietFlag,
+    TagOption,
     app,
     display,
     interruptible,
@@ -19,11 +20,16 @@ StoreArgument = Annotated[str, typer.Argument(help="Store: a folder, or s3://BUC
 
 
 @app.command(epilog="Example: flawcast verify demo/store")
-def verify(store: StoreArgument, quiet: QuietFlag = False, as_json: JsonFlag = False) -> None:
+def verify(
+    store: StoreArgument,
+    tag: TagOption = None,
+    quiet: QuietFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Recompute every checksum and id, and name what is damaged."""
     from flawcast.storage import SampleStore
 
-    opened = SampleStore.open(store)
+    opened = SampleStore.open(store, tag=tag)
     sets, problems = len(opened.set_ids()), []
     with (
         interruptible("what was read so far is told above"),

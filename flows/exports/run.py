@@ -47,6 +47,7 @@ def export(
     settings: ExportSettings | None = None,
     on_sample: Callable[[int, int], None] = lambda done, total: None,
     gate: Path | None = None,
+    tag: str | None = None,
 ) -> Exported:
     """Write samples in a format that detectors read.
 
@@ -58,6 +59,7 @@ def export(
         settings: How they are written.
         on_sample: Called with the number of samples read and of all.
         gate: Report of `flawcast uplift --validation`: samples of labels that hurt are left out.
+        tag: Only the sets and reviews of this tag; None for those that are there now.
 
     Raises:
         SettingsError: If the format is unknown, the folder exists, or cannot be written.
@@ -67,7 +69,7 @@ def export(
     write, chosen = EXPORTS[kind], settings or ExportSettings()
     if out.exists():
         raise SettingsError(f"out: expected a folder that does not exist yet, {out} does; name one")
-    opened = SampleStore.open(store, snapshot=True)
+    opened = SampleStore.open(store, snapshot=True, tag=tag)
     rows = opened.query(where, rows="samples").to_pylist()
     if not rows:
         raise StoreError("export: no sample meets the condition; see `flawcast query`")
@@ -99,10 +101,11 @@ def export(
             on_sample(done, len(rows))
 
     made = Export(rows, samples, chosen, re.sub(r"[^\w-]+", "-", out.name).strip("-") or "samples")
+    source = store if tag is None else f"{store}, tag {tag}"
     try:
         with whole_folder(out) as draft:
             write(made, draft)
-            write_card(made, store, where, kind, draft / "README.md")
+            write_card(made, source, where, kind, draft / "README.md")
             size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
     except OSError as error:
         reason = error.strerror or error

@@ -13,7 +13,7 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.defect_inputs import open_bank, region_for
 from flawcast.flows.generate.plan import Plan, SetPlan, planned_id
 from flawcast.generators.defects import DEFECT_TYPES
-from flawcast.generators.defects.bank import Bank, BankItem
+from flawcast.generators.defects.bank import BankItem
 
 SPREAD = 1.25  # factor by which an item of a bank may be larger or smaller than in its still
 LARGEST = 0.6  # share of the part: items are not put on larger than this

@@ -42,6 +42,7 @@ class GenerateRequest(Settings):
             layers where the short side is above 256 pixels and the model's videos can be drawn
             without it. No id depends on it.
         defects: Defects of looks that are put on parts; None for none.
+        again: Whether sets that were forgotten are made again.
         workers: Ray worker processes, if the run starts Ray; 0 makes the sets in this
             process, without Prefect and Ray: for debugging, small runs and notebooks.
         ray_address: A running Ray cluster; None starts one on this machine.
@@ -65,6 +66,7 @@ class GenerateRequest(Settings):
     masks: bool = False
     keep_as: KeepAs | None = None
     defects: DefectSettings | None = None
+    again: bool = False
     workers: int = Field(default_factory=usable_cores, ge=0)
     ray_address: str | None = None
     task_cpus: float = Field(default=1, ge=0)
@@ -153,6 +155,7 @@ def request_from_options(
     masks: bool = False,
     keep_as: KeepAs | None = None,
     defects: DefectSettings | None = None,
+    again: bool = False,
     workers: int | None = None,
     ray_address: str | None = None,
     device: str = "auto",
@@ -173,6 +176,7 @@ def request_from_options(
         masks: As in `GenerateRequest`.
         keep_as: As in `GenerateRequest`.
         defects: As in `GenerateRequest`.
+        again: As in `GenerateRequest`.
         workers: As in `GenerateRequest`; None for one per core.
         ray_address: As in `GenerateRequest`.
         device: As in `GenerateRequest`.
@@ -200,6 +204,7 @@ def request_from_options(
         "masks": masks,
         "keep_as": keep_as,
         "defects": defects,
+        "again": again,
         "ray_address": ray_address,
         "device": device,
     }

@@ -15,7 +15,7 @@ from flawcast.flows.generate.defect_ledger import DefectLedger, count_defects
 from flawcast.flows.generate.defect_orders import with_defects
 from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
-from flawcast.flows.generate.plan import Plan, plan_sets
+from flawcast.flows.generate.plan import Plan, SetPlan, plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
 from flawcast.flows.generate.shards import RETRIES, cut_shards
@@ -98,7 +98,7 @@ def generate(
     run_id, settings = _run_id(), request.model_dump(mode="json") | dict(plan.about)
     with store.ledger.run(run_id, settings, len(plan.sets), version("flawcast")) as entry:
         entry.reject((item.name, item.reason) for item in plan.rejects)
-        missing = [item for item in plan.sets if not store.has(item.set_id)]
+        missing, forgotten = missing_sets(store.pinned(), plan, request.again)
         left_out: dict[str, Reject] = {}
         refused: dict[str, str] = {}
         try:
@@ -142,7 +142,8 @@ def generate(
         finally:
             entry.reject((item.name, item.reason) for item in left_out.values())
             written = sum(store.has(item.set_id) for item in missing)
-            present, failed = len(plan.sets) - len(missing), len(missing) - written - len(left_out)
+            present = len(plan.sets) - len(missing) - len(forgotten)
+            failed = len(missing) - written - len(left_out)
             entry.count(written, present, max(0, failed))
             ledger = _counted(store, plan, refused)
             if ledger is not None:
@@ -161,7 +162,7 @@ def generate(
     rejects = (*plan.rejects, *left_out.values())
     seconds = time.perf_counter() - began
     summary = summarise(store, replace(plan, rejects=rejects), missing, run_id, seconds)
-    summary = replace(summary, defects=ledger)
+    summary = replace(summary, defects=ledger, forgotten=forgotten)
     return write_sheet(summary, store) if summary.fresh else summary
 
 
@@ -173,6 +174,24 @@ def _counted(store: SampleStore, plan: Plan, refused: Mapping[str, str]) -> Defe
         if one.order is not None and store.has(one.set_id)
     }
     return count_defects(plan.sets, rows, refused)
+
+
+def missing_sets(
+    store: SampleStore, plan: Plan, again: bool
+) -> tuple[list[SetPlan], tuple[str, ...]]:
+    """The plan's sets that are to be made, and ids of those that are left out as forgotten.
+
+    Args:
+        store: The store, in which what is forgotten does not change meanwhile.
+        plan: All sets.
+        again: Whether forgotten sets are made again.
+    """
+    missing = [item for item in plan.sets if not store.has(item.set_id)]
+    if again:
+        return missing, ()
+    known = store.versions.by_set
+    forgotten = tuple(item.set_id for item in missing if item.set_id in known)
+    return [item for item in missing if item.set_id not in known], forgotten
 
 
 def _run(place: Here | OnRay, job: Job, is_done: Callable[[], bool]) -> None:

@@ -29,6 +29,7 @@ from flawcast.storage.address import whole_address
 
 SHARDS_PER_WORKER = 4  # so that a slow shard at the end leaves no worker idle for long
 RETRIES = 2
+FORGOTTEN = "it was forgotten while the run lasted"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Shard:
         threads: Torch threads of the worker.
         device: Where to render.
         in_worker: Whether it runs in a worker process, which is ended if it is stuck.
+        again: Whether sets that were forgotten are made.
     """
 
     number: int
@@ -77,6 +79,7 @@ class Shard:
     threads: int
     device: str
     in_worker: bool
+    again: bool = False
 
     def work(self) -> None:
         """Make and commit the sets, except those that the store already has.
@@ -108,6 +111,9 @@ class Shard:
             for plan in self.plans:
                 if store.has(plan.set_id):
                     tell(SetDone(self.number, plan.set_id, f"{plan.set_id}  was there", False))
+                    continue
+                if not self.again and store.is_forgotten(plan.set_id):
+                    tell(SetLeftOut(self.number, plan.set_id, plan.title, FORGOTTEN))
                     continue
                 try:
                     made = self._make(plan, model, count)
@@ -192,7 +198,7 @@ class Committer:
         """Commit one set within its own time limit, and report it."""
         shard, title, began = self._shard, made.plan.title, time.perf_counter()
         with time_limit(shard.set_seconds, title, shard.in_worker):
-            fresh = self._store.commit(made.set)
+            fresh = self._store.commit(made.set, shard.again)
         seconds = made.seconds + time.perf_counter() - began
         self._tell(SetDone.describe(shard.number, title, made.set, fresh, seconds, made.frames))
 
@@ -226,6 +232,7 @@ def cut_shards(
             threads=request.threads,
             device=request.device,
             in_worker=request.workers > 0,
+            again=request.again,
         )
         for number, share in enumerate(shares, start=1)
     ]

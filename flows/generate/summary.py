@@ -56,6 +56,7 @@ class RunSummary:
         fresh: Ids of the sets that this run committed.
         page: The report, if one was written.
         defects: What became of requests for defects; None without any.
+        forgotten: Ids of sets that were not made because they were forgotten.
     """
 
     run_id: str
@@ -70,6 +71,7 @@ class RunSummary:
     fresh: tuple[str, ...]
     page: Path | None = None
     defects: DefectLedger | None = None
+    forgotten: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
@@ -179,6 +181,13 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         console.print(f"left out: {reject.name}: {reject.reason}", highlight=False, markup=False)
     for line in [] if summary.defects is None else summary.defects.lines():
         console.print(line, highlight=False, markup=False)
+    if summary.forgotten:
+        console.print(
+            f"left out: {len(summary.forgotten)} sets that were forgotten; `flawcast forget "
+            "STORE --undo SET_ID` brings one back, --again makes all of them",
+            highlight=False,
+            markup=False,
+        )
     done = f"{summary.written} sets written" if summary.written else "nothing to do"
     console.print(
         f"{done}, {summary.present} were there; {summary.kept} kept videos in {summary.store}; "

@@ -33,6 +33,8 @@ SHOWN = {  # what fits a terminal, with its format; JSON, CSV and Parquet have e
     "reviewer": "",
     "reviewed_at": "%Y-%m-%d %H:%M:%S",
     "newest": "",
+    "forgotten_at": "%Y-%m-%d %H:%M:%S",
+    "undoable": "",
     "run_id": "",
     "state": "",
     "started": "%Y-%m-%d %H:%M:%S",

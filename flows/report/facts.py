@@ -68,7 +68,7 @@ def gather(store: SampleStore, where: str | None) -> Facts:
         )
     runs = store.query(rows="runs", order_by="started desc").to_pylist()
     rejects = store.query(rows="rejects").to_pylist()
-    if where is not None:
+    if where is not None or store.tagged is not None:
         names = {row["run_id"] for row in rows}
         runs = [run for run in runs if run["run_id"] in names]
         rejects = [reject for reject in rejects if reject["run_id"] in names]

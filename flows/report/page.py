@@ -55,12 +55,37 @@ class SetView:
     whole: Sequence[Whole] = ()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a page is about, as the user named it.
+
+    Args:
+        store: The store.
+        where: The condition that its sets meet; None for all.
+        tag: The tag that they are of; None for the store as it was.
+    """
+
+    store: str
+    where: str | None = None
+    tag: str | None = None
+
+    @property
+    def options(self) -> str:
+        """The options of a command about the same."""
+        tag = f" --tag {shlex.quote(self.tag)}" if self.tag else ""
+        return tag + (f" --where {shlex.quote(self.where)}" if self.where else "")
+
+    @property
+    def opened(self) -> str:
+        """The same store in Python."""
+        return f"SampleStore.open({self.store!r}" + (f", tag={self.tag!r})" if self.tag else ")")
+
+
 def render_page(
     facts: Facts,
     views: Sequence[SetView],
     damaged: Sequence[str],
-    store: str,
-    where: str | None,
+    about: Shown,
     defects: DefectView | None = None,
 ) -> str:
     """The whole page.
@@ -72,8 +97,7 @@ def render_page(
         facts: The figures.
         views: Sets that are shown with their videos.
         damaged: One line for each set that cannot be shown, with the reason.
-        store: The store, as the user named it.
-        where: The user's condition.
+        about: What the user asked for.
         defects: What is shown of defects of looks; None without any.
     """
     templates = Environment(
@@ -91,13 +115,14 @@ def render_page(
     labels = sorted(counts, key=lambda label: (label not in coloured, label))  # these get colours
     modes = sorted({row["mode"] for row in facts.rows})
     return templates.get_template("report.html.j2").render(
-        title=f"flawcast report: {store}",
+        title=f"flawcast report: {about.store}" + (f", {about.tag}" if about.tag else ""),
         facts=facts,
         views=views,
         damaged=damaged,
         defects=defects,
-        store=store,
-        where=where,
+        store=about.store,
+        where=about.where,
+        tag=about.tag,
         version=version("flawcast"),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         style=style,
@@ -114,44 +139,45 @@ def render_page(
         shown=shown,
         leaders=_leaders(facts),
         colour=lambda number: COLOURS[number] if number < len(COLOURS) else OTHER,
-        commands=_commands(store, where),
-        python=_python(store, where),
+        commands=_commands(about),
+        python=_python(about),
     )
 
 
-def set_commands(store: str, made: SampleSet) -> str:
+def set_commands(about: Shown, made: SampleSet) -> str:
     """What can be done with one set: its samples, the best one made again, its arrays in Python."""
-    place, best = shlex.quote(store), made.sample_id(made.indices[0])
+    place, best = shlex.quote(about.store), made.sample_id(made.indices[0])
+    condition = f"--where \"set_id = '{made.id}'\""
     return "\n".join(
         (
-            f"flawcast query {place} --rows samples --where \"set_id = '{made.id}'\"",
+            f"flawcast query {place}{about.options} --rows samples {condition}",
             f"flawcast regenerate {place} {best} --out best.mp4",
-            f"# in Python: SampleStore.open({store!r}).load('{made.id}').videos",
+            f"# in Python: {about.opened}.load('{made.id}').videos",
         )
     )
 
 
-def _commands(store: str, where: str | None) -> str:
+def _commands(about: Shown) -> str:
     """Query and export of what the page shows."""
-    place = shlex.quote(store)
-    condition = f" --where {shlex.quote(where)}" if where else ""
+    place, tag = shlex.quote(about.store), Shown(about.store, None, about.tag).options
     return "\n".join(
         (
-            f'flawcast query {place}{condition} --order-by "apd desc" --limit 20',
-            f"flawcast browse {place}",
-            f"flawcast export {place}{condition} --format mp4 --out samples",
+            f'flawcast query {place}{about.options} --order-by "apd desc" --limit 20',
+            f"flawcast browse {place}{tag}",
+            f"flawcast export {place}{about.options} --format mp4 --out samples",
         )
     )
 
 
-def _python(store: str, where: str | None) -> str:
+def _python(about: Shown) -> str:
     """Loading of what the page shows."""
-    condition = f", where={where!r}" if where else ""
+    condition = f", where={about.where!r}" if about.where else ""
+    opened = about.opened if about.tag else f"SampleStore.open({about.store!r}, snapshot=True)"
     return "\n".join(
         (
             "from flawcast.storage import SampleLoader, SampleSetDataset, SampleStore",
             "",
-            f"store = SampleStore.open({store!r}, snapshot=True)",
+            f"store = {opened}",
             f"sets = store.query(order_by='apd desc'{condition})  # a pyarrow table",
             "most_diverse = store.load(sets['set_id'][0].as_py())  # .videos: (K, F, H, W, 3)",
             f"dataset = SampleSetDataset(store{condition}, on_test='leave_out')",

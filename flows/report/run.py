@@ -9,7 +9,7 @@ from flawcast.configs.errors import SettingsError, StoreError
 from flawcast.configs.files import whole_file
 from flawcast.flows.report.defects import view_defects
 from flawcast.flows.report.facts import Facts, gather, to_show
-from flawcast.flows.report.page import SetView, render_page, set_commands
+from flawcast.flows.report.page import SetView, Shown, render_page, set_commands
 from flawcast.flows.report.pictures import draw_loop, draw_strips, draw_whole
 from flawcast.storage import SampleStore
 
@@ -49,6 +49,7 @@ def write_report(
     where: str | None = None,
     most: int = MOST_SETS,
     on_set: Callable[[int, int], None] = lambda done, total: None,
+    tag: str | None = None,
 ) -> Reported:
     """Write one self-contained HTML file about a store.
 
@@ -60,6 +61,7 @@ def write_report(
         where: SQL condition over the columns of sets; None for all.
         most: At most so many sets are shown with their videos.
         on_set: Called with the number of sets drawn and of all to draw.
+        tag: Only the sets and reviews of this tag; None for those that are there now.
 
     Raises:
         QueryError: If the condition is not valid.
@@ -71,13 +73,13 @@ def write_report(
             f"out: expected a file to write in an existing folder, got {out}; name one, "
             "for instance report.html"
         )
-    opened = SampleStore.open(store, snapshot=True)
+    opened = SampleStore.open(store, snapshot=True, tag=tag)
     facts = gather(opened, where)
     views, damaged = _views(opened, store, facts, most, on_set)
     if not views:
         raise StoreError(f"report: no set can be read; the first: {damaged[0]}")
     defects = view_defects(opened, facts.rows)
-    page = render_page(facts, views, damaged, store, where, defects).encode()
+    page = render_page(facts, views, damaged, Shown(store, where, tag), defects).encode()
     try:
         with whole_file(out) as draft:
             draft.write_bytes(page)
@@ -122,7 +124,7 @@ def _views(
                 loop=draw_loop(made),
                 strips=draw_strips(made),
                 place=places.get(row["set_id"], ""),
-                code=set_commands(store, made),
+                code=set_commands(Shown(store, None, opened.tagged), made),
                 whole=draw_whole(made) if row["set_id"] in places else (),
             )
         )

@@ -209,7 +209,7 @@ def test_opening_says_what_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ('{"format": "flawcast-store", "version": 7}', "expected version 6 or older, got 7"),
+        ('{"format": "flawcast-store", "version": 8}', "expected version 7 or older, got 8"),
         ('{"format": "other", "version": 1}', "not that of a flawcast store"),
         ("[", "not that of a flawcast store"),
     ],

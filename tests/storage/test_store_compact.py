@@ -124,9 +124,9 @@ def test_a_query_that_loses_its_files_finds_the_rows_elsewhere(
     listing = type(store._catalogue)._listing
     moved = False
 
-    def listed(self: Any) -> Any:
+    def listed(self: Any, *arguments: Any) -> Any:
         nonlocal moved
-        found = listing(self)
+        found = listing(self, *arguments)
         if self is store._catalogue and not moved:
             moved = True
             other.compact()

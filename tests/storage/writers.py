@@ -10,7 +10,7 @@ import numpy as np
 
 from flawcast.configs.errors import StoreError
 from flawcast.storage import SampleSet, SampleStore, layout
-from tests.storage.examples import sample_set
+from tests.storage.examples import sample_set, set_id
 
 
 def assert_equal(found: SampleSet, wanted: SampleSet) -> None:
@@ -96,19 +96,45 @@ def kill_at_request(url: str, kind: str, count: int, after: bool) -> None:
     store.commit(sample_set(1))
 
 
+def kill_change_at_request(url: str, action: str, kind: str, after: bool) -> None:
+    """Do one of WORKS and be killed at the client's first write of a kind."""
+    import obstore
+
+    store, real = SampleStore.open(url, "a"), obstore.put
+
+    def killing(*args: Any, **options: Any) -> Any:
+        mine = kind in str(args[1])
+        if mine and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **options)
+        if mine:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    obstore.put = killing
+    word, *arguments = action.split()
+    WORKS[word](store, arguments)
+
+
 STEPS = ("mkdir", "replace", "rename", "link", "unlink", "rmdir", "fsync", "scandir")
 
 
 def work(url: str, action: str) -> None:
-    """Do "commit SEED", "compact" or "gc" to a store."""
-    store = SampleStore.open(url, "a")
-    if action == "compact":
-        store.compact()
-    elif action == "gc":
-        for _ in store.gc(older_than_hours=0):
-            pass
-    else:
-        store.commit(sample_set(int(action.split()[1])))
+    """Do something to a store: one of WORKS with its arguments."""
+    word, *arguments = action.split()
+    WORKS[word](SampleStore.open(url, "a"), arguments)
+
+
+WORKS: dict[str, Callable[[SampleStore, list[str]], object]] = {
+    "compact": lambda store, _: store.compact(),
+    "gc": lambda store, _: list(store.gc(older_than_hours=0)),
+    "commit": lambda store, seeds: store.commit(sample_set(int(seeds[0]))),
+    "again": lambda store, seeds: store.commit(sample_set(int(seeds[0])), again=True),
+    "forget": lambda store, seeds: store.forget(set_id(int(seed)) for seed in seeds),
+    "undo": lambda store, seeds: store.undo_forget(set_id(int(seed)) for seed in seeds),
+    "tag": lambda store, names: store.tag(names[0]),
+    "untag": lambda store, names: store.delete_tag(names[0]),
+}
 
 
 def work_until(url: str, action: str, step: int) -> None:
@@ -169,3 +195,51 @@ def commit_in_haste(url: str, seeds: list[int]) -> None:
             except StoreError as error:
                 if "took longer" not in str(error):
                     raise
+
+
+def forget_together(url: str, seeds: list[int], barrier: Any, answers: Any) -> None:
+    """Forget each set at the same moment as others do; the answer is whether it was this one."""
+    store = SampleStore.open(url, "a")
+    for seed in seeds:
+        barrier.wait(60)
+        try:
+            answers.put((seed, store.forget([set_id(seed)]) == [set_id(seed)]))
+        except StoreError as error:
+            if "forgotten already" not in str(error):
+                raise
+            answers.put((seed, False))
+
+
+def tag_together(url: str, names: list[str], barrier: Any, answers: Any) -> None:
+    """Make each tag at the same moment as others do; the answer is whether it was this one."""
+    store = SampleStore.open(url, "a")
+    for name in names:
+        barrier.wait(60)
+        try:
+            store.tag(name)
+            answers.put((name, True))
+        except StoreError as error:
+            if "it is there" not in str(error):
+                raise
+            answers.put((name, False))
+
+
+def change_versions_until(url: str, over: Any) -> None:
+    """Tag, forget, undo, make again and collect garbage until an event is set."""
+    store = SampleStore.open(url, "a")
+    rng = np.random.default_rng(0)
+    while not over.is_set():
+        name = f"t{rng.integers(1000)}"
+        try:
+            store.tag(name)
+            some = [str(item) for item in rng.choice(store.set_ids(), 3, replace=False)]
+            store.forget(some)
+            if rng.random() < 0.5:
+                store.undo_forget()
+            else:
+                for forgotten in some:
+                    store.commit(sample_set(int(forgotten[4:], 16)), again=True)
+            store.delete_tag(name)
+        except StoreError as error:
+            if "it is there" not in str(error):  # the name was drawn before
+                raise

@@ -1,5 +1,8 @@
 // What both pages share: marks, lines to copy, and a word about what was done.
 
+/** Beginning of all addresses: empty, or /tag/NAME. */
+export const base = document.querySelector("meta[name=base]").content;
+
 const form = document.querySelector("meta[name=form]").content;
 const words = { accepted: "accepted", rejected: "rejected", none: "mark taken back" };
 let fading = 0;
@@ -16,7 +19,7 @@ export function tell(text) {
 export async function mark(card, review, note = "") {
   const before = card.dataset.review;
   const wanted = review === before ? "none" : review;
-  const answer = await fetch("/review", {
+  const answer = await fetch(`${base}/review`, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Flawcast-Form": form },
     body: JSON.stringify({ sample_id: card.dataset.sample, review: wanted, note }),

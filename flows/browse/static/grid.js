@@ -1,6 +1,6 @@
 // The grid: filters change it without a reload, the address keeps them, clips play in view only.
 
-import { listenForArrows, listenForCopies, listenForMarks } from "./common.js";
+import { base, listenForArrows, listenForCopies, listenForMarks } from "./common.js";
 
 const filter = document.querySelector("#filter");
 const cards = document.querySelector("#cards");
@@ -50,11 +50,11 @@ async function show(there, keep) {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
-  if (keep === "push") history.pushState(null, "", there || "/");
-  if (keep === "replace") history.replaceState(null, "", there || "/");
+  if (keep === "push") history.pushState(null, "", there || `${base}/`);
+  if (keep === "replace") history.replaceState(null, "", there || `${base}/`);
   cards.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(`/cards${there}`, { signal, headers: { Accept: "text/html" } });
+    const answer = await fetch(`${base}/cards${there}`, { signal, headers: { Accept: "text/html" } });
     const html = await answer.text();
     if (signal.aborted) return;
     const page = new DOMParser().parseFromString(html, "text/html");
@@ -103,6 +103,11 @@ cards.addEventListener("click", async (event) => {
 
 cards.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches(".card")) event.target.querySelector("a").click();
+});
+
+document.querySelector(".versions").addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-version]");
+  if (link) link.search = location.search; // the same filter in another version
 });
 
 addEventListener("popstate", () => location.reload());

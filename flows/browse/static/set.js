@@ -1,6 +1,6 @@
 // A set: all kept futures on one clock, what lies over them, and the paths of all that were drawn.
 
-import { listenForArrows, listenForCopies, listenForMarks } from "./common.js";
+import { base, listenForArrows, listenForCopies, listenForMarks } from "./common.js";
 
 const data = JSON.parse(document.querySelector("#data").textContent);
 const total = data.past + data.future;
@@ -23,7 +23,7 @@ function sheet(name, rank) {
   if (!sheets[key]) {
     sheets[key] = new Image();
     sheets[key].addEventListener("load", draw);
-    sheets[key].src = `/set/${data.set}/${name}.webp` + (rank === undefined ? "" : `?rank=${rank}`);
+    sheets[key].src = `${base}/set/${data.set}/${name}.webp` + (rank === undefined ? "" : `?rank=${rank}`);
   }
   return sheets[key].complete && sheets[key].naturalWidth ? sheets[key] : null;
 }
@@ -70,7 +70,7 @@ let zoomed = null; // rank, or null for the reference
 
 function nativeFrame(name, frame) {
   if (state.playing || (shownWidth === data.width && shownHeight === data.height)) return null;
-  const address = `/set/${data.set}/${name}/${frame}.webp` + (name === "videos" ? `?rank=${zoomed}` : "");
+  const address = `${base}/set/${data.set}/${name}/${frame}.webp` + (name === "videos" ? `?rank=${zoomed}` : "");
   if (!frames[address]) {
     frames[address] = new Image();
     frames[address].addEventListener("load", drawNative);
@@ -342,12 +342,12 @@ document.addEventListener("keydown", (event) => {
 
 // ---- begin
 
-one("#back").href = "/" + (sessionStorage.getItem("grid") ?? "");
+one("#back").href = `${base}/` + (sessionStorage.getItem("grid") ?? "");
 const named = /^#rank-(\d+)$/.exec(location.hash);
 const first = named ? Math.min(Number(named[1]), data.kept.length - 1) : 0;
 go(data.past);
 choose(first);
-fetch(`/set/${data.set}/keypoints`)
+fetch(`${base}/set/${data.set}/keypoints`)
   .then((answer) => (answer.ok ? answer.arrayBuffer() : Promise.reject(answer)))
   .then((bytes) => {
     keypoints = new Float32Array(bytes);

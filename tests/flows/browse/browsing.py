@@ -62,10 +62,12 @@ def visible_store(root: Path, sets: int = 4) -> SampleStore:
 
 
 @contextmanager
-def served(store: str, cache: Path, host: str = "127.0.0.1") -> Iterator[str]:
+def served(
+    store: str, cache: Path, host: str = "127.0.0.1", tag: str | None = None
+) -> Iterator[str]:
     """The URL of a store's pages while they are served."""
     ready = threading.Event()
-    server = Server(store, Address(host, 0), "Ada", lambda url: ready.set(), cache)
+    server = Server(store, Address(host, 0), "Ada", lambda url: ready.set(), cache, tag)
     thread = threading.Thread(target=server.run_until_told)
     thread.start()
     try:

@@ -151,3 +151,23 @@ def test_a_cluster_for_no_workers_is_refused(
     with pytest.raises(SettingsError, match="workers: expected at least 1 on the Ray cluster at"):
         generate(asked(line_folder, tiny_model, tmp_path / "s", ray_address="127.0.0.1:1"))
     assert not (tmp_path / "s").exists()
+
+
+def test_forgotten_sets_are_made_again_only_if_asked(
+    line_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    request = asked(line_folder, tiny_model, tmp_path / "store")
+    first = generate(request)
+    store = SampleStore.open(tmp_path / "store", "a")
+    forgotten = store.forget(where="label <> 'normal'")
+    made = store.snapshot().set_ids()
+    run = generate(request)
+    assert (run.written, run.present, run.forgotten) == (0, first.written - 2, tuple(forgotten))
+    assert store.set_ids() == made
+    (_, row) = store.query(rows="runs", order_by="started").to_pylist()
+    assert (row["made"], row["skipped"], row["failed"]) == (0, first.written - 2, 0)
+    again = generate(asked(line_folder, tiny_model, tmp_path / "store", again=True))
+    assert (again.written, again.forgotten) == (2, ())
+    assert set(again.fresh) == set(forgotten)
+    assert generate(request).present == first.written
+    assert store.verify(ids=True) == []
