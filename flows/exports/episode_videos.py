@@ -45,16 +45,8 @@ class EpisodeVideos:
         files: Files of one folder.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        pattern: str,
-        keys: tuple[str, ...],
-        fps: float,
-        largest: int,
-        files: int,
-    ) -> None:
-        self._folder, self._pattern, self._keys = folder, pattern, keys
+    def __init__(self, folder: Path, pattern: str, fps: float, largest: int, files: int) -> None:
+        self._folder, self._pattern = folder, pattern
         self._fps, self._largest, self._files = fps, largest * 2**20, files
         self._open: dict[str, tuple[Any, Any, Path]] = {}
         self._number, self._frames = 0, 0

@@ -29,8 +29,8 @@ from flawcast.flows.exports.objects import Mask, box_of, defect_masks
 def fiftyone(export: Export, folder: Path) -> None:
     """Write data/ID.mp4, labels/ID.json, manifest.json and samples.csv.
 
-    A defect is one object through its frames: a label, a box, and the mask inside the box. Label,
-    split and scores are attributes of the video.
+    A defect is one object through its frames: a label, a box, and the mask inside the box. Label
+    and split are attributes of the video.
     """
     for name in ("data", "labels"):
         (folder / name).mkdir()
@@ -63,22 +63,16 @@ def _labels(sample: ExportSample, export: Export) -> dict[str, Any]:
             found = _object(mask, sample.row["label"])
             frames[str(number)] = {"frame_number": number, "objects": {"objects": [found]}}
     said = {"label": sample.row["label"], "split": export.split(sample.id)}
-    scores = {name: sample.row[name] for name in ("mae", "ssim", "diversity")}
     return {
         "_CLS": "eta.core.video.VideoLabels",
-        "attrs": {
-            "attrs": [
-                *(_attribute("Categorical", name, value) for name, value in said.items()),
-                *(_attribute("Numeric", name, value) for name, value in scores.items()),
-            ]
-        },
+        "attrs": {"attrs": [_attribute(name, value) for name, value in said.items()]},
         "frames": frames,
     }
 
 
-def _attribute(kind: str, name: str, value: str | float) -> dict[str, Any]:
+def _attribute(name: str, value: str) -> dict[str, str]:
     """An attribute of the video."""
-    return {"type": f"eta.core.data.{kind}Attribute", "name": name, "value": value}
+    return {"type": "eta.core.data.CategoricalAttribute", "name": name, "value": value}
 
 
 def _object(mask: Mask, label: str) -> dict[str, Any]:

@@ -47,37 +47,77 @@ def outlines(mask: Mask) -> Iterator[Points]:
     """The outline (M, 2) of each connected piece of a mask, through the centres of its pixels.
 
     It has at least three points. Filled with its border, as OpenCV fills, it gives the piece's
-    pixels again. A hole is joined to the outline by a cut there and back, since formats of one
-    outline know no holes; where the cut crosses what is not marked, its pixels are added.
+    pixels again. Formats of one outline know no holes, so each hole is joined to what is left of
+    it by a cut there and back, along a row and inside the piece.
     """
-    found, levels = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    found, levels = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if not found:
         return
     parents = levels[0][:, 3]
-    for index, contour in enumerate(found):
-        if parents[index] >= 0:
-            continue  # a hole: joined to what it is in
-        outline = contour[:, 0]
-        holes = [found[hole][:, 0] for hole in np.flatnonzero(parents == index)]
-        while holes:
-            nearest, cut = min(
-                ((hole, _nearest(outline, hole)) for hole in holes), key=lambda pair: pair[1][2]
-            )
-            holes = [hole for hole in holes if hole is not nearest]
-            outline = _joined(outline, nearest, *cut[:2])
+    loops = [_from_leftmost(contour[:, 0]) for contour in found]
+    holes: dict[int, list[int]] = {}
+    for index in np.flatnonzero(parents >= 0).tolist():
+        holes.setdefault(int(parents[index]), []).append(index)
+    for index in np.flatnonzero(parents < 0).tolist():
+        outline = _joined(mask, [loops[index], *(loops[hole] for hole in holes.get(index, ()))])
+        outline = _without_middles(outline)
         few = 3 - len(outline)
         yield np.concatenate([outline, np.repeat(outline[-1:], max(few, 0), axis=0)])
 
 
-def _nearest(outline: Points, hole: Points) -> tuple[int, int, int]:
-    """The places of the two points, one of each, that are nearest, and their squared distance."""
-    apart = outline[:, None].astype(np.int64) - hole[None]
-    distance = (apart**2).sum(axis=2)
-    first, second = np.unravel_index(int(distance.argmin()), distance.shape)
-    return int(first), int(second), int(distance[first, second])
+def _from_leftmost(loop: Points) -> Points:
+    """A closed line of pixels, begun at its leftmost one."""
+    return np.roll(loop, -int(loop[:, 0].argmin()), axis=0)
 
 
-def _joined(outline: Points, hole: Points, at: int, to: int) -> Points:
-    """An outline that goes to a hole, around it, and back."""
-    around = np.concatenate([hole[to:], hole[: to + 1]])
-    return np.concatenate([outline[: at + 1], around, outline[at:]])
+def _joined(mask: Mask, loops: list[Points]) -> Points:
+    """An outline and the borders of its holes as one closed line.
+
+    The pixels left of a hole's leftmost one are inside, up to the outline or to the border of a
+    hole further left: there the hole is joined.
+    """
+    if len(loops) == 1:
+        return loops[0]
+    owners: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for number, loop in enumerate(loops):
+        for place, pixel in enumerate(map(tuple, loop.tolist())):
+            owners.setdefault(pixel, []).append((number, place))
+    joints: dict[tuple[int, int], list[int]] = {}
+    for number, loop in enumerate(loops[1:], start=1):
+        x, y = loop[0].tolist()
+        while x > 0 and mask[y, x - 1]:
+            x -= 1
+        # A pixel may be on several borders; none that begins further left is joined to this one.
+        left = (at for at in owners[x, y] if at[0] == 0 or loops[at[0]][0, 0] < loop[0, 0])
+        joints.setdefault(next(left), []).append(number)
+    return _walked(loops, joints)
+
+
+def _walked(loops: list[Points], joints: dict[tuple[int, int], list[int]]) -> Points:
+    """Walk the first loop, and from each joint around the loops that are joined there.
+
+    Args:
+        loops: Closed lines.
+        joints: The loops that are joined at the place of another one.
+    """
+    back = {inner: loops[at[0]][at[1]] for at, inners in joints.items() for inner in inners}
+    line: list[Points] = []
+    waiting = [(0, 0)]  # loops under way, and the next place of each
+    while waiting:
+        number, place = waiting.pop()
+        loop = loops[number]
+        if place == len(loop):  # around: back to its beginning, and to the joint
+            line += [loop[0], back[number]] if number else []
+            continue
+        line.append(loop[place])
+        waiting.append((number, place + 1))
+        waiting += [(inner, 0) for inner in joints.get((number, place), ())]
+    return np.array(line, np.int32)
+
+
+def _without_middles(line: Points) -> Points:
+    """A closed line without the points in the middle of straight stretches."""
+    before, after = line - np.roll(line, 1, axis=0), np.roll(line, -1, axis=0) - line
+    turns = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    ahead = (before * after).sum(axis=1)
+    return line[(turns != 0) | (ahead <= 0)]

@@ -12,6 +12,8 @@ import yaml
 from flawcast.flows.exports.base import EXPORTS, Export, write_picture, write_samples_csv
 from flawcast.flows.exports.objects import Mask, defect_masks, outlines
 
+INTO = 0.25  # of a pixel
+
 
 @EXPORTS.register("yolo-seg")
 def yolo_seg(export: Export, folder: Path) -> None:
@@ -43,12 +45,13 @@ def yolo_seg(export: Export, folder: Path) -> None:
 def _lines(mask: Mask, number: int) -> list[str]:
     """A line for each connected piece of a mask: the class, and corners in shares of the size.
 
-    Corners are the centres of pixels. Readers that cut the fraction off get the pixels' numbers.
+    A corner is a quarter of a pixel into its pixel, so that readers that cut the fraction off and
+    those that round it get the same pixel.
     """
     size = np.array([mask.shape[1], mask.shape[0]])
     found = []
     for outline in outlines(mask):
-        shares = ((outline + 0.5) / size).ravel()
+        shares = ((outline + INTO) / size).ravel()
         found.append(" ".join([str(number), *(f"{share:.6f}" for share in shares)]) + "\n")
     return found
 
