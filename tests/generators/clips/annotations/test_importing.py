@@ -1,6 +1,8 @@
 """Tracks, boxes, parts and splits; and one clear line for everything that cannot be."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +17,12 @@ from flawcast.generators.clips.annotations.drawing import Drawing
 from flawcast.generators.clips.annotations.files import recognise
 from flawcast.generators.clips.annotations.importing import import_labels
 from flawcast.generators.clips.listing import list_clips
+from flawcast.storage import SampleStore
+from tests.flows.commands.running import run
+from tests.flows.exports.test_exports import masked
 from tests.generators.clips.annotations import written
 from tests.generators.clips.annotations.test_formats import masks_of
+from tests.paths import ROOT
 
 FLAWCAST = Path(sys.executable).with_name("flawcast")
 NAMES = [f"jam_{number}.png" for number in range(written.FRAMES)]
@@ -267,3 +273,19 @@ def test_the_command_says_what_it_did(clips: Path, tmp_path: Path) -> None:
     bad = subprocess.run([*asked[:-1], out, "--json"], capture_output=True, text=True, check=False)
     assert bad.returncode == 1
     assert bad.stderr.count("\n") == 1
+
+
+def test_the_commands_of_the_document_run(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written.cvat(tmp_path / "annotations.xml")
+    store = SampleStore.open(tmp_path / "demo" / "store", "a")
+    store.commit(masked(0))
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "formats.md").read_text()
+    lines = "".join(re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)).splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        done = run(*shlex.split(line)[1:])
+        assert done.returncode == 0, (line, done.stderr)
+    assert (tmp_path / "made-yolo" / "data.yaml").is_file()
