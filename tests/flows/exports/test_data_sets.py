@@ -37,7 +37,7 @@ from tests.generators.clips.annotations import written
 from tests.storage.examples import sample_set
 
 LOSSLESS = ExportSettings(lossless=True)
-NATIVE = ClipSettings(size="native")
+NATIVE = ClipSettings(size=512, fit="keep")
 KEEP = 2
 EDGES = ("xtl", "ytl", "xbr", "ybr")
 Videos = dict[str, NDArray[Any]]

@@ -16,7 +16,7 @@ from flawcast.generators.clips.listing import list_clips
 from flawcast.generators.defects.bank import Bank, add_pictures
 from tests.generators.clips.annotations import written
 
-NATIVE = ClipSettings(size="native")
+NATIVE = ClipSettings(size=512, fit="keep")
 OF_FRAMES = [f"frame_{number:06d}.PNG" for number in range(written.FRAMES)]
 OF_FOLDER = [f"jam/{number}.png" for number in range(written.FRAMES)]
 
@@ -131,6 +131,7 @@ def test_stills_of_public_data_sets(kind: str, tmp_path: Path) -> None:
     assert [item.label for item in added.items] == ["crack"] * 3
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
 def test_the_rules_of_the_owners_fill_polygons_alike() -> None:
     """Pycocotools fills what lies inside corners that are no pixels' centres."""
     coco_masks = pytest.importorskip("pycocotools.mask")

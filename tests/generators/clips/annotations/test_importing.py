@@ -127,9 +127,10 @@ def test_boxes_can_be_left_undrawn_and_parts_are_no_defects(clips: Path, tmp_pat
     masks = masks_of(jam)
     assert set(np.unique(masks[0])) == {0, 128}
     assert set(np.unique(masks[1])) == {0, 128, 255}
-    import_labels(tmp_path / "a.xml", clips, out=tmp_path / "two", drawing=Drawing(boxes=False))
+    (tmp_path / "b.xml").write_text(cvat_track(box(1, 20)))
+    import_labels(tmp_path / "b.xml", clips, out=tmp_path / "two", drawing=Drawing(boxes=False))
     jam = list_clips(tmp_path / "two")[0]
-    assert (jam.label, jam.onset, jam.mask) == ("crack", 0, None)
+    assert (jam.label, jam.onset, jam.mask) == ("crack", 1, None)
 
 
 def test_a_clip_with_a_frame_for_testing_is_for_testing(tmp_path: Path) -> None:
