@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 # `pytest` alone runs them one after the other.
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=15
 
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all lint docs dist dist-demo clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -27,8 +27,23 @@ lint: .venv/dev.done ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: .venv/dev.done ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+dist: .venv/dev.done ## wheel and sdist, as an index takes them
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+dist-demo: dist ## the demo from the wheel, in a fresh environment elsewhere
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(PYTHON) -m venv "$$folder/venv" && \
+	"$$folder/venv/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt \
+		"$$(echo dist/*.whl)[all]" && \
+	cd "$$folder" && venv/bin/flawcast demo --out demo && venv/bin/flawcast verify demo/store
+
 clean: ## remove what these targets made
-	rm -rf .venv demo
+	rm -rf .venv demo dist site
 
 .venv/flawcast.done: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: expected python3.11, python3.12 or python3.13, found none; \

@@ -5,6 +5,7 @@ The README has its own module, `tests/test_readme.py`; commands of docs/training
 `tests/flows/browse/test_browse_commands.py`.
 """
 
+import os
 import re
 import shlex
 import subprocess
@@ -17,6 +18,7 @@ import torch
 import typer
 from PIL import Image
 
+import flawcast
 from flawcast.configs.preset_files import load_preset
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.commands.line import app
@@ -168,3 +170,27 @@ def test_commands_about_models_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert run_page("models.md") == ["import", "animate", "fit", "generate", "benchmark"]
     assert (tmp_path / "moved.mp4").is_file()
     assert list((tmp_path / "store" / "sets").iterdir())
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (ROOT / "docs" / "reference.md").read_text()
+    named = set(re.findall(r"^::: flawcast\.(\w+)$", text, flags=re.MULTILINE))
+    assert named == set(flawcast.__all__) - {"__version__"}
+
+
+def test_the_site_has_every_page() -> None:
+    wanted = {page.name for page in PAGES} - {"README.md"}
+    named = set(re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE))
+    assert named == wanted | {"commands.md"}
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    """And a page of all commands with it; a warning ends a strict build."""
+    build = [Path(sys.executable).parent / "mkdocs", "build", "--quiet", "--site-dir", tmp_path]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "flawcast generate" in (tmp_path / "commands.html").read_text()
+    reference = (tmp_path / "reference.html").read_text()
+    assert 'id="flawcast.SampleStore"' in reference

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flawcast.configs.errors import ClipError, SettingsError
+from flawcast.configs.errors import SettingsError
 from flawcast.flows.commands.base import (
     JsonFlag,
     QuietFlag,
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     epilog="Example: flawcast evaluate keypoints --horizons 12-12 --forecasters all --out compared"
 )
 def evaluate(
-    clips: Annotated[
-        Path, typer.Argument(help="Folder of clips; without --model, of keypoint files (.npz).")
-    ],
+    clips: Annotated[Path, typer.Argument(help="Folder of clips, or of keypoint files (.npz).")],
     model: Annotated[
         str | None, typer.Option(help="Model folder, or a shipped model, that renders.")
     ] = None,
@@ -60,7 +58,8 @@ def evaluate(
         int | None, typer.Option(min=1, help="Largest number of windows per test clip.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=16, help="Frame size, instead of the model's.")
+        int | None,
+        typer.Option(min=16, help="Frame size, instead of the model's or of the clips' own."),
     ] = None,
     held_out: Annotated[
         float, typer.Option(help="Share of the clips to test on, if no split is given.")
@@ -78,12 +77,12 @@ def evaluate(
         typer.Option(help="vrnn=FILE or vae=FILE of the paper's authors, on keypoint files."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Trainings of each forecaster, on keypoint files.")
+        int, typer.Option(min=1, help="Trainings of each forecaster, without --model.")
     ] = 3,
     fold: Annotated[
-        list[str] | None, typer.Option(help="On keypoint files: this fold, not all. Repeatable.")
+        list[str] | None, typer.Option(help="Without --model: this fold, not all. Repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices, on clips.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices, with --model.")] = 0,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Largest number of training epochs.")
     ] = None,
@@ -94,8 +93,8 @@ def evaluate(
 ) -> None:
     """Compare forecasters with each other and with repeating the last frame.
 
-    With --model on clips, by what they render: the paper's tables. Without, on keypoint files,
-    cross-validated.
+    With --model, by what they render: the paper's tables. Without, by keypoints, cross-validated:
+    those of keypoint files, or of the parts of clips, which are followed with nothing trained.
     """
     from flawcast.flows.evaluation.horizon import horizons as read_horizons
 
@@ -133,7 +132,7 @@ def evaluate(
                 raise SettingsError(
                     "metric: goes with --model, for clips; name one, or leave it out"
                 )
-            values = {**shared, "keypoints": clips, "seeds": seeds}
+            values = {**shared, "keypoints": clips, "seeds": seeds, "size": size}
             values["folds"] = tuple(fold or ())
             values["published"] = tuple(_named_file(text) for text in published or ())
             report = _on_keypoints(values, display(quiet or as_json))
@@ -152,19 +151,22 @@ def _named_file(text: str) -> tuple[str, Path]:
 
 
 def _on_keypoints(values: dict[str, Any], show: "Display") -> dict[str, Any]:
-    """Compare on keypoint files."""
+    """Compare by keypoints, of files or of clips whose parts are followed."""
     from flawcast.configs.settings import validated
+    from flawcast.flows.evaluation.on_keypoints.followed import write_followed
     from flawcast.flows.evaluation.on_keypoints.run import KeypointRequest, evaluate_keypoints
+    from flawcast.flows.generate.request import usable_cores
     from flawcast.generators.clips.keypoint_files import has_keypoints
 
-    folder = values["keypoints"]
-    if not has_keypoints(folder):
-        raise ClipError(
-            f"keypoints: expected .npz files in {folder}, found none; for clips name a motion "
-            "model with --model"
-        )
+    size = values.pop("size")
     given = {key: value for key, value in values.items() if value is not None}
     request = validated(KeypointRequest, given, "options")
+    if not has_keypoints(request.keypoints):
+        cores = usable_cores() if values["workers"] is None else values["workers"]
+        followed = write_followed(request.keypoints, request.out, size, cores, show.say)
+        request = request.model_copy(update={"keypoints": followed})
+    elif size is not None:
+        raise SettingsError("size: goes with clips, found keypoint files; leave it out")
     with show.stages() as on_done:
         return evaluate_keypoints(request, on_done, show.left_out)
 

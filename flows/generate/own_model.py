@@ -2,23 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-
-import cv2
-from torch import Tensor
 
 from flawcast.configs.clip_settings import NATIVE, ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, SettingsError
 from flawcast.configs.model_card import Card, Versions, read_card
 from flawcast.configs.settings import Choice, ForecastTraining, TrainSettings
 from flawcast.configs.spread import spread
+from flawcast.flows.generate.following import Followed, follow_clips
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.generators.backbones import build_backbone
-from flawcast.generators.backbones.base import MotionBackbone
-from flawcast.generators.clips import Clip, ClipEntry, list_clips, read_entry
+from flawcast.generators.clips import list_clips
 from flawcast.generators.clips.listing import TEST
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.model import find_model, is_model, save_model
@@ -28,21 +23,6 @@ HORIZONS = ((12, 12), (6, 6), (4, 4))  # past and future frames; the longest tha
 ENOUGH = 2 / 3  # of the clips
 MOST_CLIPS = 64  # that are followed; more teach the forecaster little
 FOLDS = 12  # groups of clips, each left out once
-
-
-@dataclass(frozen=True)
-class Followed:
-    """A clip, reduced to the keypoints of its parts.
-
-    Args:
-        id: The clip's id.
-        name: Its name.
-        keypoints: Those of the frames in which its parts were measured, (T, D).
-    """
-
-    id: str
-    name: str
-    keypoints: Tensor
 
 
 def with_model(request: GenerateRequest, say: Callable[[str], None]) -> GenerateRequest:
@@ -125,7 +105,7 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
         )
     chosen = spread(entries, MOST_CLIPS)
     say(f"no --model: following the parts of {len(chosen)} clips, with nothing trained")
-    followed = _follow(chosen, clips, backbone, max(1, request.workers), say)
+    followed = follow_clips(chosen, clips, backbone, max(1, request.workers), say)
     past, future = _horizon(request, followed)
     usable = [clip for clip in followed if len(clip.keypoints) >= past + future]
     if not usable:
@@ -162,50 +142,6 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
     return folder
 
 
-def _follow(
-    entries: Sequence[ClipEntry],
-    settings: ClipSettings,
-    backbone: MotionBackbone,
-    threads: int,
-    say: Callable[[str], None],
-) -> list[Followed]:
-    """Keypoints of every clip whose parts can be followed.
-
-    Raises:
-        ClipError: If none can.
-    """
-
-    def follow(entry: ClipEntry) -> Followed | str:
-        try:
-            clip: Clip = read_entry(entry, settings)
-            context = backbone.observe(clip.frames)
-        except ClipError as error:
-            reason = str(error)
-            return reason if entry.name in reason else f"{entry.name}: {reason}"
-        return Followed(clip.id, clip.name, context.keypoints()[context.measured()])
-
-    followed: list[Followed] = []
-    reasons: list[str] = []
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the clips are what is done at the same time
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            for result in pool.map(follow, entries):
-                if isinstance(result, Followed):
-                    followed.append(result)
-                else:
-                    reasons.append(result)
-                    say(f"not followed: {result}")
-    finally:
-        cv2.setNumThreads(before)
-    if not followed:
-        raise ClipError(
-            f"clips: expected a part that can be followed, found none in {len(entries)} clips, "
-            f"for instance {reasons[0]}"
-        )
-    return followed
-
-
 def _horizon(request: GenerateRequest, clips: Sequence[Followed]) -> tuple[int, int]:
     """Past and future frames: as asked, else the longest that most clips allow."""
     asked = {"past", "future"} & request.settings.model_fields_set
@@ -225,7 +161,7 @@ def _horizon(request: GenerateRequest, clips: Sequence[Followed]) -> tuple[int, 
 def _predictor(clips: Sequence[Followed], past: int, future: int, seed: int) -> KeypointPredictor:
     """A forecaster fitted to some clips."""
     features = clips[0].keypoints.shape[1]
-    predictor = KeypointPredictor(FORECASTER, features, {"horizon": future}, coordinates="common")
+    predictor = KeypointPredictor(FORECASTER, features, {"horizon": future})
     predictor.fit([clip.keypoints for clip in clips], past, future, seed=seed)
     return predictor
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from flawcast.flows.running import ending
+
 STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.5
 MOST_STARTS = 3  # after the first; a server that ends that often will do so again
@@ -53,8 +55,8 @@ class KeptServer:
             while self.process.poll() is None:
                 if self._ending.wait(LOOK_SECONDS):
                     return
-            if self._ending.is_set():
-                return
+            if self._ending.is_set() or ending.was_asked():
+                return  # what ends a run ends its server, perhaps before we are asked to
             print(  # the display shows it above its bars
                 f"flawcast: the Prefect server ended in the middle of the run (exit code "
                 f"{self.process.returncode}) and is started anew; its last records may be lost, "

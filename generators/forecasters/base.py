@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from flawcast.configs.errors import ModelError, SettingsError
 from flawcast.configs.registry import Registry
 from flawcast.configs.settings import Settings, validated
+from flawcast.generators.forecasters.coordinates import Kind
 
 PREDICT_SAMPLES = 100
 
@@ -45,6 +46,7 @@ class Forecaster(nn.Module, ABC):
     name: ClassVar[str]  # the registered name
     trains = True  # whether gradient descent trains it; if not, it is ready after `prepare`
     stochastic = True
+    coordinates: ClassVar[Kind] = "centred"  # in which it works best
     calibrates: ClassVar[bool] = False  # `prepare_by_group` calibrates it, no clip is held out
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # published sizes, by name
     small: ClassVar[dict[str, Any]] = {}  # settings with which a test trains it in seconds

@@ -25,7 +25,7 @@ class KeypointPredictor:
         name: Registered name of the forecaster.
         features: Length of one keypoint vector, D.
         config: The forecaster's own settings; "preset" may name published sizes.
-        coordinates: Kind of the coordinates; "centred" unless published weights need others.
+        coordinates: Kind of the coordinates; None for the forecaster's own.
         seed: Seed of the initial weights; `fit` replaces them, with its own seed.
 
     Raises:
@@ -38,14 +38,14 @@ class KeypointPredictor:
         features: int,
         config: dict[str, Any] | None = None,
         *,
-        coordinates: Kind = "centred",
+        coordinates: Kind | None = None,
         seed: int = 0,
     ) -> None:
         self.name, self.features = name, features
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.forecaster = build_forecaster(name, features, config or {}).eval()
-        self.coordinates = Coordinates(features, coordinates)
+        self.coordinates = Coordinates(features, coordinates or self.forecaster.coordinates)
         self.temperature = 1.0
         self.reach = 1.0
         self.history: list[Epoch] = []

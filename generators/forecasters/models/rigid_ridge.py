@@ -11,6 +11,7 @@ from flawcast.generators.forecasters.base import FORECASTERS, Forecaster, Foreca
 
 RESIDUALS = 256  # kept, evenly spread over the training windows
 LEAST_LEVEL = 1.0  # of the median speed: what a slow part does is no larger at a fast one
+VALUES = (6, 3, 2)  # of a keypoint
 UNIFORM = 2**0.5  # of the error function, which turns a normal value into a uniform one
 
 
@@ -21,13 +22,14 @@ class RigidRidgeConfig(ForecasterConfig):
         lags: Number of increments that it reads, the last ones.
         horizon: Number of frames that it predicts at once; longer futures take several blocks.
         ridge: Penalty, as a share of the variance of these increments.
-        per_keypoint: Values of a keypoint: x, y, and the rest of them.
+        per_keypoint: Values of a keypoint: x, y, and the rest of them; None for the most of 6, 3
+            and 2 of which the vector can be made.
     """
 
     lags: int = Field(5, ge=1)
     horizon: int = Field(12, ge=1)
     ridge: float = Field(0.01, gt=0)
-    per_keypoint: int = Field(6, ge=2)
+    per_keypoint: int | None = Field(None, ge=2)
 
 
 @FORECASTERS.register("rigid_ridge")
@@ -40,8 +42,6 @@ class RigidRidgeForecaster(Forecaster):
     its speed and direction. So all keypoints get the same, a part stays a part, and windows of
     parts that move elsewhere, or faster, are examples, too.
 
-    Use it with coordinates of the kind "common": one scale for all values.
-
     Reference:
         Hoerl and Kennard, 1970, "Ridge regression: biased estimation for nonorthogonal problems"
     """
@@ -49,6 +49,7 @@ class RigidRidgeForecaster(Forecaster):
     Config = RigidRidgeConfig
     table_place = 2
     whole_paths = True
+    coordinates = "common"  # what moves all keypoints alike does so in every unit
     small: ClassVar[dict[str, Any]] = {"lags": 3, "horizon": 4, "per_keypoint": 2}
     trains = False
     weight: Tensor
@@ -56,15 +57,18 @@ class RigidRidgeForecaster(Forecaster):
     level: Tensor
 
     def __init__(self, features: int, config: RigidRidgeConfig) -> None:
+        per_keypoint = config.per_keypoint or _values_of_a_keypoint(features)
+        config = config.model_copy(update={"per_keypoint": per_keypoint})
         super().__init__(features, config)
         self.config: RigidRidgeConfig = config
-        if features % config.per_keypoint:
+        self.per_keypoint = per_keypoint
+        if features % per_keypoint:
             raise SettingsError(
                 f"forecaster.config.per_keypoint: expected a divisor of D = {features}, "
-                f"got {config.per_keypoint}; give the number of values of a keypoint"
+                f"got {per_keypoint}; give the number of values of a keypoint"
             )
         self.register_buffer("weight", torch.zeros(2, config.lags, config.horizon))
-        shape = (RESIDUALS, config.horizon, config.per_keypoint)
+        shape = (RESIDUALS, config.horizon, per_keypoint)
         self.register_buffer("residuals", torch.zeros(shape))
         self.register_buffer("level", torch.ones(()))
 
@@ -95,7 +99,7 @@ class RigidRidgeForecaster(Forecaster):
             moments = before.T @ after / len(before) + penalty * prior
             self.weight[kind].copy_(torch.linalg.solve(gram, moments))
         self.level.copy_(self._velocity(observed).norm(dim=-1).median().clamp_min(1e-6))
-        beyond = (ways - self._ways(observed)).unflatten(2, (-1, self.config.per_keypoint))
+        beyond = (ways - self._ways(observed)).unflatten(2, (-1, self.per_keypoint))
         relative = self._turned(beyond.mean(dim=2), self._frame_of(observed), back=True)
         chosen = torch.linspace(0, len(relative) - 1, RESIDUALS).round().long()
         self.residuals.copy_(relative[chosen])
@@ -125,14 +129,14 @@ class RigidRidgeForecaster(Forecaster):
             sign = torch.where(flat[:, begin, 1] < 0, -1.0, 1.0).to(past)
             beyond = self.residuals[index] * (temperature * sign)[:, None, None]
             beyond = self._turned(beyond, self._frame_of(paths), back=False)
-            copies = self.features // self.config.per_keypoint
+            copies = self.features // self.per_keypoint
             block = paths[:, -1:] + self._ways(paths) + beyond.repeat(1, 1, copies)
             paths = torch.cat([paths, block], dim=1)
         return paths[:, past.shape[1] :][:, :length].unflatten(0, (batch, samples))
 
     def _ways(self, frames: Tensor) -> Tensor:
         """Displacements from the last frame by the regression: (B, P, D) -> (B, horizon, D)."""
-        steps = self._steps(frames).unflatten(2, (-1, self.config.per_keypoint))
+        steps = self._steps(frames).unflatten(2, (-1, self.per_keypoint))
         places = torch.einsum("blkv,lh->bhkv", steps[..., :2], self.weight[0])
         others = torch.einsum("blkv,lh->bhkv", steps[..., 2:], self.weight[1])
         return torch.cat([places, others], dim=-1).flatten(2)
@@ -145,13 +149,13 @@ class RigidRidgeForecaster(Forecaster):
 
     def _by_kind(self, series: Tensor) -> tuple[Tensor, Tensor]:
         """Series (B, T, D) of positions and of further values, each as rows (n, T)."""
-        values = series.double().unflatten(2, (-1, self.config.per_keypoint))
+        values = series.double().unflatten(2, (-1, self.per_keypoint))
         places, others = values[..., :2], values[..., 2:]
         return places.movedim(1, -1).flatten(0, -2), others.movedim(1, -1).flatten(0, -2)
 
     def _velocity(self, frames: Tensor) -> Tensor:
         """Mean increment of all positions over the last frames: (B, P, D) -> (B, 2)."""
-        steps = self._steps(frames).unflatten(2, (-1, self.config.per_keypoint))
+        steps = self._steps(frames).unflatten(2, (-1, self.per_keypoint))
         return steps[..., :2].mean(dim=(1, 2))
 
     def _frame_of(self, frames: Tensor) -> Tensor:
@@ -174,3 +178,8 @@ class RigidRidgeForecaster(Forecaster):
         places = places / turn if back else places * turn
         others = values[..., 2:] / speed if back else values[..., 2:] * speed
         return torch.cat([torch.view_as_real(places), others], dim=-1)
+
+
+def _values_of_a_keypoint(features: int) -> int:
+    """Values of a keypoint in a vector: with Jacobians, of three axes, or a point in the plane."""
+    return next((count for count in VALUES if features % count == 0), features)

@@ -15,10 +15,12 @@ from flawcast.flows.evaluation.horizon import horizons
 from flawcast.flows.evaluation.on_keypoints.run import KeypointRequest, evaluate_keypoints
 from flawcast.flows.evaluation.tables import read_rows
 from flawcast.generators.clips.keypoint_files import read_keypoint_folder
+from flawcast.generators.clips.video_files import write_ffv1
 from flawcast.generators.forecasters.cross_validation import Track
 from flawcast.generators.forecasters.training import Recipe
 from flawcast.selection.forecast_scores import forecast_scores
 from tests.flows.commands.running import mistake, run
+from tests.flows.generate.test_own_model import moving, write_clips
 from tests.generators.forecasters.cross_validation import cross_validate
 
 QUICK = Recipe(epochs=1, epoch_windows=32)
@@ -285,3 +287,22 @@ def test_keypoints_that_stand_still_leave_a_report(folder: Path, tmp_path: Path)
     request = asked(tmp_path, tmp_path / "out", forecasters="linear,gru", seeds=1)
     report = evaluate_keypoints(request)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_clips_are_compared_by_the_parts_that_they_show(tmp_path: Path) -> None:
+    """Clips of a part that goes on at one speed: the rigid ridge knows where, `hold` does not."""
+    clips = write_clips(tmp_path / "clips", *(moving(start, 15) for start in (2, 6, 10, 14)))
+    still = np.repeat(moving(30)[:1], 15, 0)
+    write_ffv1(clips / "still.mkv", still, 25.0)
+    options = ("--forecasters", "rigid_ridge", "--horizons", "4-4", "--seeds", "1", "--json")
+    command = ("evaluate", clips, "--out", tmp_path / "out", "--workers", "0", *options)
+    answer = json.loads(run(*command).stdout)
+    assert len(list((tmp_path / "out/keypoints").glob("*.npz"))) == 4  # nothing moves in the fifth
+    rows = {
+        row["forecaster"]: row
+        for row in answer["rows"]
+        if row["fold"] == "all" and row["part"] == "positions"
+    }
+    assert rows["rigid_ridge"]["kept_to_hold"] < 0.3
+    files = mistake("evaluate", tmp_path / "out/keypoints", "--size", 64, "--out", tmp_path / "b")
+    assert files == "flawcast: size: goes with clips, found keypoint files; leave it out"

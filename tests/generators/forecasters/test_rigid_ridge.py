@@ -21,7 +21,7 @@ def track(
 
 
 def fitted(*series: Tensor) -> KeypointPredictor:
-    predictor = KeypointPredictor("rigid_ridge", POINTS * 6, {"horizon": 6}, coordinates="common")
+    predictor = KeypointPredictor("rigid_ridge", POINTS * 6, {"horizon": 6})
     predictor.fit(series, 6, 6)
     return predictor
 

@@ -1,0 +1,79 @@
+"""Clips reduced to the keypoints of their parts, which are followed with nothing trained."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+from torch import Tensor
+
+from flawcast.configs.clip_settings import ClipSettings
+from flawcast.configs.errors import ClipError
+from flawcast.generators.backbones.base import MotionBackbone
+from flawcast.generators.clips import Clip, ClipEntry, read_entry
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A clip, reduced to the keypoints of its parts.
+
+    Args:
+        id: The clip's id.
+        name: Its name.
+        keypoints: Those of the frames in which its parts were measured, (T, D).
+    """
+
+    id: str
+    name: str
+    keypoints: Tensor
+
+
+def follow_clips(
+    entries: Sequence[ClipEntry],
+    settings: ClipSettings,
+    backbone: MotionBackbone,
+    threads: int,
+    say: Callable[[str], None],
+) -> list[Followed]:
+    """Keypoints of every clip whose parts can be followed.
+
+    Args:
+        entries: The clips.
+        settings: How they are read.
+        backbone: Follows their parts.
+        threads: How many clips are followed at the same time.
+        say: Takes a line for each clip that cannot be followed.
+
+    Raises:
+        ClipError: If none can.
+    """
+
+    def follow(entry: ClipEntry) -> Followed | str:
+        try:
+            clip: Clip = read_entry(entry, settings)
+            context = backbone.observe(clip.frames)
+        except ClipError as error:
+            reason = str(error)
+            return reason if entry.name in reason else f"{entry.name}: {reason}"
+        return Followed(clip.id, clip.name, context.keypoints()[context.measured()])
+
+    followed: list[Followed] = []
+    reasons: list[str] = []
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the clips are what is done at the same time
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for result in pool.map(follow, entries):
+                if isinstance(result, Followed):
+                    followed.append(result)
+                else:
+                    reasons.append(result)
+                    say(f"not followed: {result}")
+    finally:
+        cv2.setNumThreads(before)
+    if not followed:
+        raise ClipError(
+            f"clips: expected a part that can be followed, found none in {len(entries)} clips, "
+            f"for instance {reasons[0]}"
+        )
+    return followed
