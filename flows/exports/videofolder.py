@@ -32,8 +32,8 @@ TABLE = "metadata.csv"
 def videofolder(export: Export, folder: Path) -> None:
     """Write SPLIT/ID.mp4, SPLIT/metadata.csv and masks/ID.mkv.
 
-    The table has the columns of samples.csv, the path of the masks, and the box of the defect in
-    each frame, as JSON: left, top, width and height, or null.
+    The table has the columns of samples.csv, the kind and the path of the masks, and the box of the
+    defect in each frame, as JSON: left, top, width and height, or null.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     for sample in (as_video(sample, export.settings) for sample in export.samples()):
@@ -45,7 +45,8 @@ def videofolder(export: Export, folder: Path) -> None:
             {
                 "file_name": video_name(sample.id, export.settings),
                 **about,
-                "masks": _write_masks(folder, sample),
+                "masks": sample.row["masks"] or "",
+                "mask_video": _write_masks(folder, sample),
                 "boxes": json.dumps(_boxes(sample, export.settings.normal)),
             }
         )

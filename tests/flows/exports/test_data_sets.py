@@ -380,7 +380,9 @@ def test_videofolder_has_a_table_for_each_split(
                 seen[line["sample_id"]] = split
                 assert line["label"] == row["label"]
                 assert np.array_equal(decoded(out / folder / line["file_name"]), row["video"])
-                assert np.array_equal(decoded(out / line["masks"], "gray") == 255, row["truth"])
+                assert np.array_equal(
+                    decoded(out / line["mask_video"], "gray") == 255, row["truth"]
+                )
                 boxes = [list(box_of(mask)) if mask.any() else None for mask in row["truth"]]
                 assert json.loads(line["boxes"]) == boxes
     assert seen == splits_of(known)
