@@ -108,9 +108,9 @@ def marks_by_clip(
 
 def _absent(name: str, places: "Places") -> AnnotationError:
     """The error for a picture that is not there."""
-    known = ", ".join(places.names[:NAMED])
+    known, what = ", ".join(places.names[:NAMED]), name or "without a name"
     return AnnotationError(
-        f"there is no picture or clip {name} among {len(places.names)} clips ({known}); "
+        f"there is no picture or clip {what} among {len(places.names)} clips ({known}); "
         "name their folder, or leave it out with --partly"
     )
 
@@ -137,11 +137,13 @@ class Places:
         """The place of a picture or video; None if there is none.
 
         A name that ends in a number may be that of a frame: `jam_000012`, `jam/frame_12.png`, and
-        `frame_000012` where there is one clip.
+        `frame_000012` where there is one clip. No name at all means the only clip.
 
         Raises:
             AnnotationError: If there are several of that name.
         """
+        if not name:
+            return Place(self._videos[0]) if len(self._videos) == 1 else None
         spelt = _spelt(name)
         stem = _without_suffix(spelt)
         found = _longest(self._whole, spelt) or _longest(self._stems, stem)

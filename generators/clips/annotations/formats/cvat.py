@@ -39,6 +39,7 @@ from flawcast.generators.clips.layouts import split_named
 
 Numbers = NDArray[np.float64]
 AREAS = ("box", "polygon", "mask", "ellipse")
+OWN = "annotations"  # the name that CVAT gives to every file
 OTHERS = ("polyline", "points", "cuboid", "skeleton")
 
 
@@ -103,7 +104,7 @@ def tracks_of(root: Element, stem: str) -> Iterator[Track]:
             keys = sorted((_key(item) for item in items), key=lambda key: key.frame)
             if keys[0].frame < 0:
                 raise AnnotationError(f"expected frames from 0, got {keys[0].frame}")
-            label, group = _label(track), track.get("group_id", "")
+            label, group = _label(track), _group(track)
             is_box = items[0].tag == "box"
         yield Track(
             video=video,
@@ -136,13 +137,18 @@ def _tasks(root: Element) -> dict[str, Element]:
 def _said(root: Element, task: Element | None, stem: str) -> tuple[str, Size | None, int | None]:
     """What a file says of a task: its video, the size, and the frame after the last one."""
     video = "" if task is None else task.findtext("source", "").strip()
-    video = video or root.findtext("meta/source", "").strip() or stem
+    video = video or root.findtext("meta/source", "").strip() or (stem if stem != OWN else "")
     if task is None:
         return video, None, None
     height, width = (task.findtext(f"original_size/{side}") for side in ("height", "width"))
     stop = task.findtext("stop_frame", "").strip()
     size = (int(height), int(width)) if height and width else None
     return video, size, int(stop) + 1 if stop.isdigit() else None
+
+
+def _group(item: Element) -> str:
+    """The group of a shape or track; empty for none, which some programs write as 0."""
+    return item.get("group_id", "").strip().removeprefix("0")
 
 
 def _label(item: Element) -> str:
@@ -156,7 +162,7 @@ def _label(item: Element) -> str:
 def _shape(item: Element, label: str) -> Shape:
     """A shape on an image."""
     numbers, draw = _drawing(item)
-    return Shape(label, draw(numbers), item.tag == "box", item.get("group_id", ""))
+    return Shape(label, draw(numbers), item.tag == "box", _group(item))
 
 
 def _key(item: Element) -> Key:

@@ -163,6 +163,14 @@ def test_one_clip_needs_a_folder_for_its_table(clips: Path, tmp_path: Path) -> N
     assert np.array_equal(masks_of(jam) == 255, written.true_masks())
 
 
+def test_a_file_that_names_no_video_is_about_the_only_clip(clips: Path, tmp_path: Path) -> None:
+    (clips / "other.mkv").unlink()
+    text = written.cvat(tmp_path / "annotations.xml").read_text()
+    (tmp_path / "annotations.xml").write_text(text.replace("<source>jam.mkv</source>", ""))
+    import_labels(tmp_path / "annotations.xml", clips)
+    assert np.array_equal(masks_of(list_clips(clips)[0]) == 255, written.true_masks())
+
+
 def broken(kind: str, folder: Path) -> Path:
     """Annotations with one thing wrong."""
     path = folder / "a.json"
