@@ -54,7 +54,7 @@ def outlines(mask: Mask) -> Iterator[Points]:
     if not found:
         return
     parents = levels[0][:, 3]
-    loops = [_from_leftmost(contour[:, 0]) for contour in found]
+    loops = [_from_leftmost(contour[:, 0].astype(np.int32)) for contour in found]
     holes: dict[int, list[int]] = {}
     for index in np.flatnonzero(parents >= 0).tolist():
         holes.setdefault(int(parents[index]), []).append(index)
