@@ -83,11 +83,12 @@ def _drawing(kind: str, shape: dict[str, Any]) -> Draw:
         corners = ellipse(points[0, 0], points[0, 1], radius, radius)
         return lambda size: filled_polygons([corners], size)
     if kind == "rectangle":
-        return lambda size: filled_box(*points[0], *points[-1], size)
+        left, top, right, bottom = map(float, (*points[0], *points[-1]))
+        return lambda size: filled_box(left, top, right, bottom, size)
     with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
         drawn = np.asarray(image.convert("L")) > 0
-    left, top = (round(value) for value in points.min(axis=0))
-    return lambda size: _placed(drawn, left, top, size)
+    column, row = (round(value) for value in points.min(axis=0).tolist())
+    return lambda size: _placed(drawn, column, row, size)
 
 
 def _placed(drawn: Mask, left: int, top: int, size: Size) -> Mask:

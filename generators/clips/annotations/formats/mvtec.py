@@ -35,7 +35,8 @@ def _category(root: Path, above: Path) -> Iterator[Picture]:
         for picture in sorted(place.glob("*/*")) if split else ():
             if picture.suffix.lower() not in STILL:
                 continue
-            label, shapes = picture.parent.name, ()
+            label = picture.parent.name
+            shapes: tuple[Shape, ...] = ()
             if not is_good(label):
                 shapes = (Shape(label, drawn_in(_masks(root / MASKS / label, picture.stem))),)
             yield Picture(picture.relative_to(above).as_posix(), shapes, split=split)
