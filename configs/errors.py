@@ -17,6 +17,10 @@ class ClipError(FlawcastError, ValueError):
     """A clip cannot be used; the message names the file and the reason."""
 
 
+class AnnotationError(FlawcastError, ValueError):
+    """A file of labels or masks cannot be read, or does not fit the clips that it is about."""
+
+
 class NothingToFollowError(ClipError):
     """A clip shows no part that can be followed; the others of its folder may."""
 

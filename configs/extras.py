@@ -31,6 +31,7 @@ COMMAND_EXTRAS = {
     "benchmark": "all",
     "defects": "torch",
     "export": "torch",
+    "import-labels": "torch",
     "inspect": "torch",
     "query": "torch",  # for --diverse
     "regenerate": "torch",

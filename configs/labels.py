@@ -8,6 +8,16 @@ GOOD = {"normal", "good", "ok", "okay", "fine", "pass", "passed", "intact", "neg
 GOOD |= {"defect_free", "non_defective", "normals", "regular", "healthy", "io", "i.o."}
 
 
+def is_good(label: str) -> bool:
+    """Whether a label is one of those that people give to parts without a defect.
+
+    Example:
+        >>> is_good("Good"), is_good("crack")
+        (True, False)
+    """
+    return _plain(label) in GOOD
+
+
 def check_normal(normal: str, labels: Iterable[str], is_given: bool = True) -> None:
     """Refuse a label of good videos that no video has.
 
@@ -23,7 +33,7 @@ def check_normal(normal: str, labels: Iterable[str], is_given: bool = True) -> N
     there = sorted(set(labels))
     if normal in there:
         return
-    good = [label for label in there if _plain(label) in GOOD]
+    good = [label for label in there if is_good(label)]
     if is_given or good:
         hint = good[0] if good else "the right one"
         raise SettingsError(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from flawcast.configs.errors import LeakError
 from flawcast.configs.set_settings import SetSettings
 
-TEST = "test"
+TRAIN, VALIDATION, TEST = "train", "val", "test"
 NAMED = 3  # samples that an error message names
 
 OnTest = Literal["refuse", "leave_out", "allow"]
@@ -38,12 +38,7 @@ def guarded(
     """
     if on_test == "allow":
         return rows
-    held_out = set(test_clips)
-    for row in all_sets:
-        if row["split"] == TEST:
-            held_out.add(row["clip_id"])
-        if SetSettings.parse(row["settings"]).source_split == TEST:
-            held_out.add(row["source_clip_id"])
+    held_out = set(test_clips) | _clips_of_split(all_sets, TEST)
     leaks = [row for row in rows if _is_held_out(row, held_out)]
     if leaks and on_test == "refuse":
         names = ", ".join(f"{row['sample_id']} ({_clips(row, held_out)})" for row in leaks[:NAMED])
@@ -55,9 +50,40 @@ def guarded(
     return [row for row in rows if not _is_held_out(row, held_out)]
 
 
-def _is_held_out(row: dict[str, Any], held_out: set[str]) -> bool:
-    """Whether one of a sample's clips is for testing."""
-    return row["split"] == TEST or bool(held_out & set(_origins(row)))
+def splits_of(rows: Iterable[dict[str, Any]], all_sets: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """The split that each sample belongs to: the strictest of those of its two clips.
+
+    Args:
+        rows: Rows of samples.
+        all_sets: As for `guarded`.
+
+    Returns:
+        "train", "val" or "test" by the samples' ids; clips without a split are for training.
+    """
+    sets = list(all_sets)
+    held_out = {split: _clips_of_split(sets, split) for split in (TEST, VALIDATION)}
+    return {
+        row["sample_id"]: next(
+            (split for split, clips in held_out.items() if _is_held_out(row, clips, split)), TRAIN
+        )
+        for row in rows
+    }
+
+
+def _clips_of_split(all_sets: Iterable[dict[str, Any]], split: str) -> set[str]:
+    """Ids of the clips that the rows of sets say are in a split."""
+    found = set()
+    for row in all_sets:
+        if row["split"] == split:
+            found.add(row["clip_id"])
+        if SetSettings.parse(row["settings"]).source_split == split:
+            found.add(row["source_clip_id"])
+    return found
+
+
+def _is_held_out(row: dict[str, Any], held_out: set[str], split: str = TEST) -> bool:
+    """Whether one of a sample's clips is kept for a split."""
+    return row["split"] == split or bool(held_out & set(_origins(row)))
 
 
 def _origins(row: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -16,7 +16,11 @@ from flawcast.flows.commands.base import JsonFlag, QuietFlag, TagOption, app, di
 def export(
     store: Annotated[str, typer.Argument(help="Store: a folder, or s3://BUCKET/PREFIX.")],
     format: Annotated[
-        str, typer.Option(help="mp4, frames, anomalib, webdataset, coco or croissant.")
+        str,
+        typer.Option(
+            help="anomalib, coco, croissant, cvat, fiftyone, frames, lerobot, mp4, videofolder, "
+            "webdataset, yolo-cls or yolo-seg."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; it must not exist yet.")],
     where: Annotated[

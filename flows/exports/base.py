@@ -1,8 +1,8 @@
 """What every export gets: samples one after the other, and a folder to fill."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +90,34 @@ class Export:
         samples: Reads them one after the other; may be called again.
         settings: How they are written.
         name: The name of the data set.
+        splits: "train", "val" or "test" by the samples' ids, for formats that have splits: a
+            sample of a test clip is never in train.
     """
 
     rows: Sequence[dict[str, Any]]
     samples: Callable[[], Iterator[ExportSample]]
     settings: ExportSettings
     name: str
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def defects(self) -> list[str]:
+        """The labels of defects, sorted."""
+        return sorted({str(row["label"]) for row in self.rows} - {self.settings.normal})
+
+    def split(self, sample_id: str) -> str:
+        """The split of a sample."""
+        return self.splits.get(sample_id, "train")
 
 
 Exporter = Callable[[Export, Path], None]
 """Takes the samples and an empty folder, and fills it."""
 
 EXPORTS: Registry[Exporter] = Registry("format", "flawcast.flows.exports")
+
+
+CARD_FIELDS: dict[str, Callable[[Export], Sequence[str]]] = {}
+"""Lines that a format adds to the head of the data set's card."""
 
 
 def write_samples_csv(

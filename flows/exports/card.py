@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from flawcast.flows.exports.base import Export
+from flawcast.flows.exports.base import CARD_FIELDS, Export
 from flawcast.flows.markdown import markdown_table
 
 
@@ -26,6 +26,7 @@ def write_card(export: Export, store: str, where: str | None, kind: str, path: P
         "---",
         f"license: {export.settings.licence}",
         "tags: [synthetic, anomaly-detection, video]",
+        *(CARD_FIELDS[kind](export) if kind in CARD_FIELDS else ()),
         "---",
         f"# {export.name}",
         "",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flawcast.flows.exports.base import EXPORTS, Export, ExportSample, write_samples_csv
 from flawcast.flows.exports.frames import write_frames
+from flawcast.flows.exports.objects import box_of
 
 
 @EXPORTS.register("coco")
@@ -69,12 +70,9 @@ def _image(sample: ExportSample, number: int, image_id: int, video_id: int) -> d
 
 def _region(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Run lengths, area and box of a mask."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    left, top = int(columns[0]), int(rows[0])
-    size = [int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]
     return {
         "segmentation": run_lengths(mask),
         "area": int(mask.sum()),
-        "bbox": [left, top, *size],
+        "bbox": list(box_of(mask)),
         "iscrowd": 0,
     }

@@ -14,9 +14,13 @@ from flawcast.flows.exports.card import write_card
 from flawcast.storage import SampleStore
 from flawcast.storage.drawn import mask_sha256, read_checked
 from flawcast.storage.gate import Gate
+from flawcast.storage.leaks import TEST, TRAIN, VALIDATION, splits_of
 from flawcast.storage.schema import MASK_ARRAYS
 
-DIVIDED = ("anomalib", "coco")  # formats that tell good videos from defects
+# Formats that tell good videos from defects.
+DIVIDED = ("anomalib", "coco", "cvat", "fiftyone", "lerobot", "videofolder", "yolo-cls", "yolo-seg")
+IN_ORDER = ("lerobot",)  # formats in which the videos of a split follow one another
+SPLITS = (TRAIN, VALIDATION, TEST)
 LABEL = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")  # what may be the name of a folder
 
 
@@ -95,12 +99,18 @@ def export(
                 f"label: {label!r} cannot be the name of a folder; leave it out: --where"
             )
 
+    sets = opened.query().select(["clip_id", "split", "source_clip_id", "settings"]).to_pylist()
+    splits = splits_of(rows, sets)
+    if kind in IN_ORDER:
+        rows.sort(key=lambda row: SPLITS.index(splits[row["sample_id"]]))
+
     def samples() -> Iterator[ExportSample]:
         for done, row in enumerate(rows, start=1):
             yield read_sample(opened, row)
             on_sample(done, len(rows))
 
-    made = Export(rows, samples, chosen, re.sub(r"[^\w-]+", "-", out.name).strip("-") or "samples")
+    name = re.sub(r"[^\w-]+", "-", out.name).strip("-") or "samples"
+    made = Export(rows, samples, chosen, name, splits)
     source = store if tag is None else f"{store}, tag {tag}"
     try:
         with whole_folder(out) as draft:

@@ -81,7 +81,7 @@ def list_clips(
     folder = Path(folder)
     if not folder.exists():
         raise ClipError(f"clips: expected a folder of clips ({FORMATS}), {folder} does not exist")
-    if folder.is_file() or _is_frames(folder):
+    if folder.is_file() or (_is_frames(folder) and not _names_stills(folder)):
         return [ClipEntry(folder.name, folder)]
     table = read_labels(folder, on_note)
     said = {row.path for _, row in table.values()}
@@ -160,6 +160,15 @@ def _is_frames(folder: Path) -> bool:
     frames = frame_files(folder)
     others = [path for path in children if path.suffix.lower() in VIDEO | GIF]
     return len(frames) >= 2 and not others and not _are_clips(frames)
+
+
+def _names_stills(folder: Path) -> bool:
+    """Whether labels.csv says of pictures of the folder that each is a clip of its own."""
+    try:
+        rows = read_labels(folder, lambda note: None)
+    except ClipError:
+        return False  # another program's table
+    return any(row.path.parent == folder and row.path.is_file() for _, row in rows.values())
 
 
 def _are_clips(frames: list[Path]) -> bool:

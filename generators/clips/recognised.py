@@ -7,7 +7,7 @@ from flawcast.generators.clips.entries import UNLABELLED, ClipEntry
 from flawcast.generators.clips.label_table import LABELS
 from flawcast.generators.clips.layouts import split_named
 
-# Files that other programs keep labels in, and what they are called; they are not read.
+# Files that other programs keep labels in, and what they are called: not read as they are.
 OTHERS = (
     ("YOLO", ("data.yaml", "dataset.yaml", "classes.txt")),
     ("CVAT", ("annotations.xml",)),
@@ -37,7 +37,7 @@ def layout_of(folder: Path, entries: Sequence[ClipEntry]) -> str:
         found.append("folders of labels")
     for program, patterns in OTHERS:
         if any(next(folder.glob(pattern), None) for pattern in patterns):
-            found.append(f"labels of {program}, which are not read (say them in {LABELS})")
+            found.append(f"labels of {program}, which `flawcast import-labels` makes a {LABELS} of")
     return "; ".join(found) or "clips without labels"
 
 

@@ -225,7 +225,7 @@ def test_inspect_says_what_a_folder_holds(tmp_path: Path) -> None:
 def test_inspect_says_what_labels_of_other_programs_are_there(tmp_path: Path) -> None:
     clip(tmp_path / "a.mkv")
     (tmp_path / "annotations.xml").write_text("<annotations/>")
-    assert "CVAT, which are not read" in run("inspect", tmp_path).stdout
+    assert "labels of CVAT, which `flawcast import-labels`" in run("inspect", tmp_path).stdout
 
 
 def test_inspect_understands_the_real_clips(shared: Path) -> None:

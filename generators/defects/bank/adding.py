@@ -14,8 +14,7 @@ from flawcast.generators.clips.decoding import STILL
 from flawcast.generators.clips.label_table import pair_rows, read_labels
 from flawcast.generators.clips.listing import SPLITS, TEST, ClipEntry, Reject
 from flawcast.generators.clips.pictures import read_picture
-from flawcast.generators.defects.bank.annotations import MASK, Annotations
-from flawcast.generators.defects.bank.polygons import Marked
+from flawcast.generators.defects.bank.annotations import MASK, Annotations, Marked
 from flawcast.generators.defects.bank.store import Bank, BankItem
 from flawcast.generators.defects.cut_outs import CutOut
 from flawcast.generators.defects.host import Image, Mask
@@ -84,7 +83,8 @@ def add_pictures(
             continue
         try:
             picture = read_picture(path)
-            marked = annotations.of(path, picture.shape[:2])
+            said = rows.get(name)
+            marked = annotations.of(path, picture.shape[:2], None if said is None else said.mask)
         except (ClipError, DefectError) as error:
             left_out.append(Reject(name, str(error)))
             continue

@@ -65,7 +65,10 @@ def decoded(path: Path, form: str = "rgb24") -> NDArray[np.uint8]:
 
 
 def test_every_format_has_a_card_and_leaves_no_draft(store: SampleStore, tmp_path: Path) -> None:
-    assert EXPORTS.names() == ["anomalib", "coco", "croissant", "frames", "mp4", "webdataset"]
+    assert EXPORTS.names() == [
+        "anomalib", "coco", "croissant", "cvat", "fiftyone", "frames", "lerobot", "mp4",
+        "videofolder", "webdataset", "yolo-cls", "yolo-seg",
+    ]  # fmt: skip
     for kind in EXPORTS.names():
         done = export(store.url, kind, tmp_path / kind, settings=ExportSettings(licence="CC0-1.0"))
         assert done.samples == 6

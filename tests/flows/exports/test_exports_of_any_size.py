@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flawcast.flows.exports.base import ExportSettings
+from flawcast.flows.exports.base import EXPORTS, ExportSettings
 from flawcast.flows.exports.run import export
 from flawcast.storage import SampleStore
 from tests.flows.any_size import FUTURE, KEEP, ODD, TALL, store_of_sizes
@@ -68,7 +68,7 @@ def test_pictures_and_boxes_have_their_own_size(store: SampleStore, tmp_path: Pa
         assert sum(found["segmentation"]["counts"]) == image["height"] * image["width"]
 
 
-@pytest.mark.parametrize("kind", ["anomalib", "frames", "webdataset", "croissant"])
+@pytest.mark.parametrize("kind", sorted({*EXPORTS.names()} - {"coco", "lerobot", "mp4"}))
 def test_every_other_format_takes_any_size(store: SampleStore, tmp_path: Path, kind: str) -> None:
     done = export(store.url, kind, tmp_path / "out")
     assert done.samples == 3 * KEEP

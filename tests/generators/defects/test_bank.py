@@ -15,8 +15,8 @@ from PIL import Image
 from pycocotools import mask as coco_masks
 
 from flawcast.configs.errors import ClipError, DefectError, LeakError
+from flawcast.generators.clips.annotations.outlines import packed_run_lengths
 from flawcast.generators.defects.bank import Bank, add_pictures
-from flawcast.generators.defects.bank.polygons import packed_run_lengths
 from flawcast.generators.defects.cut_outs import make_cut_out
 from flawcast.generators.defects.making import Order
 from flawcast.generators.defects.placement import Wish

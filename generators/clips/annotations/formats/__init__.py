@@ -1,0 +1,1 @@
+"""One format, one file, found by name: see `base.READERS`."""

@@ -1,0 +1,1 @@
+"""Tests of `flawcast.generators.clips.annotations`."""
