@@ -44,6 +44,7 @@ class Observed:
         source: The frame that is animated, (H, W, 3).
         keypoints: The keypoints of past and truth, (P + F, D).
         scene: The source, ready to be rendered.
+        context: What the backbone saw of the clip.
     """
 
     clip: Clip
@@ -52,6 +53,7 @@ class Observed:
     source: NDArray[np.uint8]
     keypoints: Tensor
     scene: Scene
+    context: Context
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,8 @@ def observe(
     else:
         source = window[plan.source.frame - start].copy()
         scene = Scene.observed(backbone, context, plan.source.frame - start)
-    return Observed(
-        clip, window[: settings.past], window[settings.past :], source, keypoints, scene
-    )
+    past, truth = window[: settings.past], window[settings.past :]
+    return Observed(clip, past, truth, source, keypoints, scene, context)
 
 
 def _source_context(
@@ -114,6 +115,7 @@ def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Samp
     futures = sample_futures(
         plan, model.predictor_for(plan.clip_id), observed.keypoints[: settings.past], settings
     )
+    futures = observed.context.possible(futures)
     scene = in_precision(observed.scene, settings.precision, futures.flatten(0, 1))
     return Sampled(**{**vars(observed), "scene": scene}, futures=futures)
 

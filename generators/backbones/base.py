@@ -51,6 +51,10 @@ class Context(ABC):
     def appearance(self, index: int) -> Appearance:
         """Appearance of one of the observed frames."""
 
+    def possible(self, futures: Tensor) -> Tensor:
+        """Futures (N, F, D) changed as little as what the clip shows demands; (N, F, D)."""
+        return futures
+
     def measured(self) -> slice:
         """The longest stretch of frames whose keypoints were measured, not carried on."""
         return slice(0, len(self.frames))

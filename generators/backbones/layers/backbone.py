@@ -22,7 +22,7 @@ from flawcast.generators.backbones.base import (
     Video,
     check_length,
 )
-from flawcast.generators.backbones.layers.keypoints import KEYPOINTS
+from flawcast.generators.backbones.layers.keypoints import KEYPOINTS, moved_as_one
 from flawcast.generators.backbones.layers.latest import latest_plate
 from flawcast.generators.backbones.layers.model import (
     LayerAppearance,
@@ -87,6 +87,11 @@ class LayersContext(Context):
         look = appearance(self.seen, self.frames[:observed], sources)
         plate = latest_plate(self.seen, self.frames[observed - 1])
         return LayersAppearance(replace(look, plate=plate))
+
+    def possible(self, futures: Tensor) -> Tensor:
+        """The same futures of parts that stay whole, as those of the observed frames do."""
+        past, groups = self.seen.keypoints, self.seen.groups
+        return torch.from_numpy(moved_as_one(futures.numpy(), past, groups))
 
     def measured(self) -> slice:
         """The longest stretch of frames in which the first part was seen and followed."""
