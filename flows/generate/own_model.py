@@ -16,8 +16,8 @@ from flawcast.configs.model_card import Card, Versions, read_card
 from flawcast.configs.settings import Choice, ForecastTraining, TrainSettings
 from flawcast.configs.spread import spread
 from flawcast.flows.generate.request import GenerateRequest
-from flawcast.generators.backbones import build_backbone
-from flawcast.generators.backbones.base import MotionBackbone
+from flawcast.generators.backbones.layers.backbone import LayersBackbone, LayersConfig
+from flawcast.generators.backbones.layers.plate import Plate
 from flawcast.generators.clips import Clip, ClipEntry, list_clips, read_entry
 from flawcast.generators.clips.listing import TEST
 from flawcast.generators.forecasters import KeypointPredictor
@@ -32,17 +32,19 @@ FOLDS = 12  # groups of clips, each left out once
 
 @dataclass(frozen=True)
 class Followed:
-    """A clip, reduced to the keypoints of its parts.
+    """A clip, reduced to the keypoints of its parts and its background.
 
     Args:
         id: The clip's id.
         name: Its name.
         keypoints: Those of the frames in which its parts were measured, (T, D).
+        plate: Its background.
     """
 
     id: str
     name: str
     keypoints: Tensor
+    plate: Plate
 
 
 def with_model(request: GenerateRequest, say: Callable[[str], None]) -> GenerateRequest:
@@ -116,7 +118,7 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
     """Follow the parts of the clips, and fit the forecaster to them."""
     began = time.perf_counter()
     clips = ClipSettings(size=request.size or NATIVE, fit="keep")
-    backbone = build_backbone(BACKBONE, {})
+    backbone = LayersBackbone(LayersConfig())
     entries = [entry for entry in list_clips(request.clips) if entry.split != TEST]
     if not entries:
         raise ClipError(
@@ -149,6 +151,7 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
         seconds=round(time.perf_counter() - began, 1),
         versions=Versions.installed(),
     )
+    backbone = LayersBackbone.knowing([(clip.id, clip.plate) for clip in followed])
     save_model(folder, backbone, predictor, card, folds)
     apart = (
         "each clip's futures come from a forecaster that has not seen it"
@@ -165,7 +168,7 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
 def _follow(
     entries: Sequence[ClipEntry],
     settings: ClipSettings,
-    backbone: MotionBackbone,
+    backbone: LayersBackbone,
     threads: int,
     say: Callable[[str], None],
 ) -> list[Followed]:
@@ -182,7 +185,8 @@ def _follow(
         except ClipError as error:
             reason = str(error)
             return reason if entry.name in reason else f"{entry.name}: {reason}"
-        return Followed(clip.id, clip.name, context.keypoints()[context.measured()])
+        measured = context.keypoints()[context.measured()]
+        return Followed(clip.id, clip.name, measured, context.seen.plate)
 
     followed: list[Followed] = []
     reasons: list[str] = []

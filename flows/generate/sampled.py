@@ -79,7 +79,8 @@ def observe(
     start, split = plan.window.start, plan.window.start + settings.past
     window = clip.frames[start : split + settings.future]
     earlier = clip.frames[max(0, start - MOST_EARLIER) : start]
-    context = backbone.observe(window, settings.past, [earlier] if len(earlier) else [])
+    line = [earlier] if len(earlier) else []
+    context = backbone.observe(window, settings.past, line, plan.clip_id)
     keypoints = context.keypoints()
     if plan.mode == "transfer":
         foreign = keypoints[0].to(backbone.device)

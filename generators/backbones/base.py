@@ -120,7 +120,11 @@ class MotionBackbone(nn.Module, ABC):
         """Layout of this backbone's keypoint vectors."""
 
     def observe(
-        self, frames: Video, past: int | None = None, line: Sequence[Video] = ()
+        self,
+        frames: Video,
+        past: int | None = None,
+        line: Sequence[Video] = (),
+        clip_id: str | None = None,
     ) -> Context:
         """Look at a clip before its keypoints and appearances are asked for.
 
@@ -132,11 +136,12 @@ class MotionBackbone(nn.Module, ABC):
             past: How many frames may be observed; None for all. What is told of these depends on
                 no later frame.
             line: More frames of the same camera that may be observed, (T', H, W, 3) each.
+            clip_id: The clip, so that nothing is told of it that the backbone knows from elsewhere.
 
         Raises:
             ClipError: If the frames do not show what the backbone needs.
         """
-        del past, line
+        del past, line, clip_id
         return _FrameByFrame(self, frames)
 
     @abstractmethod
