@@ -18,6 +18,7 @@ CLOSE = 10.0  # gray levels by which one background may differ from another
 MOST_LIGHT = 25.0  # gray levels by which the light of the same camera may have changed
 LEAST_SEEN, LEAST_CLOSE = 0.2, 0.8  # of the frame that both show; of that which is alike
 BETTER = 0.9  # error of a shifted picture over that of the picture in place: the camera moved
+LEAST_LIKENESS = 0.5  # correlation of details: what is bare may be the bare wall of any place
 REACH = 0.05  # of the short side: how far a change of light is carried on
 SIDE = 120  # short side at which two backgrounds are compared
 PER_CAMERA, MOST_PLATES = 3, 8  # that are kept of one line
@@ -43,7 +44,7 @@ def known_plate(frames: Image, plates: Sequence[Plate]) -> Plate | None:
 
 
 def is_same(frames: Image, plate: Plate) -> bool:
-    """Whether frames show a plate's place: alike where both are seen, and nowhere shifted."""
+    """Whether frames show a plate's place: alike where both are seen, with the same details."""
     scale = min(1.0, SIDE / min(frames.shape[1:3]))
     size = (round(frames.shape[2] * scale), round(frames.shape[1] * scale))
     some = frames[:: max(1, len(frames) // 12)]
@@ -58,7 +59,7 @@ def is_same(frames: Image, plate: Plate) -> bool:
     close = (np.abs(change - light).max(-1) < CLOSE) & both
     if np.abs(light).max() > MOST_LIGHT or close.sum() < LEAST_CLOSE * both.sum():
         return False
-    return not _shifted(np.median(some, axis=0), plate.image, close)
+    return _has_same_details(np.median(some, axis=0), plate.image, close)
 
 
 def completed(plate: Plate, known: Plate | None) -> Plate:
@@ -118,20 +119,27 @@ def _light(change: Floats, valid: Mask) -> Floats:
     return np.asarray(np.median(change[valid], axis=0) if valid.any() else np.zeros(3), np.float32)
 
 
-def _shifted(picture: NDArray[np.floating], background: Image, close: Mask) -> bool:
-    """Whether another place fits better, so that the camera was moved; details alone can tell."""
+def _has_same_details(picture: NDArray[np.floating], background: Image, close: Mask) -> bool:
+    """Whether there are details, the same in both, and no other place fits better.
+
+    A place that fits better tells that the camera was moved.
+    """
     size = background.shape[1::-1]
     where = cv2.resize(close.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     where = cv2.erode(where, np.ones((7, 7), np.uint8), borderValue=0) > 0
-    one, two = (_details(picture.astype(np.float32)), _details(background.astype(np.float32)))
     if where.sum() < 100:
+        return False
+    one, two = (_details(picture.astype(np.float32)), _details(background.astype(np.float32)))
+    product = float((one * two)[where].mean())
+    strength = float(np.sqrt((one**2)[where].mean() * (two**2)[where].mean()))
+    if product < LEAST_LIKENESS * strength or strength < 0.05:
         return False
     errors = {
         (across, down): float(np.abs(one - np.roll(two, (down, across), (0, 1)))[where].mean())
         for across in (-2, -1, 0, 1, 2)
         for down in (-2, -1, 0, 1, 2)
     }
-    return min(errors.values()) < BETTER * errors[0, 0]
+    return min(errors.values()) >= BETTER * errors[0, 0]
 
 
 def _details(image: Floats) -> Floats:

@@ -68,6 +68,12 @@ def test_only_plates_of_the_same_camera_are_used() -> None:
     assert known_plate(frames, [moved, darker, smaller]) is None
 
 
+def test_a_bare_wall_is_no_camera() -> None:
+    """White behind one thing and white behind another are not the same place."""
+    bare = np.full((64, 96, 3), 200, np.uint8)
+    assert not is_same(np.repeat(bare[None], 3, 0), Plate(bare, np.ones((64, 96), bool)))
+
+
 def test_several_plates_outvote_one_with_a_part_in_it() -> None:
     frames, other = stained(PAST, 4), plate_of_another()
     spoilt = other.image.copy()
