@@ -16,11 +16,10 @@ from flawcast.flows.benchmarks.detail_figures import figures, mean_row, row_of
 from flawcast.flows.benchmarks.detail_sheet import write_sheet
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.clips import ClipEntry, Reject, list_clips, read_entry
-from flawcast.generators.line.clips import draw_line
+from flawcast.generators.line.clips import TEXTURED, draw_line
 from flawcast.generators.model import Model, find_model, load_model
 
 FRAMES = 24  # of a clip, its first ones
-LINE_SIZE = 128  # of the built-in line, where no clips are given
 
 
 @BENCHMARKS.register("detail")
@@ -28,7 +27,7 @@ def detail(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """How well real parts are drawn at the clips' own size and aspect, nothing cropped.
 
     Sources, plate and belt are cut from even frames, errors are those of the odd ones. One clip
-    that cannot be used is a row with a remark.
+    that cannot be used is a row with a remark. Without clips, the textured line is drawn.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)  # times are those of one core
@@ -87,7 +86,7 @@ def _clips(request: BenchmarkRequest, rejects: list[Reject]) -> dict[str, Callab
     if request.clips is not None:
         entries = list_clips(request.clips, rejects.append)
         return {entry.name: partial(read_native, entry) for entry in entries}
-    line = draw_line(request.clips_per_state, request.seed, FRAMES, LINE_SIZE)
+    line = draw_line(request.clips_per_state, request.seed, FRAMES, look=TEXTURED)
     return {clip.name: partial(np.copy, clip.frames) for clip in line}
 
 

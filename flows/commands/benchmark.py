@@ -29,7 +29,7 @@ SPEED = (
 )
 
 
-@app.command(epilog="Example: flawcast benchmark masks --model demo --clips-per-state 1")
+@app.command(epilog="Example: flawcast benchmark detail CLIPS --out detail")
 def benchmark(
     subject: Annotated[
         str | None,
@@ -37,6 +37,13 @@ def benchmark(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
             "realtime, scaling (cost, beside alternatives), masks, kept-masks, kept-layers, "
             "budget, detail (real parts at their own size) or defects (of looks)."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CLIPS]",
+            help="Real clips for store, loader, kept-layers, detail and defects; else the line.",
         ),
     ] = None,
     everything: Annotated[
@@ -51,12 +58,7 @@ def benchmark(
         int, typer.Option(min=10, help="Futures drawn per clip; a fifth is kept (memory: 20).")
     ] = 100,
     repeats: Annotated[int, typer.Option(min=1, help="How often each way is timed.")] = 5,
-    clips: Annotated[
-        Path | None,
-        typer.Option(
-            help="Real clips for store, loader, kept-layers, detail and defects; else the line."
-        ),
-    ] = None,
+    clips: Annotated[Path | None, typer.Option(help="The same as CLIPS.")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -74,13 +76,15 @@ def benchmark(
 
     if everything == (subject is not None):
         raise SettingsError("subject: expected one subject or --all, got both or neither")
+    if folder is not None and clips is not None:
+        raise SettingsError(f"clips: expected one folder, got {folder} and {clips}; name one")
     request = BenchmarkRequest(
         model=model,
         clips_per_state=clips_per_state,
         seed=seed,
         samples=samples,
         repeats=repeats,
-        clips=clips,
+        clips=folder or clips,
         pictures=out,
     )
     subjects = SPEED if subject is None else (subject,)

@@ -9,29 +9,32 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
-from flawcast.generators.backbones.base import MotionBackbone
+from flawcast.generators.backbones.layers.backbone import LayersBackbone
+from flawcast.generators.backbones.layers.plate import Plate
 from flawcast.generators.clips import Clip, ClipEntry, read_entry
 
 
 @dataclass(frozen=True)
 class Followed:
-    """A clip, reduced to the keypoints of its parts.
+    """A clip, reduced to the keypoints of its parts and its background.
 
     Args:
         id: The clip's id.
         name: Its name.
         keypoints: Those of the frames in which its parts were measured, (T, D).
+        plate: Its background.
     """
 
     id: str
     name: str
     keypoints: Tensor
+    plate: Plate
 
 
 def follow_clips(
     entries: Sequence[ClipEntry],
     settings: ClipSettings,
-    backbone: MotionBackbone,
+    backbone: LayersBackbone,
     threads: int,
     say: Callable[[str], None],
 ) -> list[Followed]:
@@ -55,7 +58,8 @@ def follow_clips(
         except ClipError as error:
             reason = str(error)
             return reason if entry.name in reason else f"{entry.name}: {reason}"
-        return Followed(clip.id, clip.name, context.keypoints()[context.measured()])
+        measured = context.keypoints()[context.measured()]
+        return Followed(clip.id, clip.name, measured, context.seen.plate)
 
     followed: list[Followed] = []
     reasons: list[str] = []

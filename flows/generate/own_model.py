@@ -12,7 +12,7 @@ from flawcast.configs.settings import Choice, ForecastTraining, TrainSettings
 from flawcast.configs.spread import spread
 from flawcast.flows.generate.following import Followed, follow_clips
 from flawcast.flows.generate.request import GenerateRequest
-from flawcast.generators.backbones import build_backbone
+from flawcast.generators.backbones.layers.backbone import LayersBackbone, LayersConfig
 from flawcast.generators.clips import list_clips
 from flawcast.generators.clips.listing import TEST, VALIDATION
 from flawcast.generators.forecasters import KeypointPredictor
@@ -96,7 +96,7 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
     """Follow the parts of the clips, and fit the forecaster to them."""
     began = time.perf_counter()
     clips = ClipSettings(size=request.size or NATIVE, fit="keep")
-    backbone = build_backbone(BACKBONE, {})
+    backbone = LayersBackbone(LayersConfig())
     # What `augment` makes is judged on clips to validate on: nothing of it may know them.
     unseen = (TEST,) if request.settings.driving is None else (TEST, VALIDATION)
     entries = [entry for entry in list_clips(request.clips) if entry.split not in unseen]
@@ -131,6 +131,7 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
         seconds=round(time.perf_counter() - began, 1),
         versions=Versions.installed(),
     )
+    backbone = LayersBackbone.knowing([(clip.id, clip.plate) for clip in followed])
     save_model(folder, backbone, predictor, card, folds)
     apart = (
         "each clip's futures come from a forecaster that has not seen it"

@@ -53,6 +53,7 @@ class Observed:
         source: The frame that is animated, (H, W, 3).
         keypoints: The keypoints of past and truth, (P + F, D).
         scene: The source, ready to be rendered.
+        context: What the backbone saw of the clip.
     """
 
     clip: Clip
@@ -61,6 +62,7 @@ class Observed:
     source: NDArray[np.uint8]
     keypoints: Tensor
     scene: Scene
+    context: Context
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def observe(
     start, split = plan.window.start, plan.window.start + settings.past
     window = clip.frames[start : split + settings.future]
     earlier = clip.frames[max(0, start - MOST_EARLIER) : start]
-    context = backbone.observe(window, settings.past, [earlier] if len(earlier) else [])
+    line = [earlier] if len(earlier) else []
+    context = backbone.observe(window, settings.past, line, plan.clip_id)
     keypoints = context.keypoints()
     if plan.mode == "transfer":
         foreign = keypoints[0].to(backbone.device)
@@ -95,9 +98,8 @@ def observe(
     else:
         source = window[plan.source.frame - start].copy()
         scene = Scene.observed(backbone, context, plan.source.frame - start)
-    return Observed(
-        clip, window[: settings.past], window[settings.past :], source, keypoints, scene
-    )
+    past, truth = window[: settings.past], window[settings.past :]
+    return Observed(clip, past, truth, source, keypoints, scene, context)
 
 
 def _source_context(
@@ -122,9 +124,10 @@ def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Samp
     observed = observe(plan, backbone, settings, request.clips)
     predictor = model.predictor_for(plan.clip_id)
     if settings.driving is None:
-        futures = sample_futures(plan, predictor, observed.keypoints[: settings.past], settings)
+        past = observed.keypoints[: settings.past]
+        futures = observed.context.possible(sample_futures(plan, predictor, past, settings))
     else:
-        futures = driven_futures(plan, predictor, observed.keypoints, settings, settings.driving)
+        futures = driven_futures(plan, predictor, observed, settings, settings.driving)
     scene = in_precision(observed.scene, settings.precision, futures.flatten(0, 1))
     return Sampled(**{**vars(observed), "scene": scene}, futures=futures)
 
@@ -149,7 +152,7 @@ def sample_futures(
 def driven_futures(
     plan: SetPlan,
     predictor: KeypointPredictor,
-    keypoints: Tensor,
+    observed: Observed,
     settings: GenerateSettings,
     driving: Driving,
 ) -> Tensor:
@@ -160,14 +163,14 @@ def driven_futures(
     Args:
         plan: The set.
         predictor: Samples futures.
-        keypoints: Of past and truth, (P + F, D).
+        observed: The driving clip.
         settings: Horizon, number of motions and seed.
         driving: Which motions.
 
     Returns:
         The real motion first, where it is asked for, (N, F, D).
     """
-    past, truth = keypoints[: settings.past], keypoints[settings.past :]
+    past, truth = observed.keypoints[: settings.past], observed.keypoints[settings.past :]
     source = (plan.source.clip_id, plan.source.frame)
     seed = derive_seed(
         settings.seed, plan.clip_id, plan.window.start, "driven", *source, driving.turn
@@ -180,5 +183,6 @@ def driven_futures(
         torch.Generator().manual_seed(seed),
         settings.temperature,
     )
+    drawn = observed.context.possible(drawn)
     nearest = (drawn - truth.to(drawn)).abs().mean(dim=(1, 2)).argsort(stable=True)[:wanted]
     return torch.cat([truth.to(drawn)[None].repeat(driving.real, 1, 1), drawn[nearest]])

@@ -51,6 +51,10 @@ class Context(ABC):
     def appearance(self, index: int) -> Appearance:
         """Appearance of one of the observed frames."""
 
+    def possible(self, futures: Tensor) -> Tensor:
+        """Futures (N, F, D) changed as little as what the clip shows demands; (N, F, D)."""
+        return futures
+
     def measured(self) -> slice:
         """The longest stretch of frames whose keypoints were measured, not carried on."""
         return slice(0, len(self.frames))
@@ -116,7 +120,11 @@ class MotionBackbone(nn.Module, ABC):
         """Layout of this backbone's keypoint vectors."""
 
     def observe(
-        self, frames: Video, past: int | None = None, line: Sequence[Video] = ()
+        self,
+        frames: Video,
+        past: int | None = None,
+        line: Sequence[Video] = (),
+        clip_id: str | None = None,
     ) -> Context:
         """Look at a clip before its keypoints and appearances are asked for.
 
@@ -128,11 +136,12 @@ class MotionBackbone(nn.Module, ABC):
             past: How many frames may be observed; None for all. What is told of these depends on
                 no later frame.
             line: More frames of the same camera that may be observed, (T', H, W, 3) each.
+            clip_id: The clip, so that nothing is told of it that the backbone knows from elsewhere.
 
         Raises:
             ClipError: If the frames do not show what the backbone needs.
         """
-        del past, line
+        del past, line, clip_id
         return _FrameByFrame(self, frames)
 
     @abstractmethod

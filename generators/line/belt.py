@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flawcast.generators.line.geometry import OBLIQUE, Camera
 from flawcast.generators.line.products import Floats
 
 DETAIL = 512  # belt texture pixels per world unit, whatever the size of the frames
@@ -24,6 +25,9 @@ class Surroundings:
         gradient: How brightness changes across the picture, to the right and down.
         vignette: Loss of light in the corners.
         highlight: Centre and radius of the lamp's reflection, as fractions of the picture.
+        camera: What looks at it all.
+        edges: Where the belt ends in the picture, above and below.
+        endless: Whether the belt's texture repeats; otherwise it ends.
     """
 
     belt: NDArray[np.uint8]
@@ -32,6 +36,9 @@ class Surroundings:
     gradient: tuple[float, float]
     vignette: float
     highlight: tuple[float, float, float]
+    camera: Camera = OBLIQUE
+    edges: tuple[float, float] = (RAIL_TOP, RAIL_BOTTOM)
+    endless: bool = False
 
 
 def draw_surroundings(rng: np.random.Generator) -> Surroundings:

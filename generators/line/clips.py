@@ -13,15 +13,16 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.identity import derive_seed
 from flawcast.generators.clips.video_files import write_ffv1
 from flawcast.generators.line import geometry
-from flawcast.generators.line.belt import draw_surroundings
 from flawcast.generators.line.damage import draw_damage
+from flawcast.generators.line.looks import LOOKS, Look, look_of
 from flawcast.generators.line.motion import DEFECTS, Ride, draw_motion
 from flawcast.generators.line.parts import Part, draw_part
 from flawcast.generators.line.scene import LineScene
 
 STATES: tuple[str, ...] = ("normal", *DEFECTS)
 SECONDS = 2.0  # duration of a clip; more frames give a higher frame rate
-NOISE = 0.006  # standard deviation of the sensor noise on the [0, 1] scale
+PLAIN, TEXTURED = LOOKS
+NOISE = LOOKS[PLAIN].noise
 BORDER = 0.012  # free border that the part keeps, as a fraction of the picture
 TEST_EVERY = 4  # every fourth clip of each label is a test clip
 
@@ -51,7 +52,9 @@ class LineClip:
     seed: int
 
 
-def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineClip:
+def draw_clip(
+    label: str, seed: int, frames: int = 24, size: int | None = None, look: str = PLAIN
+) -> LineClip:
     """Draw one clip.
 
     The same label and seed show the same scene at every size and number of frames.
@@ -60,16 +63,21 @@ def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineCl
         label: One of `STATES`.
         seed: Seed of product, colours, light and the course of the defect.
         frames: Number of frames T, at least 2.
-        size: Height and width in pixels, 64 to 256.
+        size: Width in pixels; None for the usual one of the look. Plain pictures are square, 64
+            to 256 pixels wide, textured ones 3:2, 192 to 960.
+        look: "plain", or "textured" for parts of many details that enter and leave the picture.
 
     Raises:
-        SettingsError: If the label is unknown or a number is out of range.
+        SettingsError: If the label or look is unknown, or a number is out of range.
     """
-    scene = build_scene(label, seed, frames, size)
-    layers = [scene.draw(frame) for frame in range(frames)]
+    kind = look_of(look)
+    size = kind.size if size is None else size
+    scene = build_scene(label, seed, frames, size, look)
+    rows = kind.rows(size)
+    layers = [tuple(one[rows] for one in scene.draw(frame)) for frame in range(frames)]
     sensor = np.random.default_rng([seed, STATES.index(label), size])
     clean = np.stack([image for image, _, _ in layers])  # (T, H, W, 3)
-    noisy = clean + NOISE * sensor.standard_normal(clean.shape, np.float32)
+    noisy = clean + kind.noise * sensor.standard_normal(clean.shape, np.float32)
     begun = np.flatnonzero(scene.motion.begun())
     return LineClip(
         name=f"{label}_{seed}",
@@ -83,22 +91,28 @@ def draw_clip(label: str, seed: int, frames: int = 24, size: int = 64) -> LineCl
     )
 
 
-def build_scene(label: str, seed: int, frames: int, size: int) -> LineScene:
-    """Everything of a clip before it is drawn; arguments and errors are those of `draw_clip`."""
-    _check(label, frames, size)
+def build_scene(label: str, seed: int, frames: int, size: int, look: str = PLAIN) -> LineScene:
+    """Everything of a clip before it is drawn, as a square of which a look may show some rows.
+
+    Arguments and errors are those of `draw_clip`.
+    """
+    kind = look_of(look)
+    _check(label, frames, size, kind)
     rng = np.random.default_rng([seed, STATES.index(label)])
-    part, surroundings = draw_part(rng), draw_surroundings(rng)
-    motion = draw_motion(label, rng, frames)
+    part, surroundings = draw_part(rng, kind.kinds, kind.areas), kind.surroundings(rng)
+    motion = draw_motion(label, rng, frames, kind.way)
     damage = draw_damage(rng, part, motion.chip) if label == "crack" else None
-    return LineScene(_fit(part, motion), surroundings, motion, damage, size)
+    part = _fit(part, motion) if kind.whole else part
+    return LineScene(part, surroundings, motion, damage, size)
 
 
 def draw_line(
     clips_per_state: int,
     seed: int,
     frames: int = 24,
-    size: int = 64,
+    size: int | None = None,
     states: tuple[str, ...] = STATES,
+    look: str = PLAIN,
 ) -> Iterator[LineClip]:
     """Draw the same number of clips of every state, with the states in turn.
 
@@ -106,8 +120,9 @@ def draw_line(
         clips_per_state: Number of clips of each state.
         seed: Seed of all clips; clip i of a state does not depend on the other clips.
         frames: Number of frames T of each clip.
-        size: Height and width in pixels, 64 to 256.
+        size: As in `draw_clip`.
         states: Which of `STATES` to draw.
+        look: As in `draw_clip`.
 
     Raises:
         SettingsError: If a state is unknown or a number is out of range.
@@ -116,7 +131,7 @@ def draw_line(
         raise SettingsError(f"clips_per_state: expected at least 1, got {clips_per_state}")
     for number in range(clips_per_state):
         for label in states:
-            clip = draw_clip(label, derive_seed(seed, "line", label, number), frames, size)
+            clip = draw_clip(label, derive_seed(seed, "line", label, number), frames, size, look)
             yield replace(clip, name=f"{label}_{number:03d}")
 
 
@@ -165,12 +180,13 @@ def _remove_others(folder: Path, written: set[str]) -> None:
             mask.unlink()
 
 
-def _check(label: str, frames: int, size: int) -> None:
+def _check(label: str, frames: int, size: int, look: Look) -> None:
     """Refuse settings that cannot be drawn."""
     if label not in STATES:
         raise SettingsError(f"label: expected one of {', '.join(STATES)}; got {label!r}")
-    if not 64 <= size <= 256:
-        raise SettingsError(f"size: expected 64 to 256 pixels, got {size}; resize afterwards")
+    low, high = look.sizes
+    if not low <= size <= high:
+        raise SettingsError(f"size: expected {low} to {high} pixels, got {size}; resize afterwards")
     if frames < 2:
         raise SettingsError(f"frames: expected at least 2, got {frames}; ask for more")
 

@@ -1,6 +1,7 @@
 """Where points of a part land in the picture: bending, leaning, and a slightly oblique camera."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +11,38 @@ from flawcast.generators.line.parts import Part
 
 Points = NDArray[np.float64]
 
-PITCH = np.radians(30)  # of the camera, away from looking straight down
-DISTANCE = 3.2  # of the camera, in widths of the picture
 
-SIN, COS = np.sin(PITCH), np.cos(PITCH)
-TOWARDS_CAMERA = np.array([0, SIN, COS])  # in the world: right, towards the viewer, up
-CAMERA = np.array(
-    [
-        [DISTANCE, -0.5 * SIN, -0.5 * COS, 0.5 * DISTANCE],
-        [0, DISTANCE * COS - 0.5 * SIN, -DISTANCE * SIN - 0.5 * COS, 0.5 * DISTANCE],
-        [0, -SIN, -COS, DISTANCE],
-    ]
-)  # homogeneous: world (right, towards the viewer, up, 1) to picture (0 to 1, 0 to 1)
+@dataclass(frozen=True)
+class Camera:
+    """A camera that looks at the middle of the belt, about one world unit wide.
+
+    Args:
+        pitch: Away from looking straight down, in radians.
+        distance: In widths of the picture; from far away, both sides of the belt look alike.
+    """
+
+    pitch: float
+    distance: float
+
+    @cached_property
+    def direction(self) -> Points:
+        """Towards the camera in the world: right, towards the viewer, up."""
+        return np.array([0, np.sin(self.pitch), np.cos(self.pitch)])
+
+    @cached_property
+    def matrix(self) -> Points:
+        """Homogeneous: world (right, towards the viewer, up, 1) to picture (0 to 1, 0 to 1)."""
+        sin, cos, distance = np.sin(self.pitch), np.cos(self.pitch), self.distance
+        return np.array(
+            [
+                [distance, -0.5 * sin, -0.5 * cos, 0.5 * distance],
+                [0, distance * cos - 0.5 * sin, -distance * sin - 0.5 * cos, 0.5 * distance],
+                [0, -sin, -cos, distance],
+            ]
+        )
+
+
+OBLIQUE = Camera(float(np.radians(30)), 3.2)
 
 
 @dataclass(frozen=True)
@@ -101,24 +122,24 @@ def to_world(pose: Pose, plane: NDArray[np.floating], height: float) -> Points:
     return np.asarray(flexed @ pose.turn.T + pose.place)
 
 
-def to_picture(world: Points) -> Points:
+def to_picture(world: Points, camera: Camera = OBLIQUE) -> Points:
     """Project world points, (n, 3), to fractions of the picture, (n, 2)."""
-    projected = world @ CAMERA[:, :3].T + CAMERA[:, 3]
+    projected = world @ camera.matrix[:, :3].T + camera.matrix[:, 3]
     return np.asarray(projected[:, :2] / projected[:, 2:])
 
 
-def face_homography(pose: Pose, height: float) -> Points:
+def face_homography(pose: Pose, height: float, camera: Camera = OBLIQUE) -> Points:
     """Map of the flat part's plane at some height to the picture, (3, 3)."""
     columns = np.column_stack(
         [pose.turn[:, 0], pose.turn[:, 1], pose.turn[:, 2] * height + pose.place]
     )
-    return np.asarray(CAMERA @ np.vstack([columns, [0, 0, 1]]))
+    return np.asarray(camera.matrix @ np.vstack([columns, [0, 0, 1]]))
 
 
-def belt_homography(run: float) -> Points:
+def belt_homography(run: float, camera: Camera = OBLIQUE) -> Points:
     """Map of the belt's own plane to the picture after it has run some distance."""
     shifted = np.array([[1, 0, run], [0, 1, 0], [0, 0, 0], [0, 0, 1.0]])
-    return np.asarray(CAMERA @ shifted)
+    return np.asarray(camera.matrix @ shifted)
 
 
 def _rotation_z(angle: float) -> Points:

@@ -50,10 +50,19 @@ class Ride:
         return np.asarray(np.linspace(0, 1, len(self.x)) >= self.onset)
 
 
-def draw_motion(label: str, rng: np.random.Generator, frames: int) -> Ride:
-    """Draw the motion of one clip from `rng`; every label starts as a normal ride."""
+def draw_motion(
+    label: str, rng: np.random.Generator, frames: int, way: tuple[float, float] = (0.25, 0.3)
+) -> Ride:
+    """Draw the motion of one clip from `rng`; every label starts as a normal ride.
+
+    Args:
+        label: "normal" or one of `DEFECTS`.
+        rng: Decides it all.
+        frames: Number of frames.
+        way: Shortest and longest way of the belt, in widths of the picture.
+    """
     time = np.linspace(0, 1, frames)
-    travel = rng.uniform(0.25, 0.3)
+    travel = rng.uniform(*way)
     depth, beats, phase = rng.uniform(0.02, 0.08), rng.uniform(0.5, 1.5), rng.uniform(0, 6.28)
     drift = np.sin(2 * np.pi * beats * time + phase) - np.sin(phase)
     belt = travel * (time + depth * drift)

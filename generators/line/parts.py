@@ -1,12 +1,21 @@
 """The parts on the belt: random outlines, surfaces and sizes from a seed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.generators.line.products import KINDS, TEXTURE, Colour, Floats, Mask, to_pixels
+from flawcast.generators.line.products import (
+    KINDS,
+    TEXTURE,
+    Colour,
+    Floats,
+    Mask,
+    Product,
+    to_pixels,
+)
 
 PAINTS: tuple[Colour, ...] = (
     (0.80, 0.81, 0.83),  # zinc
@@ -44,18 +53,28 @@ class Part:
     gloss: float
 
 
-def draw_part(rng: np.random.Generator) -> Part:
-    """Draw one product: its kind, colours, print, wear and size all come from `rng`."""
-    kind = str(rng.choice(sorted(KINDS)))
+def draw_part(
+    rng: np.random.Generator,
+    kinds: Mapping[str, Product] = KINDS,
+    areas: tuple[float, float] = (0.14, 0.18),
+) -> Part:
+    """Draw one product: its kind, colours, print, wear and size all come from `rng`.
+
+    Args:
+        rng: Decides it all.
+        kinds: Products to choose from.
+        areas: Smallest and largest area of its outline, in squares of the picture's width.
+    """
+    kind = str(rng.choice(sorted(kinds)))
     paint = np.array(PAINTS[rng.integers(len(PAINTS))]) * rng.uniform(0.75, 0.87)
     surface = np.broadcast_to(paint.astype(np.float32), (TEXTURE, TEXTURE, 3)).copy()
     alpha = np.zeros((TEXTURE, TEXTURE), np.uint8)
-    surface, height = KINDS[kind](rng, surface, alpha)
+    surface, height = kinds[kind](rng, surface, alpha)
     surface = _worn(rng, _bevelled(surface, alpha))
     outlines = _outlines(alpha)
     area = float((alpha > 127).mean()) * 4  # of the outline, in units of the part's plane
     extent = float(np.abs(outlines[0]).max(axis=0).max())
-    half = min(np.sqrt(rng.uniform(0.14, 0.18) / area), 0.285 / extent)
+    half = min(np.sqrt(rng.uniform(*areas) / area), 0.285 / extent)
     inside = surface[alpha > 127].mean(axis=0)
     red, green, blue = (float(value) for value in np.clip(inside * 0.82, 0, 1))
     return Part(

@@ -11,6 +11,7 @@ TEXTURE = 512  # pixels across a part's square texture, whatever the size of the
 Colour = tuple[float, float, float]
 Mask = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Product = Callable[[np.random.Generator, Floats, Mask], tuple[Floats, float]]
 
 
 def to_pixels(points: NDArray[np.floating] | list[tuple[float, float]]) -> NDArray[np.int32]:
@@ -19,12 +20,12 @@ def to_pixels(points: NDArray[np.floating] | list[tuple[float, float]]) -> NDArr
     return np.round(pixels * 16).astype(np.int32)
 
 
-def _fill(image: NDArray[np.generic], points: list[tuple[float, float]], value: object) -> None:
+def fill(image: NDArray[np.generic], points: list[tuple[float, float]], value: object) -> None:
     """Fill a polygon given in the part's plane."""
     cv2.fillPoly(image, [to_pixels(points)], value, cv2.LINE_8, 4)  # type: ignore[call-overload]
 
 
-def _disc(image: NDArray[np.generic], centre: tuple[float, float], radius: float, value: object,
+def disc(image: NDArray[np.generic], centre: tuple[float, float], radius: float, value: object,
           width: float = 0) -> None:  # fmt: skip
     """Draw a disc, or a ring of some width, given in the part's plane."""
     x, y = to_pixels([centre])[0]
@@ -33,7 +34,7 @@ def _disc(image: NDArray[np.generic], centre: tuple[float, float], radius: float
     cv2.circle(image, (int(x), int(y)), reach, value, thick, cv2.LINE_8, 4)  # type: ignore[call-overload]
 
 
-def _rounded(half_width: float, half_height: float, radius: float) -> list[tuple[float, float]]:
+def rounded(half_width: float, half_height: float, radius: float) -> list[tuple[float, float]]:
     """Corners of a rounded rectangle around the origin."""
     points = []
     for turn, (sx, sy) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1))):
@@ -47,16 +48,16 @@ def _rounded(half_width: float, half_height: float, radius: float) -> list[tuple
 def _plate(rng: np.random.Generator, surface: Floats, alpha: Mask) -> tuple[Floats, float]:
     """A plate with four holes, printed stripes and a part number."""
     width, height = 0.9, float(rng.uniform(0.68, 0.86))
-    _fill(alpha, _rounded(width, height, 0.16), 255)
+    fill(alpha, rounded(width, height, 0.16), 255)
     ink = _ink(rng)
     for start in np.arange(-0.55, 0.0, 0.17):
         x = float(start)
-        _fill(surface, [(x, -height), (x + 0.08, -height), (x + 0.08, height), (x, height)], ink)
+        fill(surface, [(x, -height), (x + 0.08, -height), (x + 0.08, height), (x, height)], ink)
     _text(surface, f"FC{rng.integers(10, 99)}", (0.02, 0.16), ink)
     for sx in (-1, 1):
         for sy in (-1, 1):
-            _disc(surface, (sx * 0.7, sy * (height - 0.2)), 0.14, (0.35, 0.36, 0.38), 0.03)
-            _disc(alpha, (sx * 0.7, sy * (height - 0.2)), 0.1, 0)
+            disc(surface, (sx * 0.7, sy * (height - 0.2)), 0.14, (0.35, 0.36, 0.38), 0.03)
+            disc(alpha, (sx * 0.7, sy * (height - 0.2)), 0.1, 0)
     return surface, float(rng.uniform(0.14, 0.22))
 
 
@@ -65,18 +66,18 @@ def _gear(rng: np.random.Generator, surface: Floats, alpha: Mask) -> tuple[Float
     teeth = int(rng.integers(9, 14))
     phase = np.linspace(0, 2 * np.pi, teeth * 24, endpoint=False)
     radius = 0.8 + 0.1 * np.tanh(3 * np.sin(teeth * phase))
-    _fill(alpha, list(zip(radius * np.cos(phase), radius * np.sin(phase), strict=True)), 255)
+    fill(alpha, list(zip(radius * np.cos(phase), radius * np.sin(phase), strict=True)), 255)
     grid = np.linspace(-1, 1, TEXTURE, dtype=np.float32)
     distance = np.hypot(grid[None], grid[:, None])
     surface *= (1 + 0.05 * np.sin(distance * 60))[..., None]
     ink = _ink(rng)
-    _disc(surface, (0, 0), 0.68, tuple((0.75 * surface.mean(axis=(0, 1))).tolist()), 0.05)
-    _disc(surface, (0, 0), 0.36, ink, 0.12)
+    disc(surface, (0, 0), 0.68, tuple((0.75 * surface.mean(axis=(0, 1))).tolist()), 0.05)
+    disc(surface, (0, 0), 0.36, ink, 0.12)
     spokes = int(rng.integers(3, 6))
     for angle in np.arange(spokes) * 2 * np.pi / spokes:
-        _disc(alpha, (0.52 * np.cos(angle), 0.52 * np.sin(angle)), 0.11, 0)
-    _fill(surface, [(0.62, -0.07), (0.9, -0.07), (0.9, 0.07), (0.62, 0.07)], ink)
-    _disc(alpha, (0, 0), 0.2, 0)
+        disc(alpha, (0.52 * np.cos(angle), 0.52 * np.sin(angle)), 0.11, 0)
+    fill(surface, [(0.62, -0.07), (0.9, -0.07), (0.9, 0.07), (0.62, 0.07)], ink)
+    disc(alpha, (0, 0), 0.2, 0)
     return surface, float(rng.uniform(0.18, 0.28))
 
 
@@ -86,14 +87,14 @@ def _bracket(rng: np.random.Generator, surface: Floats, alpha: Mask) -> tuple[Fl
     inner = leg - 0.88
     corners = [(-0.88, -0.88), (inner, -0.88), (inner, -inner - 0.12), (0.0, 0.88 - leg)]
     corners += [(0.88, 0.88 - leg), (0.88, 0.88), (-0.88, 0.88)]
-    _fill(alpha, corners, 255)
+    fill(alpha, corners, 255)
     ink = _ink(rng)
-    _fill(surface, [(-0.6, 0.5), (-0.5, 0.6), (0.2, -0.1), (0.1, -0.2)], ink)
-    _fill(surface, [(-0.88, -0.62), (inner, -0.62), (inner, -0.5), (-0.88, -0.5)], ink)
-    _fill(surface, [(0.5, 0.0), (0.62, 0.0), (0.62, 0.9), (0.5, 0.9)], ink)
+    fill(surface, [(-0.6, 0.5), (-0.5, 0.6), (0.2, -0.1), (0.1, -0.2)], ink)
+    fill(surface, [(-0.88, -0.62), (inner, -0.62), (inner, -0.5), (-0.88, -0.5)], ink)
+    fill(surface, [(0.5, 0.0), (0.62, 0.0), (0.62, 0.9), (0.5, 0.9)], ink)
     for x, y in ((-0.56, -0.22), (0.24, 0.56), (-0.56, 0.56)):
-        _disc(surface, (x, y), 0.17, (0.36, 0.36, 0.38), 0.03)
-        _disc(alpha, (x, y), 0.12, 0)
+        disc(surface, (x, y), 0.17, (0.36, 0.36, 0.38), 0.03)
+        disc(alpha, (x, y), 0.12, 0)
     return surface, float(rng.uniform(0.16, 0.24))
 
 
@@ -101,20 +102,20 @@ def _box(rng: np.random.Generator, surface: Floats, alpha: Mask) -> tuple[Floats
     """A carton with tape, a white label and a bar code."""
     surface[:] = np.array((0.84, 0.68, 0.48), np.float32) * rng.uniform(0.78, 0.9)
     width, height = 0.9, float(rng.uniform(0.66, 0.88))
-    _fill(alpha, _rounded(width, height, 0.03), 255)
-    _fill(surface, [(-0.9, -0.1), (0.9, -0.1), (0.9, 0.1), (-0.9, 0.1)], (0.70, 0.54, 0.34))
-    _fill(surface, _rounded(0.9, 0.012, 0.01), (0.45, 0.33, 0.2))
+    fill(alpha, rounded(width, height, 0.03), 255)
+    fill(surface, [(-0.9, -0.1), (0.9, -0.1), (0.9, 0.1), (-0.9, 0.1)], (0.70, 0.54, 0.34))
+    fill(surface, rounded(0.9, 0.012, 0.01), (0.45, 0.33, 0.2))
     ink, x0 = _ink(rng), float(rng.uniform(-0.75, -0.1))
     top = float(rng.choice([-0.6, -0.05]))
     label = [(x0, top), (x0 + 0.8, top), (x0 + 0.8, top + 0.62), (x0, top + 0.62)]
-    _fill(surface, label, (0.86, 0.86, 0.84))
-    _fill(surface, [(x, min(y, top + 0.17)) for x, y in label], ink)
+    fill(surface, label, (0.86, 0.86, 0.84))
+    fill(surface, [(x, min(y, top + 0.17)) for x, y in label], ink)
     x = x0 + 0.06
     while x < x0 + 0.68:
         bar = float(rng.choice([0.02, 0.04, 0.06]))
         bottom = top + 0.54
         code = [(x, top + 0.25), (x + bar, top + 0.25), (x + bar, bottom), (x, bottom)]
-        _fill(surface, code, (0.1, 0.1, 0.12))
+        fill(surface, code, (0.1, 0.1, 0.12))
         x += bar + float(rng.choice([0.03, 0.05]))
     return surface, float(rng.uniform(0.3, 0.42))
 
@@ -122,18 +123,18 @@ def _box(rng: np.random.Generator, surface: Floats, alpha: Mask) -> tuple[Floats
 def _bottle(rng: np.random.Generator, surface: Floats, alpha: Mask) -> tuple[Floats, float]:
     """A lying flask with a cap, a label and a rounded body."""
     body, neck = float(rng.uniform(0.56, 0.66)), 0.24
-    _fill(alpha, [(x - 0.27, y) for x, y in _rounded(0.64, body, 0.2)], 255)
-    _fill(alpha, [(0.2, -body + 0.15), (0.52, -neck), (0.52, neck), (0.2, body - 0.15)], 255)
-    _fill(alpha, [(0.45, -neck), (0.92, -neck), (0.92, neck), (0.45, neck)], 255)
+    fill(alpha, [(x - 0.27, y) for x, y in rounded(0.64, body, 0.2)], 255)
+    fill(alpha, [(0.2, -body + 0.15), (0.52, -neck), (0.52, neck), (0.2, body - 0.15)], 255)
+    fill(alpha, [(0.45, -neck), (0.92, -neck), (0.92, neck), (0.45, neck)], 255)
     ink = _ink(rng)
-    _fill(surface, [(-0.7, -0.9), (0.06, -0.9), (0.06, 0.9), (-0.7, 0.9)], (0.86, 0.85, 0.81))
-    _fill(surface, [(-0.7, -0.9), (-0.58, -0.9), (-0.58, 0.9), (-0.7, 0.9)], ink)
-    _fill(surface, [(-0.06, -0.9), (0.06, -0.9), (0.06, 0.9), (-0.06, 0.9)], ink)
-    _disc(surface, (-0.32, 0.0), 0.2, ink)
-    _disc(surface, (-0.32, 0.0), 0.1, (0.86, 0.85, 0.81))
-    _fill(surface, [(0.6, -0.9), (1.0, -0.9), (1.0, 0.9), (0.6, 0.9)], ink)
+    fill(surface, [(-0.7, -0.9), (0.06, -0.9), (0.06, 0.9), (-0.7, 0.9)], (0.86, 0.85, 0.81))
+    fill(surface, [(-0.7, -0.9), (-0.58, -0.9), (-0.58, 0.9), (-0.7, 0.9)], ink)
+    fill(surface, [(-0.06, -0.9), (0.06, -0.9), (0.06, 0.9), (-0.06, 0.9)], ink)
+    disc(surface, (-0.32, 0.0), 0.2, ink)
+    disc(surface, (-0.32, 0.0), 0.1, (0.86, 0.85, 0.81))
+    fill(surface, [(0.6, -0.9), (1.0, -0.9), (1.0, 0.9), (0.6, 0.9)], ink)
     for x in np.arange(0.63, 0.93, 0.06):
-        _fill(surface, [(x, -0.9), (x + 0.02, -0.9), (x + 0.02, 0.9), (x, 0.9)], (0.2, 0.2, 0.22))
+        fill(surface, [(x, -0.9), (x + 0.02, -0.9), (x + 0.02, 0.9), (x, 0.9)], (0.2, 0.2, 0.22))
     across = np.linspace(-1, 1, TEXTURE, dtype=np.float32) / body
     rounding = 0.72 + 0.36 * np.sqrt(np.clip(1 - (across * 0.95 + 0.15) ** 2, 0, 1))
     return surface * rounding[:, None, None], float(rng.uniform(0.22, 0.32))
@@ -143,19 +144,19 @@ def _rod(rng: np.random.Generator, surface: Floats, alpha: Mask) -> tuple[Floats
     """A rod with a large and a small eye and a forged web."""
     large, small = 0.52, float(rng.uniform(0.36, 0.44))
     left, right = (-0.42, 0.0), (0.92 - small, 0.0)
-    _disc(alpha, left, large, 255)
-    _disc(alpha, right, small, 255)
-    _fill(alpha, [(-0.4, -0.4), (0.6, -0.3), (0.6, 0.3), (-0.4, 0.4)], 255)
+    disc(alpha, left, large, 255)
+    disc(alpha, right, small, 255)
+    fill(alpha, [(-0.4, -0.4), (0.6, -0.3), (0.6, 0.3), (-0.4, 0.4)], 255)
     ink = _ink(rng)
-    _disc(surface, left, 0.4, ink, 0.14)
-    _disc(surface, right, 0.27, ink, 0.1)
-    _fill(surface, [(0.02, -0.12), (0.34, -0.09), (0.34, 0.09), (0.02, 0.12)], ink)
-    _disc(alpha, left, 0.23, 0)
-    _disc(alpha, right, 0.13, 0)
+    disc(surface, left, 0.4, ink, 0.14)
+    disc(surface, right, 0.27, ink, 0.1)
+    fill(surface, [(0.02, -0.12), (0.34, -0.09), (0.34, 0.09), (0.02, 0.12)], ink)
+    disc(alpha, left, 0.23, 0)
+    disc(alpha, right, 0.13, 0)
     return surface, float(rng.uniform(0.2, 0.3))
 
 
-KINDS: dict[str, Callable[[np.random.Generator, Floats, Mask], tuple[Floats, float]]] = {
+KINDS: dict[str, Product] = {
     "plate": _plate,
     "gear": _gear,
     "bracket": _bracket,

@@ -5,15 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.generators.line import geometry
-from flawcast.generators.line.belt import (
-    DETAIL,
-    LENGTH,
-    RAIL_BOTTOM,
-    RAIL_TOP,
-    WIDTH,
-    Surroundings,
-    light,
-)
+from flawcast.generators.line.belt import DETAIL, LENGTH, WIDTH, Surroundings, light
 from flawcast.generators.line.damage import Damage, break_part
 from flawcast.generators.line.motion import Ride
 from flawcast.generators.line.parts import Part
@@ -59,7 +51,8 @@ class LineScene:
         shape = (size, size)
         self._rails = cv2.resize(surroundings.rails, shape, interpolation=cv2.INTER_AREA)
         rows = np.arange(size) + 0.5
-        inside = np.minimum(rows - RAIL_TOP * size, RAIL_BOTTOM * size - rows)
+        top, bottom = surroundings.edges
+        inside = np.minimum(rows - top * size, bottom * size - rows)
         self._open = np.clip(0.5 + inside, 0, 1)[:, None, None].astype(np.float32)
         self._gain, self._spot = light(surroundings, size)
 
@@ -71,8 +64,10 @@ class LineScene:
         """
         pose = geometry.pose_at(self.part, self.motion, frame)
         face = self._damaged(frame)
-        lamp = self.surroundings.lamp
-        colour, cover, broken = draw_solid(self.part, face, pose, lamp, self.size, self.factor)
+        lamp, camera = self.surroundings.lamp, self.surroundings.camera
+        colour, cover, broken = draw_solid(
+            self.part, face, pose, lamp, self.size, self.factor, camera
+        )
         image = self._background(float(self.motion.belt[frame]), pose)
         image = (image * (1 - cover[..., None]) + colour) * self._gain[..., None]
         image += (self.part.gloss * self._spot * cover)[..., None]
@@ -101,8 +96,10 @@ class LineScene:
         unit = LENGTH / self._belt.shape[1]
         texture = np.array([[unit, 0, 0.8 - LENGTH], [0, unit, -WIDTH / 2], [0, 0, 1]])
         canvas = self.size * self.factor
-        view = np.diag([canvas, canvas, 1.0]) @ geometry.belt_homography(run) @ texture
-        belt = cv2.warpPerspective(self._belt, view, (canvas, canvas))
+        plane = geometry.belt_homography(run, self.surroundings.camera)
+        view = np.diag([canvas, canvas, 1.0]) @ plane @ texture
+        border = cv2.BORDER_WRAP if self.surroundings.endless else cv2.BORDER_CONSTANT
+        belt = cv2.warpPerspective(self._belt, view, (canvas, canvas), borderMode=border)
         belt = cv2.resize(belt, (self.size, self.size), interpolation=cv2.INTER_AREA)
         back = belt * (self._open / 255) + self._rails * ((1 - self._open) / 255)
         return np.asarray(back * (1 - 0.5 * self._shadow(pose))[..., None], np.float32)
@@ -115,7 +112,7 @@ class LineScene:
         for height in (0.0, self.part.height / 2, self.part.height):
             world = geometry.to_world(pose, outline, height)
             ground = world - world[:, 2:] * (lamp / lamp[2])
-            points = to_fixed(geometry.to_picture(ground) * SHADOW)
+            points = to_fixed(geometry.to_picture(ground, self.surroundings.camera) * SHADOW)
             cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, 4)
         soft = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 2.2)
         how = cv2.INTER_AREA if self.size < SHADOW else cv2.INTER_LINEAR

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.generators.line import geometry
-from flawcast.generators.line.geometry import Points, Pose
+from flawcast.generators.line.geometry import OBLIQUE, Camera, Points, Pose
 from flawcast.generators.line.parts import Part
 from flawcast.generators.line.products import Floats, Mask
 
@@ -25,6 +25,7 @@ class Bounds:
         height: Rows.
         factor: Canvas pixels per frame pixel.
         size: Height and width of the whole frame.
+        camera: What looks at it.
     """
 
     left: int
@@ -33,6 +34,7 @@ class Bounds:
     height: int
     factor: int
     size: int
+    camera: Camera
 
     def pixels(self, picture: Points) -> Points:
         """Fractions of the picture, (..., 2), as canvas pixels of this window."""
@@ -66,7 +68,13 @@ class Face:
 
 
 def draw_solid(
-    part: Part, face: Face, pose: Pose, lamp: Points, size: int, factor: int
+    part: Part,
+    face: Face,
+    pose: Pose,
+    lamp: Points,
+    size: int,
+    factor: int,
+    camera: Camera = OBLIQUE,
 ) -> tuple[Floats, Floats, Floats]:
     """Draw the part without its surroundings.
 
@@ -77,6 +85,7 @@ def draw_solid(
         lamp: Unit vector towards the lamp.
         size: Height and width of the frame.
         factor: How many times larger it is drawn before averaging.
+        camera: What looks at it.
 
     Returns:
         Colour times cover (H, W, 3), cover (H, W), damaged share (H, W), all in [0, 1].
@@ -84,7 +93,7 @@ def draw_solid(
     plane = [outline.astype(np.float64) * part.half for outline in part.outlines]
     feet = [geometry.to_world(pose, points, 0.0) for points in plane]
     heads = [geometry.to_world(pose, points, part.height) for points in plane]
-    window = _window(np.concatenate(feet + heads), size, factor)
+    window = _window(np.concatenate(feet + heads), size, factor, camera)
     walls, wall_cover = _walls(part, feet, heads, lamp, window)
     surface, broken, shading = _top(part, face, pose, lamp, window)
     top = surface[..., 3:] * np.float32(1 / 255)
@@ -113,13 +122,13 @@ def shading_of(normal: Points, lamp: Points) -> Points:
     return np.asarray(lit / (0.4 + 0.65 * lamp[2]))
 
 
-def _window(world: Points, size: int, factor: int) -> Bounds:
+def _window(world: Points, size: int, factor: int, camera: Camera) -> Bounds:
     """The smallest window, with a little air, around world points."""
-    picture = geometry.to_picture(world) * size
+    picture = geometry.to_picture(world, camera) * size
     low = np.clip(np.floor(picture.min(axis=0)) - 1, 0, size - 2).astype(int)
     high = np.clip(np.ceil(picture.max(axis=0)) + 1, low + 2, size).astype(int)
     width, height = high - low
-    return Bounds(int(low[0]), int(low[1]), int(width), int(height), factor, size)
+    return Bounds(int(low[0]), int(low[1]), int(width), int(height), factor, size, camera)
 
 
 def _walls(part: Part, feet: list[Points], heads: list[Points], lamp: Points,
@@ -129,10 +138,10 @@ def _walls(part: Part, feet: list[Points], heads: list[Points], lamp: Points,
     last = np.concatenate([np.roll(points, -1, axis=0) for points in feet])
     next_high = np.concatenate([np.roll(points, -1, axis=0) for points in heads])
     corners = np.stack([high, next_high, last, low], axis=1)  # (edges, 4, 3)
-    quads = geometry.to_picture(corners.reshape(-1, 3)).reshape(-1, 4, 2)
+    quads = geometry.to_picture(corners.reshape(-1, 3), window.camera).reshape(-1, 4, 2)
     first, second = quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1]
     facing = np.flatnonzero(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] > 0)
-    order = facing[np.argsort((low @ geometry.TOWARDS_CAMERA)[facing])]
+    order = facing[np.argsort((low @ window.camera.direction)[facing])]
     normal = np.cross(next_high - high, low - high)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9
     shade = 0.34 + 0.62 * np.clip(normal @ lamp, 0, None)
@@ -152,7 +161,7 @@ def _top(part: Part, face: Face, pose: Pose, lamp: Points, window: Bounds
          ) -> tuple[NDArray[np.uint8], Mask, Floats]:  # fmt: skip
     """Top face in the window: RGBA (C, C, 4), damage (C, C), shading (C, C, 1) or (1, 1, 1)."""
     unit = 2 * part.half / len(face.surface)
-    view = window.view() @ geometry.face_homography(pose, part.height)
+    view = window.view() @ geometry.face_homography(pose, part.height, window.camera)
     rows, columns = window.canvas()
     if not pose.bend:
         middle = -part.half + 0.5 * unit
@@ -161,7 +170,7 @@ def _top(part: Part, face: Face, pose: Pose, lamp: Points, window: Bounds
         broken = cv2.warpPerspective(face.broken, texture, (columns, rows))
         shading = np.full((1, 1, 1), shading_of(pose.turn[:, 2], lamp), np.float32)
         return np.asarray(surface, np.uint8), np.asarray(broken, np.uint8), shading
-    plane = _plane_under(part, pose, np.asarray(np.linalg.inv(view)), rows, columns)
+    plane = _plane_under(part, pose, np.asarray(np.linalg.inv(view)), window)
     maps = ((plane + part.half) / unit - 0.5).astype(np.float32)
     x, y = cv2.split(cv2.resize(maps, (columns, rows), interpolation=cv2.INTER_LINEAR))
     surface = cv2.remap(face.surface, x, y, cv2.INTER_LINEAR)
@@ -174,15 +183,16 @@ def _top(part: Part, face: Face, pose: Pose, lamp: Points, window: Bounds
     return np.asarray(surface, np.uint8), np.asarray(broken, np.uint8), shading
 
 
-def _plane_under(part: Part, pose: Pose, back: Points, rows: int, columns: int) -> Points:
+def _plane_under(part: Part, pose: Pose, back: Points, window: Bounds) -> Points:
     """Points of the bent part's plane that the canvas shows, coarsely, by fixed-point steps."""
+    rows, columns = window.canvas()
     across = np.linspace(0, columns, -(-columns // COARSE), endpoint=False)
     down = np.linspace(0, rows, -(-rows // COARSE), endpoint=False)
     x, y = np.meshgrid(across + (columns / len(across) - 1) / 2, down + (rows / len(down) - 1) / 2)
     aim = np.stack([x, y, np.ones_like(x)], axis=-1) @ back.T
     flat = aim[..., :2] / aim[..., 2:]
     # A raised point is seen on the flat face where the camera's ray through it meets that face.
-    camera = pose.turn.T @ (geometry.DISTANCE * geometry.TOWARDS_CAMERA - pose.place)
+    camera = pose.turn.T @ (window.camera.distance * window.camera.direction - pose.place)
     drift = (flat - camera[:2]) / (camera[2] - part.height)
     plane = flat
     for _ in range(6):

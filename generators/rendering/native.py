@@ -73,10 +73,14 @@ class NativeDetail(MotionBackbone):
         return self.model.disentangles
 
     def observe(
-        self, frames: Video, past: int | None = None, line: Sequence[Video] = ()
+        self,
+        frames: Video,
+        past: int | None = None,
+        line: Sequence[Video] = (),
+        clip_id: str | None = None,
     ) -> Context:
         """Frames of any size, each by itself: RGB, (T, H, W, 3)."""
-        del past, line
+        del past, line, clip_id
         return _NativeContext(self.model, self._square, frames)
 
     def keypoints(self, frames: Tensor) -> Tensor:

@@ -203,6 +203,7 @@ class WindowPiece:
             if not one.diverse:
                 continue
             futures = sample_futures(self.plan, one.predictor(), past, self.settings)
+            futures = observed.context.possible(futures)
             closest = render_and_keep(
                 Sampled(**vars(observed), futures=futures), reference, self.settings
             )

@@ -9,7 +9,7 @@ from flawcast.configs.clip_settings import NATIVE, ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.configs.files import whole_file
 from flawcast.flows.generate.following import Followed, follow_clips
-from flawcast.generators.backbones import build_backbone
+from flawcast.generators.backbones.layers.backbone import LayersBackbone, LayersConfig
 from flawcast.generators.clips import list_clips
 
 FOLDER = "keypoints"  # in the folder of results
@@ -36,7 +36,7 @@ def write_followed(
     """
     settings = ClipSettings(size=size or NATIVE, fit="keep")
     followed = follow_clips(
-        list_clips(clips), settings, build_backbone("layers", {}), max(1, workers), say
+        list_clips(clips), settings, LayersBackbone(LayersConfig()), max(1, workers), say
     )
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)

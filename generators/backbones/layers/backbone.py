@@ -22,7 +22,8 @@ from flawcast.generators.backbones.base import (
     Video,
     check_length,
 )
-from flawcast.generators.backbones.layers.keypoints import KEYPOINTS
+from flawcast.generators.backbones.layers.cameras import plates_to_keep
+from flawcast.generators.backbones.layers.keypoints import KEYPOINTS, moved_as_one
 from flawcast.generators.backbones.layers.latest import latest_plate
 from flawcast.generators.backbones.layers.model import (
     LayerAppearance,
@@ -32,6 +33,7 @@ from flawcast.generators.backbones.layers.model import (
     render,
 )
 from flawcast.generators.backbones.layers.observation import Observation, follow_on, observe
+from flawcast.generators.backbones.layers.plate import Plate
 from flawcast.generators.backbones.layers.stored import to_arrays
 from flawcast.generators.blocks.geometry import inverse_2x2
 from flawcast.generators.clips.frames import to_tensor, to_video
@@ -40,16 +42,32 @@ from flawcast.generators.training.losses.objective import Objective, Outcome, Pa
 LEAST_VISIBLE = 0.3  # of a part: less of it is hard to follow
 
 
+class KnownPlate(Settings):
+    """A plate that the backbone holds.
+
+    Args:
+        clip_id: The clip that shows it.
+        height: H.
+        width: W.
+    """
+
+    clip_id: str
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+
+
 class LayersConfig(Settings):
     """Settings of `layers`.
 
     Args:
         sources: Frames that each part is cut from, at most; the nearest one is drawn.
         noise: Whether kept videos get fresh sensor noise of the clip's own strength.
+        plates: Plates of clips of the line, for others of the same camera.
     """
 
     sources: int = Field(3, ge=1, le=8)
     noise: bool = True
+    plates: tuple[KnownPlate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,11 @@ class LayersContext(Context):
         plate = latest_plate(self.seen, self.frames[observed - 1])
         return LayersAppearance(replace(look, plate=plate))
 
+    def possible(self, futures: Tensor) -> Tensor:
+        """The same futures of parts that stay whole, as those of the observed frames do."""
+        past, groups = self.seen.keypoints, self.seen.groups
+        return torch.from_numpy(moved_as_one(futures.numpy(), past, groups))
+
     def measured(self) -> slice:
         """The longest stretch of frames in which the first part was seen and followed."""
         track = self.seen.tracks[0]
@@ -115,6 +138,26 @@ class LayersBackbone(MotionBackbone):
     def __init__(self, config: LayersConfig) -> None:
         super().__init__(config)
         self.config: LayersConfig = config
+        for number, one in enumerate(config.plates):  # RGB, and whether it was seen
+            empty = torch.zeros(one.height, one.width, 4, dtype=torch.uint8)
+            self.register_buffer(f"plate_{number}", empty)
+
+    @classmethod
+    def knowing(cls, plates: Sequence[tuple[str, Plate]]) -> "LayersBackbone":
+        """A backbone that knows plates, by the ids of the clips that show them.
+
+        Of each camera it holds a few.
+        """
+        chosen = [plates[index] for index in plates_to_keep([plate for _, plate in plates])]
+        known = tuple(
+            KnownPlate(clip_id=clip_id, height=plate.valid.shape[0], width=plate.valid.shape[1])
+            for clip_id, plate in chosen
+        )
+        backbone = cls(LayersConfig(plates=known))
+        for number, (_, plate) in enumerate(chosen):
+            values = np.dstack([plate.image, plate.valid.astype(np.uint8)])
+            backbone.get_buffer(f"plate_{number}").copy_(torch.from_numpy(values))
+        return backbone
 
     @property
     def device(self) -> torch.device:
@@ -127,7 +170,11 @@ class LayersBackbone(MotionBackbone):
         return keypoint_layout("layers", KEYPOINTS)
 
     def observe(
-        self, frames: Video, past: int | None = None, line: Sequence[Video] = ()
+        self,
+        frames: Video,
+        past: int | None = None,
+        line: Sequence[Video] = (),
+        clip_id: str | None = None,
     ) -> LayersContext:
         """Find plate and parts of a clip, and follow the parts.
 
@@ -135,6 +182,7 @@ class LayersBackbone(MotionBackbone):
             frames: RGB, (T, H, W, 3).
             past: How many frames may be observed; None for all.
             line: More frames of the same camera, for the plate.
+            clip_id: The clip. Its own plate is not used: it shows what comes after the past.
 
         Raises:
             NothingToFollowError: If no part can be followed.
@@ -145,7 +193,7 @@ class LayersBackbone(MotionBackbone):
                 "layers: expected a clip, got a single frame, in which no part can be told from "
                 "its background; use generate --mode transfer, or a model that is trained"
             )
-        seen = observe(frames, past, line)
+        seen = observe(frames, past, line, self._plates_but(clip_id))
         if seen.failure:
             raise NothingToFollowError(f"{seen.failure}, or train a model: flawcast train")
         return LayersContext(frames, seen, self.config.sources)
@@ -238,6 +286,15 @@ class LayersBackbone(MotionBackbone):
             "backbone layers: expected a model with weights to train, it has none; "
             "use it as it is: flawcast generate CLIPS --store STORE"
         )
+
+    def _plates_but(self, clip_id: str | None) -> list[Plate]:
+        """The plates of other clips."""
+        plates = []
+        for number, one in enumerate(self.config.plates):
+            if one.clip_id != clip_id:
+                values = self.get_buffer(f"plate_{number}").cpu().numpy()
+                plates.append(Plate(values[..., :3].copy(), values[..., 3] > 0))
+        return plates
 
     def _drawn(self, appearance: Appearance, keypoints: Tensor) -> LayerRendering:
         """Frames without noise."""

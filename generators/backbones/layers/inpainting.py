@@ -7,6 +7,7 @@ from flawcast.generators.backbones.layers.vision import cv2
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 
 MOST_GAP = 14.0  # gray levels between both ends of a line that may be joined
 
@@ -25,6 +26,13 @@ def inpainted(image: Image, hole: Mask) -> Image:
         return _blended(image, hole)
     lines = rows if row_gap <= column_gap else columns.swapaxes(0, 1)
     return np.where(hole[..., None], lines.round().clip(0, 255).astype(np.uint8), image)
+
+
+def spread(change: Floats, free: Floats, reach: float) -> Floats:
+    """A change (H, W, 3) smoothed over what is free (H, W), and carried on into the rest."""
+    weight = cv2.GaussianBlur(free, (0, 0), reach)
+    smooth = cv2.GaussianBlur(change, (0, 0), reach)
+    return smooth / np.maximum(weight, 0.05)[..., None]
 
 
 def _joined(image: Image, hole: Mask) -> tuple[NDArray[np.float32], float]:

@@ -88,6 +88,42 @@ def unpacked(keypoints: Keypoints) -> tuple[Keypoints, Keypoints]:
     return values[..., :2], values[..., 2:].reshape(*values.shape[:-1], 2, 2)
 
 
+def moved_as_one(keypoints: Keypoints, past: Keypoints, groups: Groups) -> Keypoints:
+    """Keypoints of which those of a layer share one affine motion from the last frame of the past.
+
+    A layer's centre goes where its keypoints go on the mean, and it turns as they do on the mean;
+    it grows or shrinks by at most the square of what the past shows. Without this a part that
+    turns is torn, if its keypoints turn each on its own place.
+
+    Args:
+        keypoints: (..., 6 K).
+        past: Vectors of the part as it was seen, (P, 6 K).
+        groups: Layer of each keypoint, (K,).
+
+    Returns:
+        (..., 6 K), float32.
+    """
+    (places, jacobians), (seen_at, seen) = unpacked(keypoints), unpacked(past)
+    together = np.empty((*places.shape[:-1], 6), np.float32)
+    for layer in np.unique(groups):
+        group = groups == layer
+        own, arms = seen[-1, group], seen_at[-1, group] - seen_at[-1, group].mean(0)
+        turn = jacobians[..., group, :, :].mean(-3) @ np.linalg.inv(own.mean(0))
+        sizes = _size(seen[:, group].mean(1))
+        size, most = _size(turn), (sizes.max() / sizes.min()) ** 2
+        turn *= (np.clip(size, 1 / most, most) / size)[..., None, None]
+        centre = places[..., group, :].mean(-2, keepdims=True)
+        together[..., group, :2] = centre + arms @ turn.swapaxes(-1, -2)
+        turned = turn[..., None, :, :] @ own
+        together[..., group, 2:] = turned.reshape(*turned.shape[:-2], 4)
+    return together.reshape(keypoints.shape)
+
+
+def _size(jacobians: Keypoints) -> Keypoints:
+    """How much larger something becomes by 2x2 matrices, (..., 2, 2) -> (...); never zero."""
+    return np.sqrt(np.maximum(np.abs(np.linalg.det(jacobians)), 1e-6))
+
+
 def centres(
     keypoints: Keypoints, group: NDArray[np.bool_], size: tuple[int, ...]
 ) -> NDArray[np.float64]:

@@ -1,14 +1,12 @@
 """The background as the latest frame shows it: light drifts, and things are put down."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flawcast.generators.backbones.layers.background import covered_areas, enlarged
+from flawcast.generators.backbones.layers.inpainting import spread
 from flawcast.generators.backbones.layers.mattes import grown
 from flawcast.generators.backbones.layers.observation import Image, Observation, background_at
 from flawcast.generators.backbones.layers.vision import cv2
-
-Floats = NDArray[np.float32]
 
 REACH = 0.03  # of the short side: how far a change of light spreads
 FEATHER = 2.0  # pixels around a part in which what was put down fades out
@@ -32,7 +30,7 @@ def latest_plate(seen: Observation, frame: Image) -> Image:
     hidden = enlarged(covered_areas(seen.moving, seen.tracks)[last:], frame.shape[:2])[0]
     free = (~hidden).astype(np.float32)
     change = (frame.astype(np.float32) - background_at(seen, last)) * free[..., None]
-    light = _spread(change, free, REACH * min(frame.shape[:2]))
+    light = spread(change, free, REACH * min(frame.shape[:2]))
     plate = seen.plate.image + light
     still = 1 - cv2.GaussianBlur(grown(hidden, 3).astype(np.float32), (0, 0), FEATHER)
     if seen.belt is not None:
@@ -41,10 +39,3 @@ def latest_plate(seen: Observation, frame: Image) -> Image:
     bound = SIGNIFICANT / 3 * float(seen.noise.sigma.max())  # a mean of 9 pixels has a third of it
     rest = np.sign(rest) * np.maximum(np.abs(rest) - bound, 0)
     return np.clip(plate + rest * still[..., None], 0, 255).round().astype(np.uint8)
-
-
-def _spread(change: Floats, free: Floats, reach: float) -> Floats:
-    """A change (H, W, 3) smoothed over what is free (H, W), and carried on into the rest."""
-    weight = cv2.GaussianBlur(free, (0, 0), reach)
-    smooth = cv2.GaussianBlur(change, (0, 0), reach)
-    return smooth / np.maximum(weight, 0.05)[..., None]

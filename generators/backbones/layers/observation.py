@@ -19,6 +19,7 @@ from flawcast.generators.backbones.layers.background import (
     working_belt,
 )
 from flawcast.generators.backbones.layers.belt import Belt, build_belt
+from flawcast.generators.backbones.layers.cameras import completed, known_plate, shrunk_plate
 from flawcast.generators.backbones.layers.keypoints import Groups, Keypoints, track_keypoints
 from flawcast.generators.backbones.layers.mattes import grown, moving_bound, moving_masks
 from flawcast.generators.backbones.layers.noise import Noise, estimate_noise
@@ -69,13 +70,20 @@ class Observation:
     notes: tuple[str, ...]
 
 
-def observe(frames: Image, past: int | None = None, line: Sequence[Image] = ()) -> Observation:
+def observe(
+    frames: Image,
+    past: int | None = None,
+    line: Sequence[Image] = (),
+    plates: Sequence[Plate] = (),
+) -> Observation:
     """Find plate, belt, parts and keypoints of a clip. Nothing is trained.
 
     Args:
         frames: RGB, (T, H, W, 3), of any size.
         past: How many frames may be read; None for all. No later frame has any influence.
         line: Other clips of the same camera, (T', H, W, 3), that may be read for the plate.
+        plates: Plates of further clips, for what these frames never show of the background; those
+            of another camera are not used.
 
     Returns:
         The observation of the frames that were read.
@@ -95,7 +103,9 @@ def observe(frames: Image, past: int | None = None, line: Sequence[Image] = ()) 
     small = shrunk(frames, scale)
     others = [shrunk(one[:: max(1, len(one) // 8)], scale) for one in line]
     greys = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in small])
-    first = clean_plate([small, *others])
+    known = known_plate(frames, plates)
+    small_known = None if known is None else shrunk_plate(known, small.shape[1:3])
+    first = completed(clean_plate([small, *others]), small_known)
     moving = moving_masks(small, first.image[None])
     tracks = find_parts(greys, moving)
     hidden = [moving_masks(one, first.image[None]) for one in others]
@@ -103,7 +113,7 @@ def observe(frames: Image, past: int | None = None, line: Sequence[Image] = ()) 
     second = first
     for _ in range(ROUNDS):  # a better plate shows more of the parts, and they give a better plate
         covered = covered_areas(moving, tracks)
-        second = uncovered_plate([small, *others], [covered, *hidden])
+        second = completed(uncovered_plate([small, *others], [covered, *hidden]), small_known)
         belt = working_belt(small, second.image, covered, tracks)
         backgrounds = second.image[None]
         if belt is not None:
@@ -114,7 +124,7 @@ def observe(frames: Image, past: int | None = None, line: Sequence[Image] = ()) 
             tracks = again if _coverage(moving, again) > _coverage(moving, tracks) else tracks
         tracks = [replace(one, mask=voted_mask(moving, one)) for one in tracks]
     covered = covered_areas(moving, tracks)
-    plate = native_plate(frames, line, covered, hidden)
+    plate = completed(native_plate(frames, line, covered, hidden), known)
     belt = native_belt(belt, frames, plate, covered, tracks, scale)
     coverage = _coverage(moving, tracks)
     keypoints, groups = np.zeros((len(frames), 60), np.float32), np.zeros(10, np.int64)

@@ -35,8 +35,8 @@ def line(tmp_path: Path) -> Path:
 
 def test_layers_beat_copying_and_the_decoder(line: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = ("--clips", line, "--model", "demo", "--out", out, "--json")
-    done = run("benchmark", "detail", *options)
+    options = ("--model", "demo", "--out", out, "--json")
+    done = run("benchmark", "detail", line, *options)
     assert "Traceback" not in done.stderr
     part, still, torn, mean = json.loads(done.stdout)["rows"]
     assert set(COLUMNS) < set(part)
@@ -52,6 +52,12 @@ def test_layers_beat_copying_and_the_decoder(line: Path, tmp_path: Path) -> None
     with Image.open(out / "part.mkv.png") as sheet:
         assert sheet.width > 6 * 160
     assert "part.mkv" in (out / "detail.md").read_text()
+
+
+def test_clips_are_named_once(line: Path) -> None:
+    done = run("benchmark", "detail", line, "--clips", line)
+    assert done.returncode == 1
+    assert "clips: expected one folder, got" in done.stderr
 
 
 def test_frames_of_several_sizes_are_refused(tmp_path: Path) -> None:

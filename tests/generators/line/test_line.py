@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import SettingsError
+from flawcast.generators.backbones.layers import observe
+from flawcast.generators.backbones.layers.parts import carried
 from flawcast.generators.line.clips import STATES, LineClip, draw_clip, draw_line, write_line
 
 
@@ -149,8 +151,10 @@ def test_written_clips_read_back_exactly_and_repeat_byte_for_byte(tmp_path: Path
         ({"size": 32}, "size: expected 64 to 256"),
         ({"size": 512}, "size: expected 64 to 256"),
         ({"frames": 1}, "frames: expected at least 2"),
+        ({"look": "oil"}, "look: expected one of plain, textured"),
+        ({"look": "textured", "size": 64}, "size: expected 192 to 960"),
     ],
-    ids=["label", "small", "large", "short"],
+    ids=["label", "small", "large", "short", "look", "small for its look"],
 )
 def test_impossible_clips_are_refused(options: dict[str, object], problem: str) -> None:
     settings = {"label": "jam", "seed": 0} | options
@@ -163,6 +167,49 @@ def test_a_smaller_line_replaces_a_larger_one(tmp_path: Path) -> None:
     (tmp_path / "jam_0012.mkv").write_bytes(b"of the user, without masks")
     write_line(tmp_path, draw_line(1, 1, 4, 64, ("jam",)))
     assert sorted(path.name for path in tmp_path.glob("*.mkv")) == ["jam_000.mkv", "jam_0012.mkv"]
+
+
+def test_plain_clips_stay_what_they_were() -> None:
+    """The ids of sample sets are hashes of their clips."""
+    clip = draw_clip("crack", 1, frames=6)
+    assert clip.frames.mean((0, 1, 2)) == pytest.approx([80.2556, 90.4083, 105.0634], abs=2e-4)
+    assert clip.part_masks.sum() == 3947
+    assert clip.defect_masks.sum() == 128
+    row = [231, 128, 85, 99, 152, 92, 181, 171, 97, 221, 115, 153, 205, 89, 218, 240]
+    assert np.abs(clip.frames[3, 20, 20:36, 1].astype(int) - row).max() <= 1
+
+
+def test_a_textured_line_is_wide_and_its_parts_enter_and_leave() -> None:
+    clip = draw_clip("normal", 1, frames=8, size=240, look="textured")
+    assert clip.frames.shape == (8, 160, 240, 3)
+    assert clip.part_masks.shape == clip.defect_masks.shape == (8, 160, 240)
+    areas = clip.part_masks.sum(axis=(1, 2))
+    assert areas[[0, -1]].max() < 0.8 * areas.max()
+    assert draw_clip("normal", 1, frames=2, look="textured").frames.shape == (2, 320, 480, 3)
+
+
+def test_textured_parts_and_belts_have_details() -> None:
+    plain = draw_clip("normal", 1, frames=3, size=240)
+    textured = draw_clip("normal", 1, frames=3, size=240, look="textured")
+
+    def details(clip: LineClip) -> list[float]:
+        grey = cv2.cvtColor(clip.frames[1], cv2.COLOR_RGB2GRAY)
+        slope = np.abs(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1), cv2.CV_32F))
+        return [float(slope[mask].mean()) for mask in (clip.part_masks[1], ~clip.part_masks[1])]
+
+    assert all(
+        rich > 1.5 * poor for rich, poor in zip(details(textured), details(plain), strict=True)
+    )
+
+
+def test_layers_follow_a_textured_part() -> None:
+    clip = draw_clip("normal", 1, frames=12, look="textured")
+    seen = observe(clip.frames)
+    assert not seen.failure
+    assert seen.coverage > 0.9
+    masks = np.any([carried(track.mask, track) for track in seen.tracks], axis=0)
+    shown = clip.part_masks[3:9]
+    assert (masks[3:9] & shown).sum() / (masks[3:9] | shown).sum() > 0.9
 
 
 def test_a_line_of_no_clips_is_refused() -> None:

@@ -54,6 +54,24 @@ def test_measured_frames_are_those_that_show_the_part(backbone: MotionBackbone) 
     assert 20 <= measured.stop <= 25
 
 
+def test_sampled_parts_stay_whole(backbone: MotionBackbone) -> None:
+    """Keypoints that each turn and grow on their own place are drawn as one part that turns."""
+    frames, _ = draw_clip()
+    context = backbone.observe(frames, PAST)
+    last = context.keypoints()[PAST - 1].unflatten(0, (-1, 6))
+    torn = last.clone()
+    quarter = torch.tensor([[0.0, -1.5], [1.5, 0.0]])
+    torn[:, 2:] = (quarter @ last[:, 2:].unflatten(1, (2, 2))).flatten(1)
+    torn[:, :2] += 0.1
+    futures = torch.stack([last, torn]).flatten(1)[None]
+    still, turned = context.possible(futures)[0].unflatten(1, (-1, 6))
+    torch.testing.assert_close(still, last, atol=1e-5, rtol=0)
+    arms = last[:, :2] - last[:, :2].mean(dim=0)
+    across = torch.stack([-arms[:, 1], arms[:, 0]], dim=1)
+    moved = turned[:, :2] - last[:, :2].mean(dim=0) - 0.1
+    torch.testing.assert_close(moved, across, atol=0.05 * float(arms.abs().max()), rtol=0)
+
+
 def test_what_a_part_uncovers_comes_from_nowhere_in_the_source(backbone: MotionBackbone) -> None:
     frames, _ = draw_clip()
     context = backbone.observe(frames)
