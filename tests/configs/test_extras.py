@@ -33,7 +33,8 @@ def required(lines: list[str]) -> set[str]:
     names = set()
     for line in lines:
         if ours := re.match(r"flawcast\[(.*)\]", line):
-            names |= required(PROJECT["optional-dependencies"][ours[1]])
+            for extra in ours[1].split(","):
+                names |= required(PROJECT["optional-dependencies"][extra])
         else:
             names.add(normal(re.split(r"[<>=\[ ]", line)[0]))
     return names
