@@ -6,8 +6,8 @@ from dataclasses import replace
 from flawcast.configs.defect_settings import DefectOrder, DefectSettings
 from flawcast.configs.identity import derive_seed, hash_files
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.generate.defect_inputs import open_bank
-from flawcast.flows.generate.defect_orders import draw_order, masks_with, order_seed
+from flawcast.flows.generate.defects.inputs import open_bank
+from flawcast.flows.generate.defects.orders import draw_order, masks_with, order_seed
 from flawcast.flows.generate.plan import SetPlan, planned_id
 from flawcast.generators.defects.bank import BankItem
 

@@ -15,7 +15,7 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.benchmarks.mask_renderings import rendered_agreements
 from flawcast.flows.benchmarks.timing import machine
-from flawcast.flows.generate.defect_orders import with_defects
+from flawcast.flows.generate.defects.orders import with_defects
 from flawcast.flows.generate.own_model import own_model
 from flawcast.flows.generate.plan import Plan, plan_sets
 from flawcast.flows.generate.request import GenerateRequest

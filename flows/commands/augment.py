@@ -83,7 +83,7 @@ def augment(
     from flawcast.flows.augment.manifest import print_manifest
     from flawcast.flows.augment.run import augment as run
     from flawcast.flows.augment.run import request_from_options
-    from flawcast.flows.generate.defect_inputs import defects_from_options
+    from flawcast.flows.generate.defects.inputs import defects_from_options
     from flawcast.flows.generate.summary import print_summary
 
     request = request_from_options(

@@ -145,7 +145,7 @@ def generate(
     With no --model it needs no training: the parts of the clips are cut out and moved at their own
     size and aspect.
     """
-    from flawcast.flows.generate.defect_inputs import defects_from_options
+    from flawcast.flows.generate.defects.inputs import defects_from_options
     from flawcast.flows.generate.request import request_from_options
     from flawcast.flows.generate.run import generate as run
     from flawcast.generators.model import find_model

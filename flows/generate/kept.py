@@ -11,9 +11,9 @@ from torch import Tensor
 from flawcast.configs.defect_settings import MadeDefect
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.generate.defect_on_layers import DefectOnLayers
-from flawcast.flows.generate.defect_on_pixels import DefectOnPixels, OnPixels, with_levels
-from flawcast.flows.generate.defect_orders import WITH_DEFECT
+from flawcast.flows.generate.defects.on_layers import DefectOnLayers
+from flawcast.flows.generate.defects.on_pixels import DefectOnPixels, OnPixels, with_levels
+from flawcast.flows.generate.defects.orders import WITH_DEFECT
 from flawcast.flows.generate.layered import chosen, draw_pairs, frame_by_frame
 from flawcast.flows.generate.masks import make_masks
 from flawcast.flows.generate.plan import SetPlan

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError, StoreError
 from flawcast.configs.set_settings import SetSettings
-from flawcast.flows.generate.defect_in_set import look_of, part_of_source, where_in
-from flawcast.flows.generate.defect_on_layers import layers_again
-from flawcast.flows.generate.defect_on_pixels import video_again
-from flawcast.flows.generate.defect_orders import WITH_DEFECT
+from flawcast.flows.generate.defects.in_set import look_of, part_of_source, where_in
+from flawcast.flows.generate.defects.on_layers import layers_again
+from flawcast.flows.generate.defects.on_pixels import video_again
+from flawcast.flows.generate.defects.orders import WITH_DEFECT
 from flawcast.flows.generate.kept import noise_seed
 from flawcast.flows.generate.layered import chosen, layers_of, mask_material
 from flawcast.flows.generate.masks import read_levels

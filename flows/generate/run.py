@@ -10,9 +10,9 @@ from importlib.metadata import version
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, DefectError, one_line
-from flawcast.flows.generate.defect_inputs import check_defects
-from flawcast.flows.generate.defect_ledger import DefectLedger, count_defects
-from flawcast.flows.generate.defect_orders import with_defects
+from flawcast.flows.generate.defects.inputs import check_defects
+from flawcast.flows.generate.defects.ledger import DefectLedger, count_defects
+from flawcast.flows.generate.defects.orders import with_defects
 from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.plan import Plan, SetPlan, plan_sets

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from flawcast.configs.defect_settings import MadeDefect, SetDefect
 from flawcast.configs.identity import content_id
 from flawcast.configs.set_settings import SetSettings
-from flawcast.flows.generate.defect_in_set import prepare_defect
-from flawcast.flows.generate.defect_on_layers import DefectOnLayers
-from flawcast.flows.generate.defect_on_pixels import DefectOnPixels
-from flawcast.flows.generate.defect_orders import WITH_DEFECT
+from flawcast.flows.generate.defects.in_set import prepare_defect
+from flawcast.flows.generate.defects.on_layers import DefectOnLayers
+from flawcast.flows.generate.defects.on_pixels import DefectOnPixels
+from flawcast.flows.generate.defects.orders import WITH_DEFECT
 from flawcast.flows.generate.kept import OnFutures, keep_layers, keep_pixels
 from flawcast.flows.generate.layered import keeps_layers, layers_of, mask_material
 from flawcast.flows.generate.masks import read_levels

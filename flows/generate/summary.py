@@ -14,7 +14,7 @@ from rich.table import Table
 from flawcast.configs.mask_levels import DEFECT
 from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.spread import spread
-from flawcast.flows.generate.defect_ledger import DefectLedger
+from flawcast.flows.generate.defects.ledger import DefectLedger
 from flawcast.flows.generate.plan import Plan, SetPlan
 from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet, spread_futures
 from flawcast.flows.pictures.thumbnails import thumbnails

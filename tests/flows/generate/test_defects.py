@@ -16,9 +16,9 @@ from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.errors import DefectError, FlawcastError, LeakError, SettingsError
 from flawcast.configs.mask_levels import DEFECT, PART
 from flawcast.flows.benchmarks.mask_renderings import rendered_agreements
-from flawcast.flows.generate.defect_inputs import check_defects, defects_from_options
-from flawcast.flows.generate.defect_ledger import count_defects
-from flawcast.flows.generate.defect_orders import order_defects
+from flawcast.flows.generate.defects.inputs import check_defects, defects_from_options
+from flawcast.flows.generate.defects.ledger import count_defects
+from flawcast.flows.generate.defects.orders import order_defects
 from flawcast.flows.generate.plan import SetPlan, SourceFrame
 from flawcast.flows.generate.regenerate import regenerate
 from flawcast.flows.generate.run import generate

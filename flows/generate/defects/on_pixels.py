@@ -10,8 +10,7 @@ from torch import Tensor
 
 from flawcast.configs.defect_settings import DefectOrder, MadeDefect
 from flawcast.configs.mask_levels import DEFECT, PART
-from flawcast.flows.generate.defect_parts import ChosenPart
-from flawcast.flows.generate.defects import (
+from flawcast.flows.generate.defects.candidates import (
     WORDS,
     Candidate,
     candidates,
@@ -19,6 +18,7 @@ from flawcast.flows.generate.defects import (
     describe,
     made_again,
 )
+from flawcast.flows.generate.defects.parts import ChosenPart
 from flawcast.generators.backbones.layers.defective import grown_by
 from flawcast.generators.backbones.layers.vision import cv2
 from flawcast.generators.defects import (

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from flawcast.configs.defect_settings import CUT_OUT, DefectOrder, MadeDefect
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.mask_levels import DEFECT, PART
-from flawcast.flows.generate.defect_inputs import open_bank
-from flawcast.flows.generate.defect_parts import ChosenPart
+from flawcast.flows.generate.defects.inputs import open_bank
+from flawcast.flows.generate.defects.parts import ChosenPart
 from flawcast.generators.defects import (
     DefectLayer,
     Host,

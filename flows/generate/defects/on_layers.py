@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.defect_settings import DefectOrder, MadeDefect
-from flawcast.flows.generate.defect_parts import part_on_layers
-from flawcast.flows.generate.defects import (
+from flawcast.flows.generate.defects.candidates import (
     WORDS,
     Candidate,
     candidates,
@@ -17,6 +16,7 @@ from flawcast.flows.generate.defects import (
     describe,
     made_again,
 )
+from flawcast.flows.generate.defects.parts import part_on_layers
 from flawcast.generators.backbones.layers.defective import PartDefect, grown_by, to_arrays
 from flawcast.generators.backbones.layers.model import LayerAppearance
 from flawcast.generators.backbones.layers.stored import LEVELS, USUAL

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.defect_settings import DefectSettings, MadeDefect
-from flawcast.flows.generate.defect_inputs import region_for
-from flawcast.flows.generate.defect_on_layers import DefectOnLayers
-from flawcast.flows.generate.defect_on_pixels import DefectOnPixels
-from flawcast.flows.generate.defect_parts import ChosenPart, part_of_clip
+from flawcast.flows.generate.defects.inputs import region_for
+from flawcast.flows.generate.defects.on_layers import DefectOnLayers
+from flawcast.flows.generate.defects.on_pixels import DefectOnPixels
+from flawcast.flows.generate.defects.parts import ChosenPart, part_of_clip
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.sampled import MOST_EARLIER, Sampled
 from flawcast.generators.backbones.layers.backbone import LayersAppearance

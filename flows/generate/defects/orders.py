@@ -10,7 +10,7 @@ from flawcast.configs.defect_settings import CUT_OUT, DefectOrder, DefectSetting
 from flawcast.configs.identity import derive_seed, hash_files
 from flawcast.configs.set_settings import SetMasks
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.generate.defect_inputs import open_bank, region_for
+from flawcast.flows.generate.defects.inputs import open_bank, region_for
 from flawcast.flows.generate.plan import Plan, SetPlan, planned_id
 from flawcast.generators.defects import DEFECT_TYPES
 from flawcast.generators.defects.bank import BankItem

@@ -1,0 +1,1 @@
+"""Defects of looks in sample sets: which set gets which, on which part, and what became of it."""
