@@ -21,6 +21,7 @@ from flawcast.generators.defects.host import SMALLEST_PART
 SOLID = 0.9  # of a matte, from which a pixel belongs to the part
 SHOWN = 0.6  # of a part, that the source frame must show to be the frame that is measured
 SHADE, EVEN = (0.2, 0.92), 0.14  # of the background's light that a shadow leaves; its hue
+PLAIN, HOLES = 1.08, (12, 0.15)  # the same for a hole; its pixels, and its share of the mask
 SPIKES = 14  # of the side of a part as a square: what is thinner sticks out by mistake
 STILL_PART = 0.5  # of a mask, that must be left without its shadow
 LEAST_SHARE = 0.3  # of the largest part's area: smaller ones get no defect
@@ -108,10 +109,10 @@ def _laid(look: LayerAppearance, part: int, cut: int) -> tuple[Image, Mask, Imag
 
 
 def without_shadow(picture: Image, background: Image, mask: Mask) -> Mask:
-    """A part's mask without the strong shadow around it, which moves as the part does.
+    """A part's mask without its holes and the strong shadow around it, which moves as it does.
 
-    A shadow is the background, evenly darker, and begins at the mask's outline. A part that looks
-    like that itself keeps its mask.
+    A shadow is the background, evenly darker, and begins at the mask's outline. What looks like
+    that inside is a hole. A part that looks like that itself keeps its mask.
 
     Args:
         picture: RGB, (H, W, 3).
@@ -122,11 +123,19 @@ def without_shadow(picture: Image, background: Image, mask: Mask) -> Mask:
     ratio = cv2.GaussianBlur(picture, (0, 0), band).astype(np.float32) + 4
     ratio /= cv2.GaussianBlur(background, (0, 0), band).astype(np.float32) + 4
     level = ratio.mean(-1)
-    dark = (ratio.max(-1) - ratio.min(-1) < EVEN) & (level > SHADE[0]) & (level < SHADE[1])
-    dark &= mask
-    outline = dark & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    even = (ratio.max(-1) - ratio.min(-1) < EVEN) & (level > SHADE[0]) & mask
+    outline = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    dark = even & (level < SHADE[1])
     _, regions = cv2.connectedComponents(dark.astype(np.uint8))
-    left = mask & ~(np.isin(regions, np.unique(regions[outline])) & dark)
+    left = mask & ~(np.isin(regions, np.unique(regions[outline & dark])) & dark)
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(
+        (even & (level < PLAIN)).astype(np.uint8)
+    )
+    areas = stats[:, cv2.CC_STAT_AREA]
+    hole = (areas >= HOLES[0]) & (areas <= HOLES[1] * mask.sum())
+    hole[0] = False
+    hole[np.unique(regions[outline])] = False
+    left &= ~hole[regions]
     solid = _largest(left)
     return solid if solid.sum() >= STILL_PART * mask.sum() else _largest(mask)
 
