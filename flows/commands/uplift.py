@@ -42,8 +42,8 @@ def uplift(
     detector: Annotated[
         list[str] | None,
         typer.Option(
-            help="frames, temporal, memory (extra `detectors`), tiny or tiny-one-class; temporal "
-            "and memory if not given, or the tiny ones without the extra."
+            help="frames, temporal, memory (extra `detectors`), tiny or tiny-one-class; temporal, "
+            "memory and tiny if not given, or the tiny ones without the extra."
         ),
     ] = None,
     normal: Annotated[str, typer.Option(help="Label of good clips.")] = "normal",

@@ -59,7 +59,6 @@ ARMS = {
 USUAL = (  # that are run if none is named: the recipe, what it is compared with, and the control
     "real",
     "real, augmented",
-    "+ transfer",
     "+ transfer, augmented",
     "+ transfer, labels shuffled",
 )
