@@ -74,17 +74,17 @@ def draw_clip(
     size = kind.size if size is None else size
     scene = build_scene(label, seed, frames, size, look)
     rows = kind.rows(size)
-    layers = [tuple(one[rows] for one in scene.draw(frame)) for frame in range(frames)]
+    layers = [scene.draw(frame) for frame in range(frames)]
     sensor = np.random.default_rng([seed, STATES.index(label), size])
-    clean = np.stack([image for image, _, _ in layers])  # (T, H, W, 3)
+    clean = np.stack([image[rows] for image, _, _ in layers])  # (T, H, W, 3)
     noisy = clean + kind.noise * sensor.standard_normal(clean.shape, np.float32)
     begun = np.flatnonzero(scene.motion.begun())
     return LineClip(
         name=f"{label}_{seed}",
         label=label,
         frames=np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8),
-        part_masks=np.stack([mask for _, mask, _ in layers]) > 0,
-        defect_masks=np.stack([mask for _, _, mask in layers]) > 0,
+        part_masks=np.stack([mask[rows] for _, mask, _ in layers]) > 0,
+        defect_masks=np.stack([mask[rows] for _, _, mask in layers]) > 0,
         onset=int(begun[0]) if len(begun) else None,
         fps=frames / SECONDS,
         seed=seed,
