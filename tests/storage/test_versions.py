@@ -27,7 +27,13 @@ from tests.storage.writers import (
     tag_together,
 )
 
-SHAPES = pytest.mark.parametrize("compacted", [False, True], ids=["single", "compacted"])
+SHAPES = pytest.mark.parametrize(
+    "compacted",
+    [
+        pytest.param(False, id="single"),
+        pytest.param(True, id="compacted", marks=pytest.mark.slow),
+    ],
+)
 
 
 def filled(url: str, seeds: range = range(4), compacted: bool = False) -> SampleStore:

@@ -1,6 +1,7 @@
 """The recipe: balanced, from clips to train on alone, made once, and said in a manifest."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -75,13 +76,14 @@ def test_half_of_the_videos_move_as_a_real_clip_did(store: SampleStore) -> None:
 
 
 def test_the_same_command_makes_nothing_again(
-    store: SampleStore, clips: Path, tiny_model: Path
+    store: SampleStore, clips: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     before = store.query().column("set_id").to_pylist()
     again = augment(asked(clips, tiny_model, clips.parent / "store"))
     assert (again.summary.written, again.summary.present) == (0, 6)
     assert store.query().column("set_id").to_pylist() == before
-    more = augment(asked(clips, tiny_model, clips.parent / "store", per_label=8))
+    copy = shutil.copytree(clips.parent / "store", tmp_path / "store")
+    more = augment(asked(clips, tiny_model, copy, per_label=8))
     assert (more.summary.written, more.summary.present) == (2, 6)
 
 
@@ -102,13 +104,11 @@ def test_the_manifest_adds_up_and_is_in_the_run_s_record(
 
 
 def test_a_pair_that_comes_again_holds_other_futures(
-    clips: Path, tiny_model: Path, tmp_path: Path
+    store: SampleStore, clips: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    ids = [entry for entry in list_clips(clips) if entry.split == "train"]
-    store = SampleStore.open(clips.parent / "store")
-    known = {row["clip_name"]: row["clip_id"] for row in store.query().to_pylist()}
-    good = [known[entry.name] for entry in ids if entry.label == "normal"][:2]
-    bad = [known[entry.name] for entry in ids if entry.label == "jam"][:1]
+    known = {row["clip_id"]: row["motion_label"] for row in store.query().to_pylist()}
+    good = [clip for clip, label in known.items() if label == "normal"][:2]
+    bad = [clip for clip, label in known.items() if label == "jam"][:1]
     done = augment(asked(clips, tiny_model, tmp_path / "store", only=(*good, *bad)))
     assert done.manifest.made["jam"] == {"real": 2, "sampled": 4}  # on two sources, then again
     opened = SampleStore.open(tmp_path / "store")

@@ -83,9 +83,8 @@ def processes_of(folder: Path) -> list[str]:
     return [line for line in listing.stdout.splitlines() if str(folder) in line]
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_cleans_up_and_is_finished_by_the_next(
     number: signal.Signals, line_folder: Path, tiny_model: Path, tmp_path: Path, scratch: Path
 ) -> None:

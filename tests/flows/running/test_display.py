@@ -67,6 +67,7 @@ def test_sets_that_a_shard_meets_again_count_once() -> None:
 
 ALWAYS_SHORT = {"import", "inspect", "review", "runs", "gc", "regenerate", "doctor", "schedule"}
 ALWAYS_SHORT |= {"add", "list", "show"}  # of a bank of defects
+ALWAYS_SHORT |= {"tag", "tags", "diff", "import-labels"}
 UNTIL_INTERRUPTED = {"schedule", "browse"}
 
 
