@@ -21,6 +21,8 @@ BETTER = 0.9  # error of a shifted picture over that of the picture in place: th
 LEAST_LIKENESS = 0.5  # correlation of details: what is bare may be the bare wall of any place
 REACH = 0.05  # of the short side: how far a change of light is carried on
 SIDE = 120  # short side at which two backgrounds are compared
+LIKELY = 40.0  # gray levels by which most of a place is like what is around it
+MOST_UNLIKELY = 0.5  # of a place: more is no stain, but a part that was left in a plate
 PER_CAMERA, MOST_PLATES = 3, 8  # that are kept of one line
 
 
@@ -73,8 +75,22 @@ def completed(plate: Plate, known: Plate | None) -> Plate:
     both = (plate.valid & known.valid).astype(np.float32)
     change = (plate.image.astype(np.float32) - known.image) * both[..., None]
     lit = known.image + spread(change, both, REACH * min(both.shape))
+    taken = _without_parts(taken, np.abs(lit - plate.image).max(-1))
     image = np.where(taken[..., None], np.clip(lit, 0, 255).round(), plate.image)
     return Plate(image.astype(np.uint8), plate.valid | taken)
+
+
+def _without_parts(taken: Mask, apart: Floats) -> Mask:
+    """The places where a known plate shows background, and no part that was left in it.
+
+    Args:
+        taken: Places that are to be taken from it, (H, W).
+        apart: Gray levels by which it differs there from an inpainted guess, (H, W).
+    """
+    count, places = cv2.connectedComponents(taken.astype(np.uint8))
+    sizes = np.bincount(places.ravel(), minlength=count)
+    unlikely = np.bincount(places[taken & (apart > LIKELY)], minlength=count)
+    return taken & (unlikely <= MOST_UNLIKELY * sizes)[places]
 
 
 def shrunk_plate(plate: Plate, size: tuple[int, int]) -> Plate:

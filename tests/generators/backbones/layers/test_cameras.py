@@ -83,6 +83,16 @@ def test_several_plates_outvote_one_with_a_part_in_it() -> None:
     assert error_of_stain(known.image) < 5
 
 
+def test_a_part_that_was_left_in_the_only_other_plate_is_not_taken() -> None:
+    plate = plate_of_another()
+    hidden = np.zeros_like(plate.valid)
+    hidden[16:44, 10:40] = True
+    own = Plate(plate.image, ~hidden)
+    left = plate.image.copy()
+    left[18:42, 12:38] = 250
+    assert np.array_equal(completed(own, Plate(left, plate.valid)).image, own.image)
+
+
 def test_a_whole_plate_stays_as_it_is() -> None:
     plate = plate_of_another()
     assert completed(plate, Plate(255 - plate.image, plate.valid)) is plate
