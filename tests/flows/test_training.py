@@ -17,7 +17,6 @@ from flawcast.flows.generate.run import generate
 from flawcast.generators.clips.dataset import ClipDataset
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import shipped_model
-from flawcast.generators.video_features.pictures.pretrained import weights_file
 from flawcast.storage import SampleSetDataset
 from flawcast.storage.dataset import PROVENANCE
 from tests.paths import ROOT
@@ -57,7 +56,6 @@ def test_the_script_is_short() -> None:
     assert len(the_script().splitlines()) <= 25
 
 
-@pytest.mark.skipif(weights_file() is None, reason="the extra `detectors` is not installed")
 def test_the_script_runs(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips, store = demo / "demo" / "clips", str(demo / "demo" / "training")
     values = {"clips": clips, "model": shipped_model(), "store": store, "workers": 0}

@@ -16,9 +16,6 @@ from flawcast.generators.video_features.pictures.pretrained import weights_file
 from flawcast.selection.detection_scores import auroc
 
 STRONG = ("frames", "temporal", "memory")
-needs_weights = pytest.mark.skipif(
-    weights_file() is None, reason="the extra `detectors` is not installed"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +33,6 @@ def test_the_network_has_two_strides_for_any_size() -> None:
     assert same(torch.zeros(1, 1, 5, 6), 3, 2).shape == (1, 1, 7, 7)
 
 
-@needs_weights
 def test_batch_norms_are_folded_without_a_difference() -> None:
     network, _ = load_pretrained()
     plain = EfficientNetLite0()
@@ -48,7 +44,6 @@ def test_batch_norms_are_folded_without_a_difference() -> None:
         assert torch.allclose(folded, whole, atol=1e-3)
 
 
-@needs_weights
 def test_features_are_computed_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = np.random.default_rng(0).integers(0, 256, (4, 20, 30, 3), np.uint8)
     first = features.see_features(video)
@@ -62,7 +57,6 @@ def test_features_are_computed_once(cache: Path, monkeypatch: pytest.MonkeyPatch
         features.see_features(video + 1)
 
 
-@needs_weights
 def test_a_damaged_file_of_the_cache_is_computed_again(cache: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
     first = features.pixel_features(picture)

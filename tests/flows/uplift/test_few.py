@@ -16,12 +16,7 @@ from flawcast.flows.uplift.few.making import Maker, paste
 from flawcast.flows.uplift.few.scorer import CELLS, Cells, cells_of, judge, learn
 from flawcast.flows.uplift.images.frames import as_frame
 from flawcast.flows.uplift.images.stills import Still, read_stills
-from flawcast.generators.video_features.pictures.pretrained import weights_file
 from tests.flows.commands.running import mistake
-
-needs_weights = pytest.mark.skipif(
-    weights_file() is None, reason="the extra `detectors` is not installed"
-)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +83,6 @@ def test_every_kind_of_picture_is_made_of_stills_to_learn_from(stills: list[Stil
     )
 
 
-@needs_weights
 def test_the_pixel_classifier_finds_what_it_was_shown(stills: list[Still]) -> None:
     rng = np.random.default_rng(0)
     group = [cells_of(as_frame(still), rng) for still in stills[:8]]
@@ -102,7 +96,6 @@ def test_the_pixel_classifier_finds_what_it_was_shown(stills: list[Still]) -> No
     assert isinstance(group[0], Cells)
 
 
-@needs_weights
 def test_the_report_comes_from_cells_that_are_done_once(images: Path, tmp_path: Path) -> None:
     request = FewRequest(
         images=images, out=tmp_path / "out", number=r"_(\d+)", gap=1, k=(1, 2), seeds=1, good=4,
