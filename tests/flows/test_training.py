@@ -41,7 +41,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_line(clips, draw_line(2, seed=3, states=("normal", "jam")))
     settings = GenerateSettings(samples=4, keep=3)
     values = {"clips": clips, "model": shipped_model(), "store": str(folder / "demo" / "store")}
-    values |= {"settings": settings, "masks": True, "workers": 0}
+    values |= {"settings": settings, "masks": True, "windows": 1, "workers": 0}
     generate(GenerateRequest.model_validate(values))
     return folder
 

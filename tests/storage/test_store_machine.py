@@ -1,5 +1,6 @@
 """Commit, forget, tag, kill, gc and compact in any order: no set is lost, broken or doubled."""
 
+import shutil
 import signal
 import tempfile
 from dataclasses import dataclass
@@ -422,6 +423,11 @@ def changeable(url: str, compacted: bool) -> SampleStore:
     return store
 
 
+def copied(store: str, url: str) -> None:
+    """The same store once more, for a change of its own."""
+    shutil.copytree(store, url)
+
+
 def seen(url: str) -> tuple[Any, ...]:
     """All that readers see: sets, those of tags, and what can be undone."""
     store = SampleStore.open(url)
@@ -443,15 +449,16 @@ def test_a_change_of_versions_killed_at_a_step_is_made_or_not(
     tmp_path: Path, action: str, compacted: bool, stride: int
 ) -> None:
     """Readers see the store before the change or after it; what is left over, gc removes."""
-    done = str(tmp_path / "done")
-    changeable(done, compacted)
-    before = seen(done)
+    fresh, done = str(tmp_path / "fresh"), str(tmp_path / "done")
+    changeable(fresh, compacted)
+    before = seen(fresh)
+    copied(fresh, done)
     work(done, action)
     after, outcomes, step = seen(done), set(), 1
     assert before != after
     while True:
         url = str(tmp_path / str(step))
-        changeable(url, compacted)
+        copied(fresh, url)
         over = not killed(url, action, step)
         now = seen(url)
         assert now in (before, after)

@@ -192,7 +192,7 @@ def test_a_query_is_not_disturbed_by_later_commits(tmp_path: Path) -> None:
     assert ids(table) == [set_id(0)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     column=st.sampled_from(["apd", "mae", "label", "coherence", "onset", "clip_name", "hold_mae"]),
     descending=st.booleans(),

@@ -28,11 +28,14 @@ from tests.storage.writers import (
 )
 
 SHAPES = pytest.mark.parametrize(
-    "compacted",
+    ("store_url", "compacted"),
     [
-        pytest.param(False, id="single"),
-        pytest.param(True, id="compacted", marks=pytest.mark.slow),
+        pytest.param("disk", False, id="disk-single"),
+        pytest.param("disk", True, id="disk-compacted", marks=pytest.mark.slow),
+        pytest.param("bucket", False, id="bucket-single", marks=pytest.mark.slow),
+        pytest.param("bucket", True, id="bucket-compacted", marks=pytest.mark.slow),
     ],
+    indirect=["store_url"],
 )
 
 

@@ -172,7 +172,7 @@ def test_every_clip_lends_its_looks_before_one_lends_them_again() -> None:
 
 
 def test_defects_of_looks_are_labels_of_their_own_and_others_get_placebos(tmp_path: Path) -> None:
-    line = draw_line(3, seed=4, frames=16, size=96, states=("normal", "slip"))
+    line = draw_line(2, seed=4, frames=14, size=96, states=("normal", "slip"))
     clips = write_line(tmp_path / "clips", line)
     looks = DefectSettings(types=("stain", "scratch"), severity=(0.6, 1.0))
     request = AugmentRequest(

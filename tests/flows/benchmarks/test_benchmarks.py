@@ -82,6 +82,7 @@ def test_a_plot_of_what_has_no_curves_costs_no_results(tmp_path: Path) -> None:
     assert (tmp_path / "loader.json").is_file()
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_kept_videos_and_a_batch() -> None:
     answer = json.loads(run("benchmark", "memory", "--samples", "21", "--json").stdout)
     by_stage = {row["up to"]: row["MiB"] for row in answer["rows"]}

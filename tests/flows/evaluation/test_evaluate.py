@@ -285,7 +285,7 @@ def test_a_metric_of_a_plugin_is_a_column(
     arguments = (
         *("evaluate", line_folder, "--model", tiny_model, "--out", copy, "--horizons", "4-4"),
         *("--forecasters", "gru,vrnn,gru_nf", "--samples", 6, "--keep", 3, "--epochs", 1),
-        *("--windows", 1, "--workers", 1, "--quiet", "--modes", "transfer"),
+        *("--windows", 1, "--workers", 0, "--quiet", "--modes", "transfer"),
         *("--metric", "halves", "--metric", "nothing"),
     )
     found = install(tmp_path, "factory_metrics", PLUGIN)

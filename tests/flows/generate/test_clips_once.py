@@ -55,15 +55,16 @@ def asked(clips: Path, model: Path, store: Path, **changes: object) -> GenerateR
     return GenerateRequest.model_validate(values | changes)
 
 
+@pytest.mark.parametrize("windows", [8, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_clip_of_many_windows_is_decoded_once_for_all_of_them(
-    tiny_model: Path, tmp_path: Path, decoded: Counter[tuple[str, bool]]
+    windows: int, tiny_model: Path, tmp_path: Path, decoded: Counter[tuple[str, bool]]
 ) -> None:
-    """40 windows in two modes: whole to plan and to make them, one frame as others' source."""
-    long = draw_line(1, seed=5, frames=160, states=("jam",))
+    """In two modes: whole to plan and to make them, one frame as others' source."""
+    long = draw_line(1, seed=5, frames=4 * windows, states=("jam",))
     short = draw_line(1, seed=5, frames=8, states=("normal", "slip"))
     clips = write_line(tmp_path / "clips", [*long, *short])
     summary = generate(asked(clips, tiny_model, tmp_path / "store"))
-    assert summary.written == (40 + 2 + 2) * 2
+    assert summary.written == (windows + 2 + 2) * 2
     for entry in list_clips(clips):
         whole, parts = decoded[entry.name, True], decoded[entry.name, False]
         assert whole == 2, decoded

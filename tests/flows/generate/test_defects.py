@@ -49,6 +49,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def model(made: tuple[Path, Any]) -> Path:
+    """What the first run fitted to the clips; the others need not do so again."""
+    return made[0].with_name("store.model")
+
+
 def asked(clips: Path, store: Path, **values: Any) -> Any:
     """Generate with defects, in this process."""
     defects = {"types": KINDS, "share": 0.5, "severity": (0.6, 1.0), **values.pop("defects", {})}
@@ -122,10 +128,10 @@ def test_a_placebo_has_an_empty_mask_on_the_part(made: tuple[Path, Any]) -> None
 
 
 def test_the_same_seed_gives_the_same_bytes_as_pixels_and_as_layers(
-    made: tuple[Path, Any], clips: Path, tmp_path: Path
+    made: tuple[Path, Any], model: Path, clips: Path, tmp_path: Path
 ) -> None:
     layered = SampleStore.open(made[0])
-    asked(clips, tmp_path / "again", keep_as="pixels")
+    asked(clips, tmp_path / "again", model=model, keep_as="pixels")
     plain = SampleStore.open(tmp_path / "again")
     assert plain.set_ids() == layered.set_ids()
     for set_id in plain.set_ids():
@@ -145,12 +151,12 @@ def test_the_same_seed_gives_the_same_bytes_as_pixels_and_as_layers(
 
 
 def test_defects_change_neither_other_ids_nor_the_choice(
-    made: tuple[Path, Any], clips: Path, tmp_path: Path
+    made: tuple[Path, Any], model: Path, clips: Path, tmp_path: Path
 ) -> None:
     defective = SampleStore.open(made[0])
-    asked(clips, tmp_path / "half", defects={"placebo": False})
+    asked(clips, tmp_path / "half", model=model, defects={"placebo": False})
     half = SampleStore.open(tmp_path / "half")
-    generate(request(clips, tmp_path / "plain", settings=SETTINGS))
+    generate(request(clips, tmp_path / "plain", model=model, settings=SETTINGS))
     plain = SampleStore.open(tmp_path / "plain")
     good = half.query("defect_type is null")["set_id"].to_pylist()
     assert len(good) == 3
@@ -165,8 +171,9 @@ def test_defects_change_neither_other_ids_nor_the_choice(
             assert (row["mae"], row["apd"]) == (same["mae"], same["apd"])
 
 
-def test_a_defect_grows_from_its_onset_on(clips: Path, tmp_path: Path) -> None:
-    asked(clips, tmp_path / "store", defects={"types": ("stain",), "onset": (2, 2), "share": 1})
+def test_a_defect_grows_from_its_onset_on(clips: Path, model: Path, tmp_path: Path) -> None:
+    defects = {"types": ("stain",), "onset": (2, 2), "share": 1}
+    asked(clips, tmp_path / "store", model=model, windows=1, defects=defects)
     store = SampleStore.open(tmp_path / "store")
     rows = store.query().to_pylist()
     assert rows
@@ -180,10 +187,9 @@ def test_a_defect_grows_from_its_onset_on(clips: Path, tmp_path: Path) -> None:
 def test_a_learned_model_moves_defects_by_its_own_motion(
     clips: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
+    drawn = {"size": 128, "detail": "native", "windows": 1}
     defects = {"types": ("stain", "scratch"), "share": 0.7}
-    summary = asked(
-        clips, tmp_path / "store", model=tiny_model, size=128, detail="native", defects=defects
-    )
+    summary = asked(clips, tmp_path / "store", model=tiny_model, defects=defects, **drawn)
     assert summary.defects.made >= 2
     store = SampleStore.open(tmp_path / "store")
     assert store.verify(ids=True) == []
@@ -194,7 +200,7 @@ def test_a_learned_model_moves_defects_by_its_own_motion(
     assert regenerate(str(tmp_path / "store"), row["sample_id"]).equal
 
 
-def test_cut_outs_of_a_bank_are_put_on_parts(clips: Path, tmp_path: Path) -> None:
+def test_cut_outs_of_a_bank_are_put_on_parts(clips: Path, model: Path, tmp_path: Path) -> None:
     stills, rng = tmp_path / "stills", np.random.default_rng(0)
     stills.mkdir()
     still = rng.normal(150, 4, (96, 96, 3)).clip(0, 255).astype(np.uint8)
@@ -207,6 +213,7 @@ def test_cut_outs_of_a_bank_are_put_on_parts(clips: Path, tmp_path: Path) -> Non
     asked(
         clips,
         tmp_path / "store",
+        model=model,
         defects={"types": (), "bank": tmp_path / "bank", "size": (0.2, 0.3)},
         windows=1,
         masks=True,
@@ -224,21 +231,22 @@ def test_cut_outs_of_a_bank_are_put_on_parts(clips: Path, tmp_path: Path) -> Non
         check_defects(DefectSettings(bank=tmp_path / "bank", test=(stills / "a.png",)), 6)
 
 
-def test_a_region_off_the_part_is_a_reason(clips: Path, tmp_path: Path) -> None:
+def test_a_region_off_the_part_is_a_reason(clips: Path, model: Path, tmp_path: Path) -> None:
     corner = np.zeros((128, 128), np.uint8)
     corner[:6, :6] = 255
     Pictures.fromarray(corner).save(tmp_path / "corner.png")
     wanted = {"where": tmp_path / "corner.png", "share": 1}
     with pytest.raises(DefectError, match="the region has no room for it on the part"):
-        asked(clips, tmp_path / "store", defects=wanted, windows=1)
+        asked(clips, tmp_path / "store", model=model, defects=wanted, windows=1)
     rejects = SampleStore.open(tmp_path / "store").query(rows="rejects").to_pylist()
     assert len(rejects) == 3
 
 
-def test_a_region_of_another_aspect_is_refused(clips: Path, tmp_path: Path) -> None:
+def test_a_region_of_another_aspect_is_refused(clips: Path, model: Path, tmp_path: Path) -> None:
     Pictures.fromarray(np.full((50, 80), 255, np.uint8)).save(tmp_path / "wide.png")
+    wide = {"where": tmp_path / "wide.png"}
     with pytest.raises(DefectError, match=r"of the frames' size 128x128 .* is 80x50; draw it"):
-        asked(clips, tmp_path / "store", defects={"where": tmp_path / "wide.png"})
+        asked(clips, tmp_path / "store", model=model, defects=wide)
 
 
 @pytest.mark.parametrize(

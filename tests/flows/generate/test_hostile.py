@@ -17,7 +17,7 @@ from flawcast.generators.model import load_model
 from flawcast.storage import SampleStore
 
 SETTINGS = GenerateSettings(past=4, future=4, samples=12, keep=5)
-ROUNDS = [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+ROUNDS = [4, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 
 
 def flip(data: bytes, draw: random.Random) -> bytes:

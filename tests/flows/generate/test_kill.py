@@ -55,7 +55,7 @@ def check_set(ours: SampleStore, theirs: SampleStore, set_id: str) -> None:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_worker_killed_at_random_moments(
     kills: int,
     whole: Path,

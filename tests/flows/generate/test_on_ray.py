@@ -158,6 +158,7 @@ def test_ray_that_never_starts_is_one_clear_line(
         pass
 
 
+@pytest.mark.slow
 def test_ray_starts_again_in_the_same_process() -> None:
     """As in a notebook: each run has a HOME of its own, and Ray's token lies there."""
     for _ in range(2):

@@ -14,7 +14,8 @@ def test_a_run_has_only_the_services_that_it_uses(
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with prefect_server(tmp_path, UNUSED_BY_A_RUN) as server:
         server.wait()
-        services = httpx.get(f"{server.url}/admin/settings").json()["server"]["services"]
+        said = httpx.get(f"{server.url}/admin/settings", timeout=60).json()
+    services = said["server"]["services"]
     on = {name for name, settings in services.items() if settings.get("enabled") is True}
     # Events and states of tasks are written down; the logger of events is off by default.
     assert {"event_persister", "task_run_recorder"} <= on

@@ -133,7 +133,7 @@ def test_samples_with_shifted_labels_are_never_used(
         one = opened.load(set_id)
         provenance = replace(one.provenance, label=other[one.provenance.label])
         shifted.commit(replace(one, id=content_id("set", of=set_id), provenance=provenance))
-    values = judged(clips, tmp_path / "out", str(tmp_path / "store"), steps=120)
+    values = judged(clips, tmp_path / "out", str(tmp_path / "store"))
     verdicts = {found["verdict"] for found in values["gate"]["labels"].values()}
     assert USE not in verdicts
 

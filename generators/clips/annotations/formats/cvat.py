@@ -95,7 +95,7 @@ def tracks_of(root: Element, stem: str) -> Iterator[Track]:
     """The tracks of a file "for video"; `stem` names the video where the file does not."""
     tasks = _tasks(root)
     for track in root.iter("track"):
-        task = tasks.get(track.get("task_id", "")) or next(iter(tasks.values()), None)
+        task = tasks.get(track.get("task_id", ""), next(iter(tasks.values()), None))
         video, size, end = _said(root, task, stem)
         with naming(f"track {track.get('id', '')}"):
             items = [item for item in track if item.tag in AREAS]
