@@ -10,6 +10,7 @@ import numpy as np
 
 from flawcast.configs.errors import StoreError
 from flawcast.storage import SampleSet, SampleStore, layout
+from tests.processes import PROCESSES
 from tests.storage.examples import sample_set, set_id
 
 
@@ -154,6 +155,15 @@ def work_until(url: str, action: str, step: int) -> None:
     for name in STEPS:
         setattr(os, name, counting(getattr(os, name)))
     work(url, action)
+
+
+def killed(url: str, action: str, step: int) -> bool:
+    """Do something in a process that is killed at a step; False if it was over before."""
+    process = PROCESSES.Process(target=work_until, args=(url, action, step))
+    process.start()
+    process.join(60)
+    assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
+    return process.exitcode != 0
 
 
 def die_in_a_run(url: str) -> None:
