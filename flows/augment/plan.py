@@ -45,9 +45,8 @@ def plan_augment(
     rejects: list[Reject] = []
     notes: list[Reject] = []
     held_out = _held_out(request)
-    minimum = request.settings.past + request.settings.future
     split = TRAIN if held_out else None
-    read = read_clips(request.clips, clips, minimum, rejects, on_clip, False, notes, split)
+    read = read_clips(request.clips, clips, request.settings, rejects, on_clip, False, notes, split)
     if request.only is not None:
         chosen = set(request.only)
         read = [clip for clip in read if clip.clip_id in chosen]

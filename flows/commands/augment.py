@@ -9,7 +9,9 @@ import typer
 from flawcast.configs.settings import KeepAs
 from flawcast.flows.commands.base import (
     DeviceOption,
+    FutureOption,
     JsonFlag,
+    PastOption,
     PrecisionOption,
     QuietFlag,
     SeedOption,
@@ -52,12 +54,8 @@ def augment(
         list[Path] | None,
         typer.Option(help="Stills of the test split: a bank that holds one is refused."),
     ] = None,
-    past: Annotated[
-        int | None, typer.Option(min=1, help="Past frames P; as trained if not given.")
-    ] = None,
-    future: Annotated[
-        int | None, typer.Option(min=2, help="Future frames F; as trained if not given.")
-    ] = None,
+    past: PastOption = None,
+    future: FutureOption = None,
     size: Annotated[
         int | None, typer.Option(min=16, help="Longest short side of frames in pixels.")
     ] = None,

@@ -52,6 +52,18 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(help="Precision of rendering: fp32, int8 on CPUs, bf16 or fp16 on GPUs."),
 ]
+PastOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FRAMES|TIME",
+        help="Past of a window: frames, or a time such as 0.5s; as trained, or as the preset has "
+        "it, if not given.",
+    ),
+]
+FutureOption = Annotated[
+    str | None,
+    typer.Option(metavar="FRAMES|TIME", help="Future of a window: frames, or a time such as 1s."),
+]
 TagOption = Annotated[
     str | None, typer.Option(help="Only the sets and reviews of this tag; see `flawcast tags`.")
 ]

@@ -10,7 +10,9 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import Detail, KeepAs, Mode, Motion
 from flawcast.flows.commands.base import (
     DeviceOption,
+    FutureOption,
     JsonFlag,
+    PastOption,
     PrecisionOption,
     QuietFlag,
     SeedOption,
@@ -42,12 +44,8 @@ def generate(
         Path | None,
         typer.Option(help="Clips to animate in transfer mode; the same clips if not given."),
     ] = None,
-    past: Annotated[
-        int | None, typer.Option(min=1, help="Past frames P; as trained if not given.")
-    ] = None,
-    future: Annotated[
-        int | None, typer.Option(min=2, help="Future frames F; as trained if not given.")
-    ] = None,
+    past: PastOption = None,
+    future: FutureOption = None,
     samples: Annotated[int, typer.Option(min=2, help="Futures drawn per set.")] = 100,
     keep: Annotated[int, typer.Option(min=2, help="Futures kept, lowest MAE first.")] = 20,
     forecaster: Annotated[

@@ -9,7 +9,9 @@ import typer
 from flawcast.flows.commands.base import (
     BackboneOption,
     DeviceOption,
+    FutureOption,
     JsonFlag,
+    PastOption,
     QuietFlag,
     app,
     console,
@@ -31,8 +33,8 @@ def train(
     size: Annotated[
         int | None, typer.Option(min=16, help="Frame size, instead of the preset's.")
     ] = None,
-    past: Annotated[int | None, typer.Option(min=1, help="Past frames per window.")] = None,
-    future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
+    past: PastOption = None,
+    future: FutureOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's seed.")] = None,
     backbone: BackboneOption = None,
     start: Annotated[

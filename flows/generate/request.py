@@ -109,6 +109,7 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     model = request.folder
     trained = (card or read_card(model)).settings.forecast
     open_still = {"past", "future"} - request.settings.model_fields_set
+    open_still -= set(request.settings.open_parts)  # the clips decide
     settings = request.settings.model_copy(
         update={name: getattr(trained, name) for name in open_still}
     )

@@ -25,6 +25,7 @@ from flawcast.flows.running.display import Display
 from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Job, Stage
 from flawcast.flows.running.progress import SetLeftOut
+from flawcast.flows.seconds import request_in_frames
 from flawcast.generators.clips import Reject
 from flawcast.generators.model import Model, load_model, worker_model
 from flawcast.generators.rendering.devices import pick_device
@@ -80,6 +81,7 @@ def generate(
     place = _place(request)
     request = with_model(request, display.say)
     model = load_model(request.folder)
+    request = request_in_frames(request, model.card.settings.clips.stride)
     request = as_trained(request, model.card)
     model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)
