@@ -11,6 +11,7 @@ from flawcast.flows.commands.base import (
     DeviceOption,
     FutureOption,
     JsonFlag,
+    MosaicOption,
     PastOption,
     PrecisionOption,
     QuietFlag,
@@ -59,6 +60,7 @@ def augment(
     size: Annotated[
         int | None, typer.Option(min=16, help="Longest short side of frames in pixels.")
     ] = None,
+    mosaic: MosaicOption = None,
     keep_as: Annotated[
         KeepAs | None,
         typer.Option(help="Store pixels, or layers that are drawn when they are read."),
@@ -91,6 +93,7 @@ def augment(
         per_label=per_label,
         normal=normal,
         size=size,
+        mosaic=mosaic,
         keep_as=keep_as,
         workers=workers,
         ray_address=ray_address,

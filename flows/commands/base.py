@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from flawcast.configs.clip_settings import Mosaic
 from flawcast.configs.errors import one_line
 from flawcast.configs.settings import Precision
 from flawcast.flows.running import ending
@@ -51,6 +52,13 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 PrecisionOption = Annotated[
     Precision,
     typer.Option(help="Precision of rendering: fp32, int8 on CPUs, bf16 or fp16 on GPUs."),
+]
+MosaicOption = Annotated[
+    Mosaic | None,
+    typer.Option(
+        help="Order of the colours in raw pictures of a colour camera; what a folder's or file's "
+        "name says, such as BayerRG8, if not given."
+    ),
 ]
 PastOption = Annotated[
     str | None,

@@ -12,6 +12,7 @@ from flawcast.flows.commands.base import (
     DeviceOption,
     FutureOption,
     JsonFlag,
+    MosaicOption,
     PastOption,
     PrecisionOption,
     QuietFlag,
@@ -79,6 +80,7 @@ def generate(
     masks: Annotated[
         bool, typer.Option("--masks", help="Store masks and their validity beside the videos.")
     ] = False,
+    mosaic: MosaicOption = None,
     keep_as: Annotated[
         KeepAs | None,
         typer.Option(
@@ -159,6 +161,7 @@ def generate(
         detail=detail,
         windows=windows,
         masks=masks,
+        mosaic=mosaic,
         keep_as=keep_as,
         defects=defects_from_options(
             defects,

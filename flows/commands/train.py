@@ -11,6 +11,7 @@ from flawcast.flows.commands.base import (
     DeviceOption,
     FutureOption,
     JsonFlag,
+    MosaicOption,
     PastOption,
     QuietFlag,
     app,
@@ -33,6 +34,7 @@ def train(
     size: Annotated[
         int | None, typer.Option(min=16, help="Frame size, instead of the preset's.")
     ] = None,
+    mosaic: MosaicOption = None,
     past: PastOption = None,
     future: FutureOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's seed.")] = None,
@@ -53,6 +55,7 @@ def train(
     changes = {
         "motion.steps": steps,
         "clips.size": size,
+        "clips.mosaic": mosaic,
         "forecast.past": past,
         "forecast.future": future,
         "seed": seed,

@@ -100,7 +100,7 @@ def _expect_same(request: GenerateRequest, trained: TrainSettings, folder: Path)
 def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> Path:
     """Follow the parts of the clips, and fit the forecaster to them."""
     began = time.perf_counter()
-    clips = ClipSettings(size=request.size or NATIVE, fit="keep")
+    clips = request.as_said(ClipSettings(size=request.size or NATIVE, fit="keep"))
     backbone = LayersBackbone(LayersConfig())
     # What `augment` makes is judged on clips to validate on: nothing of it may know them.
     unseen = (TEST,) if request.settings.driving is None else (TEST, VALIDATION)

@@ -88,7 +88,7 @@ def generate(
     expect_renderer(model.backbone, request.keep_as)
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
-    clips = model.clip_settings(request.size, request.detail)
+    clips = request.as_said(model.clip_settings(request.size, request.detail))
     if request.defects is not None:
         check_defects(request.defects, request.settings.future)
     show_folder(request.clips, display)

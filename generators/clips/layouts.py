@@ -27,8 +27,11 @@ _LIKE_TEST = re.compile(
 )
 _BEGINNING = re.compile(rf"({'|'.join(SPLITS)})(?=[\W_\d])")
 _LIST = re.compile(
-    r"(.*[\W_])?(tests?|testing|val|valid|validation)([\W_]?(list|split|files|set))?"
+    r"(.*[\W_])?(tests?|testing|val|valid|validation|evals?|evaluation)"
+    r"([\W_]?(list|split|files|set))?|(.*[\W_])?(splits?|partitions?)"
 )
+_SPLIT_COLUMNS = {"split", "subset", "partition", "set"}
+HEADER_BYTES = 4096
 LISTS = {".txt", ".lst", ".csv", ".json"}
 RAW_MASKS = {".npy", ".mat"}
 
@@ -118,6 +121,8 @@ def doubt_of_split(folder: Path, entries: Iterable[ClipEntry]) -> str:
     for path in sorted(folder.glob("*")) + sorted(folder.glob("*/*")):
         if path.suffix.lower() in LISTS and _LIST.fullmatch(path.stem.lower()):
             reason = f"{path.relative_to(folder)} looks like a list of a split's clips"
+        elif _names_splits(path):  # as VisA's split_csv/1cls.csv
+            reason = f"{path.relative_to(folder)} has a column of splits"
     for name in names:
         for part in name.split("/")[:-1]:
             if _LIKE_TEST.fullmatch(part.lower()):
@@ -128,6 +133,16 @@ def doubt_of_split(folder: Path, entries: Iterable[ClipEntry]) -> str:
         f"clips: {reason}, but {folder} has no folders named train and test and no splits in "
         "labels.csv, so its clips would be learnt from; name the splits in one of these ways"
     )
+
+
+def _names_splits(path: Path) -> bool:
+    """Whether a file is a table with a column of splits."""
+    if path.suffix.lower() not in {".csv", ".tsv"} or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        header = stream.read(HEADER_BYTES).decode("utf-8-sig", "replace").splitlines()[:1]
+    names = {name.strip(" \"'").lower() for line in header for name in re.split(r"[,;\t|]", line)}
+    return bool(names & _SPLIT_COLUMNS)
 
 
 def _split_of(name: str) -> tuple[int, str]:

@@ -116,6 +116,7 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
             lambda frame: resize_frame(frame, settings),
             settings.stride,
             min(limits, default=None),
+            settings.mosaic,
         )
     except ClipError as error:
         raise ClipError(f"{entry.name}: {error}") from None

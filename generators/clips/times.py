@@ -88,9 +88,9 @@ def pieces_in_time(
         lengths: Frames of a window, and the seconds that were asked for.
 
     Example:
-        >>> lengths = WindowLengths(past=2, future=2, past_seconds=0.2)
+        >>> lengths = WindowLengths(past_seconds=0.2, future=2).model_copy(update={"past": 2})
         >>> pieces_in_time([0, 0.1, 0.2, 0.3, 0.4, 0.9, 1.4, 1.9, 2.4], 9, [], lengths)
-        [(0, 5)]
+        [(0, 6)]
     """
     pieces = pieces_of(length, gaps)
     parts = [

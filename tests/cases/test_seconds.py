@@ -30,6 +30,12 @@ def asked(**values: object) -> GenerateSettings:
     return validated(GenerateSettings, FEW | values, "options")
 
 
+def lasting(frames: int, seconds: float) -> WindowLengths:
+    """Windows that were asked for in seconds and have got their frames."""
+    lengths = WindowLengths(past_seconds=seconds, future_seconds=seconds)
+    return lengths.model_copy(update={"past": frames, "future": frames})
+
+
 @pytest.mark.parametrize(("rate", "frames"), [(10, (5, 10)), (25, (13, 25)), (30, (15, 30))])
 def test_seconds_are_frames_at_the_clips_rate(
     rate: int, frames: tuple[int, int], tmp_path: Path
@@ -127,7 +133,7 @@ def test_windows_of_a_camera_that_slows_down_last_as_long_as_was_asked(tmp_path:
 
 
 def test_a_clip_of_another_rate_throughout_is_left_out() -> None:
-    lengths = WindowLengths(past=2, future=2, past_seconds=0.2, future_seconds=0.2)
+    lengths = lasting(2, 0.2)
     slow = np.arange(20) * 0.3
     assert pieces_in_time(slow, 20, [], lengths) == []
     assert pieces_in_time(np.arange(20) * 0.1, 20, [7], lengths) == [(0, 7), (7, 20)]
@@ -136,7 +142,7 @@ def test_a_clip_of_another_rate_throughout_is_left_out() -> None:
 
 def test_one_dropped_frame_does_not_matter() -> None:
     times = np.delete(np.arange(40) * 0.1, [17])
-    lengths = WindowLengths(past=6, future=6, past_seconds=0.6, future_seconds=0.6)
+    lengths = lasting(6, 0.6)
     assert pieces_in_time(times, len(times), [], lengths) == [(0, 39)]
 
 
