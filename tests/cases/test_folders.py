@@ -11,6 +11,8 @@ from PIL import Image
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.augment.plan import plan_augment
+from flawcast.flows.augment.request import AugmentRequest
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.inspection import view_folder
 from flawcast.flows.train.clips import TrainClip, split_clips
@@ -237,6 +239,18 @@ def test_the_same_bytes_are_never_in_two_splits(tmp_path: Path) -> None:
     clips = [TrainClip("clip-1", "a", frames, "train"), TrainClip("clip-1", "b", frames, "test")]
     with pytest.raises(ClipError, match=r"a \(train\) and b \(test\) have the same bytes"):
         split_clips(clips, TINY_TRAINING)
+
+
+def test_no_samples_are_made_of_a_copy_of_a_test_clip(tmp_path: Path) -> None:
+    clip(tmp_path / "train/normal/a.mkv")
+    clip(tmp_path / "train/jam/b.mkv")
+    (tmp_path / "test/jam").mkdir(parents=True)
+    shutil.copy(tmp_path / "train/jam/b.mkv", tmp_path / "test/jam/c.mkv")
+    request = AugmentRequest(clips=tmp_path, store="none")
+    with pytest.raises(
+        ClipError, match=r"test/jam/c.mkv \(test\) and train/jam/b.mkv \(train\) hold"
+    ):
+        plan_augment(request, "w", ClipSettings(size=16))
 
 
 def test_the_same_bytes_under_two_labels_are_reported(tmp_path: Path) -> None:
