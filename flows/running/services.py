@@ -25,6 +25,7 @@ RAY = "ray"  # beginning of the name of its folders
 VITAL = ("gcs_server", "raylet")  # the agents end with the raylet
 SHUTDOWN_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
+LEAST_SPACE = 2**20
 LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
 
 
@@ -82,9 +83,24 @@ def run_folder() -> Iterator[Path]:
             stack.enter_context(guarded(folder))
         try:
             yield folder
+        except Exception as error:
+            if not ending.was_asked() and _is_full(folder):
+                raise FlawcastError(
+                    f"temporary folder: no space is left on the disk of {base}, so the services of "
+                    f"the run ended ({one_line(error)}); make room, or name another one with TMPDIR"
+                ) from error
+            raise
         finally:
             with ending.deferred():
                 stack.close()
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has no space for what services write: their own errors do not say so."""
+    try:
+        return shutil.disk_usage(folder).free < LEAST_SPACE
+    except OSError:
+        return False
 
 
 @contextmanager
