@@ -24,6 +24,7 @@ from flawcast.flows.running.services import run_folder
 from flawcast.flows.schedule.alarms import AlarmSettings
 from flawcast.flows.schedule.nightly import nightly
 from flawcast.generators.model import is_model, shipped_models
+from flawcast.storage.address import whole_address
 
 FIELDS = 5  # of a cron line: a sixth would be taken for seconds
 GRACE_SECONDS = 600  # after this the slot of a run that never started is free again
@@ -94,6 +95,7 @@ def serve_schedule(
     dates = coming_dates(cron, timezone)
     schedule = _schedule(cron, timezone)
     request = as_trained(with_model(config.request, on_ready))
+    request = request.model_copy(update={"store": whole_address(request.store)})
     parameters = {"request": request, "alarms": config.alarms}
     with run_folder() as folder, nullcontext() if configured_api() else _own_server(folder):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
