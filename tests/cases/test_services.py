@@ -111,7 +111,7 @@ def test_files_for_other_servers_are_not_read(
         (theirs / name).write_text(text)
     monkeypatch.chdir(theirs)
     assert configured_api({"PREFECT_HOME": "/dev/null"}) is None
-    with pytest.raises(ValueError, match="no such level"):
+    with pytest.raises(ValueError, match="validation error"):
         prefect.settings.Settings()  # what they would do
     with _settings_of_the_environment(ours):
         settings = prefect.settings.get_current_settings()
