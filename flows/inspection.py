@@ -15,6 +15,7 @@ from flawcast.generators.clips.probing import Probe, probe_clip
 from flawcast.generators.clips.rates import rates_of
 from flawcast.generators.clips.recognised import layout_of
 
+MOST_FRAMES = 500  # of a video, that tell its rate
 MOST_NAMED = 5  # clips or files that one line names
 
 
@@ -128,7 +129,7 @@ def inspect(folder: Path) -> tuple[FolderView, dict[str, Probe], list[list[str]]
         ClipError: If the folder cannot be listed.
     """
     view = view_folder(folder)
-    rates = rates_of(view.entries)
+    rates = rates_of(view.entries, MOST_FRAMES)
     probes = {
         entry.name: replace(probe_clip(entry), fps=rates.get(entry.name) or 0.0)
         for entry in view.entries

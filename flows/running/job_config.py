@@ -19,8 +19,8 @@ class OwnCodeOnly(JobConfig):
     a folder stays if the driver found flawcast there, as in a clone.
     """
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._here = os.path.abspath(os.curdir)  # noqa: PTH100 - Ray is started in another folder
 
     def _get_proto_job_config(self) -> Any:

@@ -125,7 +125,8 @@ def test_a_run_with_services_ends_at_any_moment_on_a_busy_machine(
             f"{kind} at {moment:.1f} of {whole_run:.1f} s: exit code {ended.code} after "
             f"{ended.seconds:.1f} s, {ended.errors[-300:]!r}"
         )
-        check(ended, kind, scratch, 10)
+        # What does not fit is tried twice more, with pauses: a disk may be full for a moment.
+        check(ended, kind, scratch, 60 if kind == DISK else 10)
 
 
 def test_what_is_written_below_python_is_dropped_after_a_request() -> None:
