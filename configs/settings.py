@@ -20,6 +20,7 @@ from flawcast.configs.driving import Driving
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.frozen import Settings as Settings
 from flawcast.configs.keep import expect_keep
+from flawcast.configs.window_lengths import WindowLengths
 
 Mode = Literal["reconstruction", "transfer"]  # which video a source frame is from
 Motion = Literal["relative", "absolute", "avd"]  # how it is carried over to a foreign source
@@ -159,11 +160,9 @@ class AVDTraining(Settings):
         return self.steps or max(1, -(-self.epochs * self.repeats * clips // self.batch))
 
 
-class ForecastTraining(Settings):
+class ForecastTraining(WindowLengths):
     """Fitting of a forecaster to keypoint series."""
 
-    past: int = Field(default=12, ge=1)
-    future: int = Field(default=12, ge=2)
     epochs: int = Field(default=60, ge=1)
     seconds: float | None = Field(default=None, gt=0)  # start no new epoch after this time
 
@@ -200,6 +199,7 @@ class TrainSettings(Settings):
                 part = reduce(getitem, path, values)
                 if last == "name" and value != part["name"]:
                     part["config"] = {}  # the old entry's settings do not fit the new one
+                part.pop(f"{last}_seconds", None)  # which the preset may name
                 part[last] = value
         return validated(TrainSettings, values, "options")
 
@@ -211,11 +211,9 @@ class Transfer(Settings):
     adapt_movement_scale: bool = False  # scale displacements to the size of the object
 
 
-class GenerateSettings(Settings):
+class GenerateSettings(WindowLengths):
     """All settings of `flawcast generate` that decide the content of a sample set."""
 
-    past: int = Field(default=12, ge=1)
-    future: int = Field(default=12, ge=2)
     samples: int = Field(default=100, ge=2)
     keep: int = Field(default=20, ge=2)
     mode: Mode = "reconstruction"
@@ -235,7 +233,7 @@ class GenerateSettings(Settings):
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what older sets do not have, so that they keep their ids."""
-        values: dict[str, Any] = dump(self)
+        values = self._frames_or_seconds(dump(self))
         if values.get("precision") == "fp32":
             del values["precision"]
         if values.get("driving") is None:

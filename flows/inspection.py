@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from flawcast.flows.running.display import Display
 from flawcast.generators.clips.decoding import frame_files
 from flawcast.generators.clips.listing import LABELS, ClipEntry, Reject, list_clips
 from flawcast.generators.clips.probing import Probe, probe_clip
+from flawcast.generators.clips.rates import rates_of
 from flawcast.generators.clips.recognised import layout_of
 
+MOST_FRAMES = 500  # of a video, that tell its rate
 MOST_NAMED = 5  # clips or files that one line names
 
 
@@ -127,7 +129,11 @@ def inspect(folder: Path) -> tuple[FolderView, dict[str, Probe], list[list[str]]
         ClipError: If the folder cannot be listed.
     """
     view = view_folder(folder)
-    probes = {entry.name: probe_clip(entry) for entry in view.entries}
+    rates = rates_of(view.entries, MOST_FRAMES)
+    probes = {
+        entry.name: replace(probe_clip(entry), fps=rates.get(entry.name) or 0.0)
+        for entry in view.entries
+    }
     return view, probes, same_bytes(view.entries)
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -83,14 +83,20 @@ def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]
     """A file system of 1 MiB, or of as many as the test's parameter says."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    size = f"size={getattr(request, 'param', 1)}m"
-    command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
+    with mounted(folder, getattr(request, "param", 1)):
+        yield folder
+
+
+@contextmanager
+def mounted(folder: Path, megabytes: int) -> Iterator[None]:
+    """Make a folder a file system of its own."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("needs the right to mount a tmpfs; the test with a file size limit runs")
     try:
-        yield folder
+        yield
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 

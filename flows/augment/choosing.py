@@ -13,7 +13,6 @@ import numpy as np
 from flawcast.configs.identity import derive_seed
 from flawcast.flows.generate.plan import ReadClip
 from flawcast.generators.clips import Window
-from flawcast.generators.clips.times import pieces_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def usable_windows(clip: ReadClip, past: int, future: int, is_good: bool) -> lis
     length = past + future
     windows = [
         Window(start, past, future)
-        for first, end in reversed(pieces_of(clip.length, clip.gaps))
+        for first, end in reversed(clip.stretches)
         for start in range(end - length, first - 1, -length)
     ]
     if is_good:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.driving import Driving
+from flawcast.configs.errors import ClipError
 from flawcast.configs.labels import check_normal
 from flawcast.flows.augment.choosing import Pair, in_turn, order_seed, pair_up
 from flawcast.flows.augment.looks import with_looks
@@ -19,6 +20,7 @@ from flawcast.flows.generate.plan import (
     planned_id,
     read_clips,
 )
+from flawcast.flows.inspection import same_bytes
 from flawcast.generators.clips import Reject, list_clips
 from flawcast.generators.clips.listing import TEST, TRAIN, VALIDATION
 
@@ -45,9 +47,8 @@ def plan_augment(
     rejects: list[Reject] = []
     notes: list[Reject] = []
     held_out = _held_out(request)
-    minimum = request.settings.past + request.settings.future
     split = TRAIN if held_out else None
-    read = read_clips(request.clips, clips, minimum, rejects, on_clip, False, notes, split)
+    read = read_clips(request.clips, clips, request.settings, rejects, on_clip, False, notes, split)
     if request.only is not None:
         chosen = set(request.only)
         read = [clip for clip in read if clip.clip_id in chosen]
@@ -76,8 +77,21 @@ def plan_augment(
 
 
 def _held_out(request: AugmentRequest) -> dict[str, int]:
-    """Clips that are not for training, by split."""
-    counts = Counter(entry.split for entry in list_clips(request.clips))
+    """Clips that are not for training, by split.
+
+    Raises:
+        ClipError: If a copy of one is for training.
+    """
+    entries = list_clips(request.clips)
+    counts = Counter(entry.split for entry in entries)
+    split_of = {entry.name: entry.split for entry in entries}
+    for names in same_bytes(tuple(entries)):
+        if len({split_of[name] for name in names}) > 1:
+            said = " and ".join(f"{name} ({split_of[name]})" for name in names[:2])
+            raise ClipError(
+                f"clips: expected others to learn from than to test on, {said} hold the same "
+                "bytes; remove one"
+            )
     if not counts[TEST] and not counts[VALIDATION]:
         return {}
     return {name: count for name, count in sorted(counts.items()) if name != TRAIN}

@@ -9,7 +9,10 @@ import typer
 from flawcast.configs.settings import KeepAs
 from flawcast.flows.commands.base import (
     DeviceOption,
+    FutureOption,
     JsonFlag,
+    MosaicOption,
+    PastOption,
     PrecisionOption,
     QuietFlag,
     SeedOption,
@@ -52,15 +55,12 @@ def augment(
         list[Path] | None,
         typer.Option(help="Stills of the test split: a bank that holds one is refused."),
     ] = None,
-    past: Annotated[
-        int | None, typer.Option(min=1, help="Past frames P; as trained if not given.")
-    ] = None,
-    future: Annotated[
-        int | None, typer.Option(min=2, help="Future frames F; as trained if not given.")
-    ] = None,
+    past: PastOption = None,
+    future: FutureOption = None,
     size: Annotated[
         int | None, typer.Option(min=16, help="Longest short side of frames in pixels.")
     ] = None,
+    mosaic: MosaicOption = None,
     keep_as: Annotated[
         KeepAs | None,
         typer.Option(help="Store pixels, or layers that are drawn when they are read."),
@@ -93,6 +93,7 @@ def augment(
         per_label=per_label,
         normal=normal,
         size=size,
+        mosaic=mosaic,
         keep_as=keep_as,
         workers=workers,
         ray_address=ray_address,

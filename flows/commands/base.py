@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from flawcast.configs.clip_settings import Mosaic
 from flawcast.configs.errors import one_line
 from flawcast.configs.settings import Precision
 from flawcast.flows.running import ending
@@ -51,6 +52,25 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 PrecisionOption = Annotated[
     Precision,
     typer.Option(help="Precision of rendering: fp32, int8 on CPUs, bf16 or fp16 on GPUs."),
+]
+MosaicOption = Annotated[
+    Mosaic | None,
+    typer.Option(
+        help="Order of the colours in raw pictures of a colour camera; what a folder's or file's "
+        "name says, such as BayerRG8, if not given."
+    ),
+]
+PastOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FRAMES|TIME",
+        help="Past of a window: frames, or a time such as 0.5s; as trained, or as the preset has "
+        "it, if not given.",
+    ),
+]
+FutureOption = Annotated[
+    str | None,
+    typer.Option(metavar="FRAMES|TIME", help="Future of a window: frames, or a time such as 1s."),
 ]
 TagOption = Annotated[
     str | None, typer.Option(help="Only the sets and reviews of this tag; see `flawcast tags`.")

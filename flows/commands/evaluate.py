@@ -36,7 +36,10 @@ def evaluate(
     ] = None,
     horizons: Annotated[
         str | None,
-        typer.Option(help="Past and future frames, several with commas. [default: 12-12,6-24]"),
+        typer.Option(
+            help="Past and future frames, or times such as 0.5s-1s, several with commas. "
+            "[default: 12-12,6-24]"
+        ),
     ] = None,
     modes: Annotated[
         str, typer.Option(help="reconstruction, transfer, or both with a comma.")
@@ -156,6 +159,7 @@ def _on_keypoints(values: dict[str, Any], show: "Display") -> dict[str, Any]:
     from flawcast.flows.evaluation.on_keypoints.followed import write_followed
     from flawcast.flows.evaluation.on_keypoints.run import KeypointRequest, evaluate_keypoints
     from flawcast.flows.generate.request import usable_cores
+    from flawcast.flows.seconds import in_frames
     from flawcast.generators.clips.keypoint_files import has_keypoints
 
     size = values.pop("size")
@@ -163,8 +167,9 @@ def _on_keypoints(values: dict[str, Any], show: "Display") -> dict[str, Any]:
     request = validated(KeypointRequest, given, "options")
     if not has_keypoints(request.keypoints):
         cores = usable_cores() if values["workers"] is None else values["workers"]
+        wanted = tuple(in_frames(horizon, request.keypoints) for horizon in request.horizons)
         followed = write_followed(request.keypoints, request.out, size, cores, show.say)
-        request = request.model_copy(update={"keypoints": followed})
+        request = request.model_copy(update={"keypoints": followed, "horizons": wanted})
     elif size is not None:
         raise SettingsError("size: goes with clips, found keypoint files; leave it out")
     with show.stages() as on_done:

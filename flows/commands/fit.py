@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from flawcast.flows.commands.base import (
+    FutureOption,
     JsonFlag,
+    PastOption,
     QuietFlag,
     app,
     console,
@@ -27,8 +29,8 @@ def fit(
         typer.Option(help="Model folder to write; without it the model gets the forecaster."),
     ] = None,
     forecaster: Annotated[str | None, typer.Option(help="Forecaster by name.")] = None,
-    past: Annotated[int | None, typer.Option(min=1, help="Past frames per window.")] = None,
-    future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
+    past: PastOption = None,
+    future: FutureOption = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Largest number of epochs.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the model's seed.")] = None,
     quiet: QuietFlag = False,

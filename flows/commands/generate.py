@@ -10,7 +10,10 @@ from flawcast.configs.errors import SettingsError
 from flawcast.configs.settings import Detail, KeepAs, Mode, Motion
 from flawcast.flows.commands.base import (
     DeviceOption,
+    FutureOption,
     JsonFlag,
+    MosaicOption,
+    PastOption,
     PrecisionOption,
     QuietFlag,
     SeedOption,
@@ -42,12 +45,8 @@ def generate(
         Path | None,
         typer.Option(help="Clips to animate in transfer mode; the same clips if not given."),
     ] = None,
-    past: Annotated[
-        int | None, typer.Option(min=1, help="Past frames P; as trained if not given.")
-    ] = None,
-    future: Annotated[
-        int | None, typer.Option(min=2, help="Future frames F; as trained if not given.")
-    ] = None,
+    past: PastOption = None,
+    future: FutureOption = None,
     samples: Annotated[int, typer.Option(min=2, help="Futures drawn per set.")] = 100,
     keep: Annotated[int, typer.Option(min=2, help="Futures kept, lowest MAE first.")] = 20,
     forecaster: Annotated[
@@ -81,6 +80,7 @@ def generate(
     masks: Annotated[
         bool, typer.Option("--masks", help="Store masks and their validity beside the videos.")
     ] = False,
+    mosaic: MosaicOption = None,
     keep_as: Annotated[
         KeepAs | None,
         typer.Option(
@@ -161,6 +161,7 @@ def generate(
         detail=detail,
         windows=windows,
         masks=masks,
+        mosaic=mosaic,
         keep_as=keep_as,
         defects=defects_from_options(
             defects,

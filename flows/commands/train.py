@@ -9,7 +9,10 @@ import typer
 from flawcast.flows.commands.base import (
     BackboneOption,
     DeviceOption,
+    FutureOption,
     JsonFlag,
+    MosaicOption,
+    PastOption,
     QuietFlag,
     app,
     console,
@@ -31,8 +34,9 @@ def train(
     size: Annotated[
         int | None, typer.Option(min=16, help="Frame size, instead of the preset's.")
     ] = None,
-    past: Annotated[int | None, typer.Option(min=1, help="Past frames per window.")] = None,
-    future: Annotated[int | None, typer.Option(min=2, help="Future frames per window.")] = None,
+    mosaic: MosaicOption = None,
+    past: PastOption = None,
+    future: FutureOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the preset's seed.")] = None,
     backbone: BackboneOption = None,
     start: Annotated[
@@ -51,6 +55,7 @@ def train(
     changes = {
         "motion.steps": steps,
         "clips.size": size,
+        "clips.mosaic": mosaic,
         "forecast.past": past,
         "forecast.future": future,
         "seed": seed,

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
+from flawcast.configs.window_lengths import WindowLengths
 from flawcast.generators.backbones.layers.backbone import LayersBackbone
 from flawcast.generators.backbones.layers.plate import Plate
 from flawcast.generators.clips import Clip, ClipEntry, read_entry
+from flawcast.generators.clips.times import pieces_in_time, pieces_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ def follow_clips(
     backbone: LayersBackbone,
     threads: int,
     say: Callable[[str], None],
+    lengths: WindowLengths | None = None,
 ) -> list[Followed]:
     """Keypoints of every clip whose parts can be followed.
 
@@ -46,6 +49,7 @@ def follow_clips(
         backbone: Follows their parts.
         threads: How many clips are followed at the same time.
         say: Takes a line for each clip that cannot be followed.
+        lengths: Of windows that are asked for in seconds; None where they are not.
 
     Raises:
         ClipError: If none can.
@@ -58,8 +62,8 @@ def follow_clips(
         except ClipError as error:
             reason = str(error)
             return reason if entry.name in reason else f"{entry.name}: {reason}"
-        measured = context.keypoints()[context.measured()]
-        return Followed(clip.id, clip.name, measured, context.seen.plate)
+        kept = _longest(context.measured(), _pieces(clip, lengths))
+        return Followed(clip.id, clip.name, context.keypoints()[kept], context.seen.plate)
 
     followed: list[Followed] = []
     reasons: list[str] = []
@@ -81,3 +85,17 @@ def follow_clips(
             f"for instance {reasons[0]}"
         )
     return followed
+
+
+def _pieces(clip: Clip, lengths: WindowLengths | None) -> list[tuple[int, int]]:
+    """Stretches of a clip between pauses of the camera, at the rate that was asked for."""
+    if lengths is None:
+        return pieces_of(len(clip.frames), clip.gaps)
+    return pieces_in_time(clip.times, len(clip.frames), clip.gaps, lengths)
+
+
+def _longest(measured: slice, pieces: Sequence[tuple[int, int]]) -> slice:
+    """The longest part of a stretch that lies in one of some pieces; perhaps empty."""
+    parts = [(max(first, measured.start), min(end, measured.stop)) for first, end in pieces]
+    first, end = max(parts, key=lambda part: part[1] - part[0], default=(0, 0))
+    return slice(first, max(first, end))

@@ -12,6 +12,7 @@ from flawcast.configs.settings import Choice, ForecastTraining, TrainSettings
 from flawcast.configs.spread import spread
 from flawcast.flows.generate.following import Followed, follow_clips
 from flawcast.flows.generate.request import GenerateRequest
+from flawcast.flows.seconds import request_in_frames
 from flawcast.generators.backbones.layers.backbone import LayersBackbone, LayersConfig
 from flawcast.generators.clips import list_clips
 from flawcast.generators.clips.listing import TEST, VALIDATION
@@ -35,7 +36,11 @@ def with_model(request: GenerateRequest, say: Callable[[str], None]) -> Generate
     Raises:
         FlawcastError: If there is no such model, or none can be made of the clips.
     """
-    folder = own_model(request, say) if request.model is None else find_model(request.model)
+    if request.model is None:
+        request = request_in_frames(request)
+        folder = own_model(request, say)
+    else:
+        folder = find_model(request.model)
     return request.model_copy(update={"model": folder.absolute()})
 
 
@@ -95,7 +100,7 @@ def _expect_same(request: GenerateRequest, trained: TrainSettings, folder: Path)
 def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> Path:
     """Follow the parts of the clips, and fit the forecaster to them."""
     began = time.perf_counter()
-    clips = ClipSettings(size=request.size or NATIVE, fit="keep")
+    clips = request.as_said(ClipSettings(size=request.size or NATIVE, fit="keep"))
     backbone = LayersBackbone(LayersConfig())
     # What `augment` makes is judged on clips to validate on: nothing of it may know them.
     unseen = (TEST,) if request.settings.driving is None else (TEST, VALIDATION)
@@ -107,7 +112,7 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
         )
     chosen = spread(entries, MOST_CLIPS)
     say(f"no --model: following the parts of {len(chosen)} clips, with nothing trained")
-    followed = follow_clips(chosen, clips, backbone, max(1, request.workers), say)
+    followed = follow_clips(chosen, clips, backbone, max(1, request.workers), say, request.settings)
     past, future = _horizon(request, followed)
     usable = [clip for clip in followed if len(clip.keypoints) >= past + future]
     if not usable:

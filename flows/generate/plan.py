@@ -13,15 +13,21 @@ from flawcast.configs.identity import derive_seed, sample_set_id
 from flawcast.configs.set_settings import SetMasks
 from flawcast.configs.settings import GenerateSettings
 from flawcast.configs.spread import spread
+from flawcast.configs.window_lengths import WindowLengths
 from flawcast.flows.generate.masks import plan_masks
 from flawcast.generators.clips import (
     ClipEntry,
     Reject,
     Window,
     iter_clips,
-    split_windows,
 )
-from flawcast.generators.clips.times import pieces_of
+from flawcast.generators.clips.reading import windows_within
+from flawcast.generators.clips.times import pieces_in_time, pieces_of
+
+OTHER_RATE = (
+    "its frames were taken at another rate than those of the others: no window lasts as long as "
+    "was asked for"
+)
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,14 @@ class ReadClip:
     clip_id: str
     length: int
     masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame
-    gaps: tuple[int, ...] = ()
+    pieces: tuple[tuple[int, int], ...] = ()  # in which a window may lie; none: anywhere
     onset: int | None = None
     size: tuple[int, int] = (0, 0)
+
+    @property
+    def stretches(self) -> tuple[tuple[int, int], ...]:
+        """First frame and end of every stretch in which a window may lie."""
+        return self.pieces or ((0, self.length),)
 
 
 def plan_sets(
@@ -139,11 +150,10 @@ def plan_sets(
     """
     rejects: list[Reject] = []
     notes: list[Reject] = []
-    minimum = settings.past + settings.future
-    read = read_clips(clips, clip_settings, minimum, rejects, on_clip, masks, notes)
+    read = read_clips(clips, clip_settings, settings, rejects, on_clip, masks, notes)
     others = read
     if "transfer" in modes and sources is not None:
-        others = read_clips(sources, clip_settings, 1, rejects, on_clip, masks, notes)
+        others = read_clips(sources, clip_settings, None, rejects, on_clip, masks, notes)
     sets = [
         _plan_set(mode, clip, window, others, settings, weights_id)
         for clip in read
@@ -156,23 +166,44 @@ def plan_sets(
 def read_clips(
     folder: Path,
     settings: ClipSettings,
-    minimum: int,
+    lengths: WindowLengths | None,
     rejects: list[Reject],
     on_clip: Callable[[str], None],
     masks: bool,
     notes: list[Reject],
     split: str | None = None,
 ) -> list[ReadClip]:
-    """Read every clip, or those of a split, once to check that it decodes and to hash its bytes."""
+    """Read every clip, or those of a split, once to check that it decodes and to hash its bytes.
+
+    Args:
+        folder: Folder of clips.
+        settings: How clips are read.
+        lengths: Of the windows; clips without room for one are left out. None for sources.
+        rejects: Gets those that are left out.
+        on_clip: Called with the name of each clip that was read.
+        masks: Whether a clip whose masks cannot be read is left out.
+        notes: Gets what people should know of the others.
+        split: "train", "val" or "test"; None for all clips.
+
+    Raises:
+        ClipError: If no clip can be used.
+    """
     read = []
+    minimum = 1 if lengths is None else lengths.past + lengths.future
     first: dict[str, ClipEntry] = {}
     for clip in iter_clips(folder, settings, minimum, rejects.append, split):
         entry, length = clip.entry, len(clip.frames)
-        longest = max(end - start for start, end in pieces_of(length, clip.gaps))
+        pieces = pieces_of(length, clip.gaps)
+        longest = max(end - start for start, end in pieces)
         if longest < minimum:
             reason = f"expected {minimum} frames between two pauses of the camera, got {longest}"
             rejects.append(Reject(entry.name, reason))
             continue
+        if lengths is not None:
+            pieces = pieces_in_time(clip.times, length, clip.gaps, lengths)
+            if not pieces:
+                rejects.append(Reject(entry.name, OTHER_RATE))
+                continue
         same = first.setdefault(clip.id, entry)
         if same is not entry:
             rejects.append(Reject(entry.name, _same_bytes(same, entry)))
@@ -183,20 +214,25 @@ def read_clips(
             rejects.append(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
             continue
         size = (clip.frames.shape[1], clip.frames.shape[2])
-        read.append(ReadClip(entry, clip.id, length, frame_masks, clip.gaps, clip.onset, size))
+        read.append(ReadClip(entry, clip.id, length, frame_masks, tuple(pieces), clip.onset, size))
         notes += [Reject(clip.name, note) for note in clip.notes]
         on_clip(clip.name)
-    if not read:
+    if not read and masks:
         raise ClipError(
             f"clips: expected a clip of {folder} whose masks can be read, the first cannot: "
             f"{rejects[-1].name}: {rejects[-1].reason}; mend them or leave out --masks"
+        )
+    if not read:
+        raise ClipError(
+            f"clips: expected one of {folder} with room for a window, none of {len(rejects)} has: "
+            f"{rejects[-1].name}: {rejects[-1].reason}"
         )
     return read
 
 
 def _windows(clip: ReadClip, settings: GenerateSettings) -> list[Window]:
     """The windows of a clip."""
-    return split_windows(clip.length, settings.past, settings.future, clip.gaps)
+    return windows_within(clip.stretches, settings.past, settings.future)
 
 
 def _same_bytes(first: ClipEntry, second: ClipEntry) -> str:

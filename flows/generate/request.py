@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from flawcast.configs.clip_settings import LARGEST
+from flawcast.configs.clip_settings import LARGEST, ClipSettings, Mosaic
 from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.errors import SettingsError
 from flawcast.configs.model_card import Card, read_card
@@ -36,6 +36,7 @@ class GenerateRequest(Settings):
         detail: "native" draws with the source's own pixels, moved by the model's dense motion, in
             the clips' own aspect; "model" is the model's own picture, as in the paper; None for
             native where `size` is above the size of the model's training.
+        mosaic: Order of the colours in raw pictures of a colour camera; None for what names say.
         windows: Largest number of windows per clip, evenly spread; None for all.
         masks: Whether every kept video gets masks and their validity.
         keep_as: "pixels", or "layers" for what videos are drawn from when they are read; None for
@@ -62,6 +63,7 @@ class GenerateRequest(Settings):
     settings: GenerateSettings = GenerateSettings()
     size: int | None = Field(default=None, ge=16, le=LARGEST)
     detail: Detail | None = None
+    mosaic: Mosaic | None = None
     windows: int | None = Field(default=None, ge=1)
     masks: bool = False
     keep_as: KeepAs | None = None
@@ -86,6 +88,10 @@ class GenerateRequest(Settings):
             raise SettingsError("model: expected a model folder, got none; name one")
         return find_model(self.model)
 
+    def as_said(self, clips: ClipSettings) -> ClipSettings:
+        """How a model reads clips, with what the user says of them."""
+        return clips if self.mosaic is None else clips.model_copy(update={"mosaic": self.mosaic})
+
     def gpus_per_worker(self) -> float:
         """GPUs that Ray reserves for each worker; a worker with none reserved sees no GPU."""
         if self.task_gpus is not None:
@@ -109,6 +115,7 @@ def as_trained(request: GenerateRequest, card: Card | None = None) -> GenerateRe
     model = request.folder
     trained = (card or read_card(model)).settings.forecast
     open_still = {"past", "future"} - request.settings.model_fields_set
+    open_still -= set(request.settings.open_parts)  # the clips decide
     settings = request.settings.model_copy(
         update={name: getattr(trained, name) for name in open_still}
     )
@@ -151,6 +158,7 @@ def request_from_options(
     forecaster: str | None = None,
     size: int | None = None,
     detail: Detail | None = None,
+    mosaic: Mosaic | None = None,
     windows: int | None = None,
     masks: bool = False,
     keep_as: KeepAs | None = None,
@@ -172,6 +180,7 @@ def request_from_options(
         forecaster: Refuse a model whose forecaster has another name.
         size: As in `GenerateRequest`.
         detail: As in `GenerateRequest`.
+        mosaic: As in `GenerateRequest`.
         windows: As in `GenerateRequest`.
         masks: As in `GenerateRequest`.
         keep_as: As in `GenerateRequest`.
@@ -200,6 +209,7 @@ def request_from_options(
         "settings": {name: value for name, value in settings.items() if value is not None},
         "size": size,
         "detail": detail,
+        "mosaic": mosaic,
         "windows": windows,
         "masks": masks,
         "keep_as": keep_as,

@@ -25,6 +25,7 @@ from flawcast.flows.running.display import Display
 from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.pieces import Job, Stage
 from flawcast.flows.running.progress import SetLeftOut
+from flawcast.flows.seconds import request_in_frames
 from flawcast.generators.clips import Reject
 from flawcast.generators.model import Model, load_model, worker_model
 from flawcast.generators.rendering.devices import pick_device
@@ -80,13 +81,14 @@ def generate(
     place = _place(request)
     request = with_model(request, display.say)
     model = load_model(request.folder)
+    request = request_in_frames(request, model.card.settings.clips.stride)
     request = as_trained(request, model.card)
     model.predictor.forecaster.check_samples()
     model.backbone.check_transfer(request.settings.transfer)
     expect_renderer(model.backbone, request.keep_as)
     if request.ray_address is None:  # other machines may have other devices
         check_precision(request.settings.precision, pick_device(request.device))
-    clips = model.clip_settings(request.size, request.detail)
+    clips = request.as_said(model.clip_settings(request.size, request.detail))
     if request.defects is not None:
         check_defects(request.defects, request.settings.future)
     show_folder(request.clips, display)

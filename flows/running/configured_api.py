@@ -19,25 +19,44 @@ NAME = "PREFECT_API_URL"
 def configured_api(environment: Mapping[str, str] = os.environ) -> str | None:
     """Address of the Prefect server that the environment, a file or the active profile names.
 
-    The order is Prefect's: PREFECT_API_URL; prefect.toml or pyproject.toml in this folder; the
-    active profile. A process that has imported Prefect asks it too.
+    The order is Prefect's: PREFECT_API_URL, also in a file .env; prefect.toml or pyproject.toml in
+    this folder; the active profile. A process that has imported Prefect asks it too.
     """
-    if environment.get(NAME):
-        return environment[NAME]
-    prefect = Path("prefect.toml"), ("api", "url")
-    project = Path("pyproject.toml"), ("tool", "prefect", "api", "url")
-    for path, keys in (prefect, project):
-        found = _value(path, *keys)
-        if found:
-            return found
+    named = _named(environment, NAME, "api", "url")
+    if named:
+        return named
     if "prefect.settings" in sys.modules:
         from prefect.settings import PREFECT_API_URL
 
         return PREFECT_API_URL.value()
-    profiles = environment.get("PREFECT_PROFILES_PATH")
+    profiles = _named(environment, "PREFECT_PROFILES_PATH", "profiles_path")
     path = Path(profiles) if profiles else prefect_home(environment) / "profiles.toml"
     active = environment.get("PREFECT_PROFILE") or _value(path, "active")
     return _value(path, "profiles", active, NAME) if active else None
+
+
+def _named(environment: Mapping[str, str], name: str, *keys: str) -> str | None:
+    """A setting of the environment, or of the files in this folder that Prefect reads."""
+    return (
+        environment.get(name)
+        or _of_dotenv(name)
+        or _value(Path("prefect.toml"), *keys)
+        or _value(Path("pyproject.toml"), "tool", "prefect", *keys)
+    )
+
+
+def _of_dotenv(name: str) -> str | None:
+    """A variable of the file .env in this folder; None if there is none, or no such file."""
+    path = Path(".env")
+    if not path.is_file():
+        return None
+    from dotenv import dotenv_values
+
+    try:
+        values = dotenv_values(path)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return values.get(name) or None
 
 
 def _value(path: Path, *keys: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130  # the exit code
+STDERR = 2
 LONGEST_SECONDS = 4.0  # for services to end by themselves; on a busy machine they take longer
 LINE = "interrupted; finished work stays, the same command makes the rest"
 
@@ -28,6 +29,7 @@ class _Request:
     waiting = False
     depth = 0
     limit: threading.Timer | None = None
+    hushes = False
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -41,10 +43,48 @@ def interrupt(number: int, frame: FrameType | None) -> None:
         _Request.limit.daemon = True
         _Request.limit.start()
         sys.unraisablehook = _ignore  # Python may have to swallow the one below, and says so
+        _hush()
     if _Request.depth:
         _Request.waiting = True
         return
     raise KeyboardInterrupt
+
+
+def _hush() -> None:
+    """Drop what is written below Python from now on.
+
+    Ray's core tells of tasks and connections that it loses while it ends, beside our one line.
+    """
+    if _Request.hushes:
+        with suppress(OSError):  # no file is left to be opened
+            os.dup2(os.open(os.devnull, os.O_WRONLY), STDERR)
+
+
+@contextmanager
+def _own_stderr() -> Iterator[None]:
+    """Give Python's standard error a number of its own, beside that of code below Python."""
+    before = sys.stderr
+    try:
+        if before.fileno() != STDERR:
+            raise ValueError
+        own = os.fdopen(
+            os.dup(STDERR), "w", buffering=1, encoding=before.encoding, errors=before.errors
+        )
+    except (AttributeError, OSError, ValueError):  # closed, or not the process's
+        yield
+        return
+    before.flush()
+    sys.stderr, _Request.hushes = own, True
+    try:
+        yield
+    finally:
+        _Request.hushes = False
+        with suppress(OSError):
+            os.dup2(own.fileno(), STDERR)
+        if sys.stderr is own:
+            sys.stderr = before
+        with suppress(OSError):
+            own.close()
 
 
 def _ignore(problem: object) -> None:
@@ -78,7 +118,8 @@ def interruptible_process() -> Iterator[None]:
     _Request.listening = True
     listen()
     try:
-        yield
+        with _own_stderr():
+            yield
     finally:
         _Request.listening = _Request.asked = False
         if _Request.limit is not None:

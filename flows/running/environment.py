@@ -99,6 +99,26 @@ def clean_environment(folder: Path, api: str | None, own_ray: bool) -> Iterator[
         _replace(before)
 
 
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Work in a folder for as long as this context lasts.
+
+    Prefect reads settings from `.env`, `prefect.toml` and `pyproject.toml` of the working folder,
+    and so do the processes that Ray starts. Those of the user are for another server, or another
+    program.
+    """
+    try:
+        before = Path.cwd()
+    except OSError:  # it has gone, and its files with it
+        yield
+        return
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 def prefect_home(environment: Mapping[str, str]) -> Path:
     """The folder of the user's Prefect profiles."""
     try:

@@ -21,7 +21,7 @@ from flawcast.flows.running import ending
 from flawcast.flows.running.configured_api import configured_api
 from flawcast.flows.running.empty_database import forget_database, keep_database, lay_database
 from flawcast.flows.running.environment import PREFECT_HOME as HOME
-from flawcast.flows.running.environment import clean
+from flawcast.flows.running.environment import clean, working_in
 from flawcast.flows.running.kept_server import STOP_SECONDS, KeptServer
 
 START_SECONDS = 300.0  # it takes 5 on an idle machine
@@ -110,7 +110,7 @@ def prefect_server(
         try:
             os.environ["PREFECT_API_URL"] = url
             os.environ["PREFECT_HOME"] = str(folder / HOME)
-            with _settings_of_the_environment():
+            with _settings_of_the_environment(folder):
                 yield PrefectServer(url, process, folder)
         finally:
             if not ending.was_asked():
@@ -120,15 +120,17 @@ def prefect_server(
 
 
 @contextmanager
-def _settings_of_the_environment() -> Iterator[None]:
-    """Give Prefect the settings that the environment holds now.
+def _settings_of_the_environment(folder: Path) -> Iterator[None]:
+    """Give Prefect the settings that the environment holds now, and no file.
 
     Those of its import may be the user's, or of a run before this one in the same process.
     """
-    from prefect.context import SettingsContext
-    from prefect.settings import Profile, Settings
+    with working_in(folder):
+        from prefect.context import SettingsContext
+        from prefect.settings import Profile, Settings
 
-    with SettingsContext(profile=Profile(name="flawcast", settings={}), settings=Settings()):
+        settings = Settings()
+    with SettingsContext(profile=Profile(name="flawcast", settings={}), settings=settings):
         yield
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.flows.running import ending
 from flawcast.flows.running.configured_api import configured_api
-from flawcast.flows.running.environment import LOG_LEVEL, QUIET, clean_environment
+from flawcast.flows.running.environment import LOG_LEVEL, QUIET, clean_environment, working_in
 from flawcast.flows.running.guard import end_all_of, guarded
 from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
 
@@ -25,6 +25,7 @@ RAY = "ray"  # beginning of the name of its folders
 VITAL = ("gcs_server", "raylet")  # the agents end with the raylet
 SHUTDOWN_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
+LEAST_SPACE = 2**20
 LONGEST_BASE = 16  # leaves room for what Ray adds to the folder
 
 
@@ -82,9 +83,24 @@ def run_folder() -> Iterator[Path]:
             stack.enter_context(guarded(folder))
         try:
             yield folder
+        except Exception as error:
+            if not ending.was_asked() and _is_full(folder):
+                raise FlawcastError(
+                    f"temporary folder: no space is left on the disk of {base}, so the services of "
+                    f"the run ended ({one_line(error)}); make room, or name another one with TMPDIR"
+                ) from error
+            raise
         finally:
             with ending.deferred():
                 stack.close()
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has no space for what services write: their own errors do not say so."""
+    try:
+        return shutil.disk_usage(folder).free < LEAST_SPACE
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -101,6 +117,9 @@ def services_environment(address: str | None) -> Iterator[Path]:
     """
     api = configured_api()
     with run_folder() as folder, clean_environment(folder, api, own_ray=address is None):
+        if api is None:
+            with working_in(folder):
+                import prefect.context  # noqa: F401 - reads settings from files that are there
         yield folder
 
 
@@ -116,19 +135,27 @@ def run_services(address: str | None, workers: int, folder: Path) -> Iterator[No
     Raises:
         FlawcastError: If one of them does not start.
     """
-    with (
-        prefect_server(folder, UNUSED_BY_A_RUN) as server,
-        ray_workers(address, workers, folder),
-    ):
-        server.wait()
-        yield
+    with prefect_server(folder, UNUSED_BY_A_RUN) as server:
+        # Workers of a run whose Prefect server is configured may need the files that do so.
+        place = Path.cwd() if server.process is None else folder
+        with ray_workers(address, workers, folder, place):
+            server.wait()
+            yield
 
 
 @contextmanager
-def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[None]:
+def ray_workers(
+    address: str | None, workers: int, folder: Path, place: Path | None = None
+) -> Iterator[None]:
     """Provide Ray in this context: a local one of `workers` processes, or a running cluster.
 
     Ray gives its processes 30 seconds to start. A busy machine may need more, so it is tried again.
+
+    Args:
+        address: A running cluster; None for a local one.
+        workers: Processes of a local one.
+        folder: The run's folder.
+        place: The folder in which a local one's processes work; None for the run's.
 
     Raises:
         FlawcastError: If it does not start, or no cluster answers at the address.
@@ -143,7 +170,7 @@ def ray_workers(address: str | None, workers: int, folder: Path) -> Iterator[Non
         if address:
             _join_cluster(address)
         else:
-            _start_ray(local, folder)
+            _start_ray(local, folder, place or folder)
         yield
     finally:
         if ending.was_asked() or lost_of_ray():
@@ -224,28 +251,29 @@ def _forget_token() -> None:
         loader.instance().reset_cache()
 
 
-def _start_ray(options: dict[str, Any], folder: Path) -> None:
+def _start_ray(options: dict[str, Any], folder: Path, working: Path) -> None:
     """Start a local Ray, at the third try if need be."""
     import ray
 
     from flawcast.flows.running.job_config import OwnCodeOnly
 
     _forget_token()
+    own_code = OwnCodeOnly()
     for attempt in range(1, RAY_TRIES + 1):
-        place = folder / f"{RAY}{attempt}"
+        files = folder / f"{RAY}{attempt}"
         try:
-            with _own_handlers():
+            with _own_handlers(), working_in(working):
                 ray.init(
                     "local",
-                    job_config=OwnCodeOnly(),
+                    job_config=own_code,
                     log_to_driver=False,
-                    _temp_dir=str(place),
+                    _temp_dir=str(files),
                     **options,
                 )
             return
         except Exception as error:  # of many kinds
             ray.shutdown()
-            end_all_of(place)
+            end_all_of(files)
             if attempt == RAY_TRIES:
                 raise FlawcastError(
                     f"Ray: expected workers to start, {RAY_TRIES} times got: {one_line(error)}; "

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from flawcast.configs.settings import Settings, validated
 from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.running.configured_api import configured_api
+from flawcast.flows.running.environment import working_in
 from flawcast.flows.running.prefect_server import prefect_api
 from flawcast.flows.running.services import run_folder
 from flawcast.flows.schedule.alarms import AlarmSettings
 from flawcast.flows.schedule.nightly import nightly
 from flawcast.generators.model import is_model, shipped_models
+from flawcast.storage.address import whole_address
 
 FIELDS = 5  # of a cron line: a sixth would be taken for seconds
 GRACE_SECONDS = 600  # after this the slot of a run that never started is free again
@@ -93,8 +95,9 @@ def serve_schedule(
     dates = coming_dates(cron, timezone)
     schedule = _schedule(cron, timezone)
     request = as_trained(with_model(config.request, on_ready))
+    request = request.model_copy(update={"store": whole_address(request.store)})
     parameters = {"request": request, "alarms": config.alarms}
-    with run_folder() as folder, nullcontext() if configured_api() else prefect_api(folder):
+    with run_folder() as folder, nullcontext() if configured_api() else _own_server(folder):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         coming = ", ".join(f"{date:%Y-%m-%d %H:%M %Z}" for date in dates)
         on_ready(f"serving flawcast/{config.name} at {cron} (next: {coming}); Ctrl-C ends it")
@@ -108,6 +111,13 @@ def serve_schedule(
             global_limit=ConcurrencyLimitConfig(limit=1, grace_period_seconds=GRACE_SECONDS),
             print_starting_message=False,
         )
+
+
+@contextmanager
+def _own_server(folder: Path) -> Iterator[None]:
+    """A Prefect server of our own; runs start in its folder, not among the user's files."""
+    with prefect_api(folder), working_in(folder):
+        yield
 
 
 def coming_dates(cron: str, timezone: str | None = None, count: int = 3) -> list[datetime]:

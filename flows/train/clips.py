@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import TrainSettings
+from flawcast.flows.generate.plan import OTHER_RATE
 from flawcast.flows.running.display import Display
 from flawcast.generators.clips import Reject, iter_clips
 from flawcast.generators.clips.listing import TEST, VALIDATION
-from flawcast.generators.clips.times import pieces_of
+from flawcast.generators.clips.times import pieces_in_time
 from flawcast.generators.line.clips import draw_line
 
 
@@ -36,7 +37,9 @@ def read_clips(
     with display.reading() as on_clip:
         if folder is not None:
             for clip in iter_clips(folder, settings.clips, 2, rejects.append):
-                pieces = pieces_of(len(clip.frames), clip.gaps)
+                pieces = pieces_in_time(clip.times, len(clip.frames), clip.gaps, settings.forecast)
+                if not pieces:
+                    rejects.append(Reject(clip.name, OTHER_RATE))
                 for number, (start, end) in enumerate(pieces, start=1):  # no window spans a gap
                     name = clip.name if len(pieces) == 1 else f"{clip.name}#{number}"
                     if end - start > 1:
@@ -57,7 +60,7 @@ def read_clips(
                 on_clip(drawn.name)
     horizon = settings.forecast.past + settings.forecast.future
     if all(len(clip.frames) < horizon for clip in clips):
-        longest = max(len(clip.frames) for clip in clips)
+        longest = max((len(clip.frames) for clip in clips), default=0)
         raise ClipError(
             f"clips: expected one of at least past + future = {horizon} frames, the longest has "
             f"{longest}; lower forecast.past and forecast.future or use longer clips"

@@ -12,6 +12,7 @@ from flawcast.configs.settings import TrainSettings
 from flawcast.flows.inspection import show_folder
 from flawcast.flows.pictures.reconstruction_sheet import SHEET, reconstruction_sheet
 from flawcast.flows.running.display import Display
+from flawcast.flows.seconds import in_frames, with_rates
 from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
 from flawcast.flows.train.forecaster import forecast_metrics, keypoint_series, train_forecaster
 from flawcast.flows.train.motion import LOSSES, train_disentanglement, train_motion
@@ -20,6 +21,7 @@ from flawcast.generators.backbones import MotionBackbone, build_backbone, load_b
 from flawcast.generators.backbones.base import start_from
 from flawcast.generators.clips import Reject
 from flawcast.generators.forecasters import KeypointPredictor
+from flawcast.generators.line.clips import SECONDS as LINE_SECONDS
 from flawcast.generators.model import (
     add_forecaster,
     check_free,
@@ -61,6 +63,7 @@ def train(
     rejects: list[Reject] = []
     if clips is not None:
         show_folder(clips, display, learning=True)
+    settings = _in_frames(settings, clips)
     everything = read_clips(clips, settings, rejects, display)
     training, validation, test = split_clips(everything, settings)
     backbone = build_backbone(settings.backbone.name, settings.backbone.config, settings.seed)
@@ -118,6 +121,7 @@ def fit(
     rejects: list[Reject] = []
     if clips is not None:
         show_folder(clips, display, learning=True)
+    settings = _in_frames(settings, clips)
     everything = read_clips(clips, settings, rejects, display)
     training, validation, test = split_clips(everything, settings)
     backbone, folder = load_backbone(model), out or model
@@ -137,6 +141,22 @@ def fit(
     return TrainSummary(
         folder, len(training), len(test), metrics, tuple(rejects), time.perf_counter() - began
     )
+
+
+def _in_frames(settings: TrainSettings, clips: Path | None) -> TrainSettings:
+    """The settings with frames for windows that are asked for in seconds.
+
+    Raises:
+        SettingsError: If the clips share no such number of frames.
+    """
+    if clips is None and settings.line is not None:
+        rates = {"the built-in line": settings.line.frames / LINE_SECONDS}
+        forecast = with_rates(settings.forecast, rates)
+    elif clips is not None:
+        forecast = in_frames(settings.forecast, clips, settings.clips.stride)
+    else:
+        return settings  # refused when the clips are read
+    return settings.model_copy(update={"forecast": forecast})
 
 
 def _workshop(folder: Path) -> Path:

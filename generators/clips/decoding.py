@@ -1,5 +1,6 @@
 """Decode videos, gifs, folders of frames and strips to RGB uint8 frames."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -89,12 +90,14 @@ class _Source:
 
 
 def decode(path: Path, shape: Shape, stride: int, most: int | None) -> tuple[list[Frame], float]:
-    """Read every `stride`-th frame of a clip; the frames and the rate of `decode_timed`."""
-    decoded = decode_timed(path, shape, stride, most)
+    """Read every `stride`-th frame of a mask; the frames and the rate of `decode_timed`."""
+    decoded = decode_timed(path, shape, stride, most, mosaic="")
     return decoded.frames, decoded.fps
 
 
-def decode_timed(path: Path, shape: Shape, stride: int, most: int | None) -> Decoded:
+def decode_timed(
+    path: Path, shape: Shape, stride: int, most: int | None, mosaic: str | None = None
+) -> Decoded:
     """Read every `stride`-th frame of a clip, shaping each as soon as it is decoded.
 
     Args:
@@ -102,6 +105,8 @@ def decode_timed(path: Path, shape: Shape, stride: int, most: int | None) -> Dec
         shape: Converts a frame (H, W, 3) or (H, W) for the caller; only its results are kept.
         stride: Keep every n-th frame.
         most: Largest number of kept frames; None for all frames.
+        mosaic: The order of colours in greys of a colour camera; None for what names say, "" for
+            none.
 
     Raises:
         ClipError: If the file cannot be read completely; the message is only the reason.
@@ -112,7 +117,7 @@ def decode_timed(path: Path, shape: Shape, stride: int, most: int | None) -> Dec
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what is reported as an error
-            source = _opener(path)(path)
+            source = _opener(path)(path, mosaic)
             for index, (frame, time) in enumerate(source.frames):
                 if index % stride == 0 and len(kept) == limit:
                     if most is None:
@@ -163,7 +168,7 @@ def mask_files(folder: Path) -> list[Path]:
     return in_order(list(folder.glob("*_mask.png")))
 
 
-def _opener(path: Path) -> Callable[[Path], _Source]:
+def _opener(path: Path) -> Callable[[Path, str | None], _Source]:
     """The function that reads this kind of file."""
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -179,7 +184,7 @@ def _opener(path: Path) -> Callable[[Path], _Source]:
     raise ClipError(f"not a clip: expected {FORMATS}, got {suffix or 'a file without suffix'}")
 
 
-def _video(path: Path) -> _Source:
+def _video(path: Path, said: str | None) -> _Source:
     """Frames of a video, decoded on one thread so that every machine gets the same ones."""
     with open_video(path) as container:
         if not container.streams.video:
@@ -191,10 +196,19 @@ def _video(path: Path) -> _Source:
         rate = float(stream.average_rate or Fraction(0)) or DEFAULT_FPS
         if max(stream.width, stream.height) > LONGEST_SIDE:
             raise _too_large(stream.width, stream.height)
-        is_deep = (stream.codec_context.pix_fmt or "").startswith("gray16")
-    bits = bits_in_use(largest_of(_deep_frames(path))) if is_deep else 0
+        form = _deep_form(stream.codec_context.pix_fmt or "")
+    bits = bits_in_use(largest_of(_deep_frames(path, form))) if form else 0
     notes = _said(bits)
-    return _Source(_video_frames(path, bits, notes), rate, notes)
+    return _Source(_video_frames(path, bits, notes, mosaic_of(path, said)), rate, notes)
+
+
+def _deep_form(pix_fmt: str) -> str:
+    """The form in which a video of 16 bits a value is read; empty for all others."""
+    if pix_fmt.startswith("gray16"):
+        return "gray16le"
+    is_deep = "48" in pix_fmt or "64" in pix_fmt or re.search(r"16(le|be)$", pix_fmt)
+    # Of colours as luma and chroma, 16 bits are a studio's, and all in use.
+    return "rgb48le" if is_deep and not pix_fmt.startswith(("yuv", "p0", "p2", "p4")) else ""
 
 
 def open_video(path: Path) -> InputContainer:
@@ -208,7 +222,7 @@ def _too_large(width: int, height: int) -> ClipError:
 
 
 def _video_frames(
-    path: Path, bits: int, notes: list[str], keyed: bool = False
+    path: Path, bits: int, notes: list[str], mosaic: int | None, keyed: bool = False
 ) -> Iterator[tuple[Frame, float | None]]:
     """Decode frame by frame.
 
@@ -236,7 +250,7 @@ def _video_frames(
                     if max(frame.width, frame.height) > LONGEST_SIDE:  # the header may be wrong
                         raise _too_large(frame.width, frame.height)
                     count += 1
-                    yield as_shown(_pixels(frame, bits), frame, stream), frame.time
+                    yield as_shown(_pixels(frame, bits, mosaic), frame, stream), frame.time
         except FFmpegError as error:
             raise ClipError(f"damaged after frame {count} ({reason_of(error)})") from None
     if promised_size(path) > path.stat().st_size:
@@ -244,7 +258,7 @@ def _video_frames(
     if packets < listed - 2:  # some containers count a frame or two too many
         raise ClipError(f"damaged after frame {count}: its header promises {listed}")
     if not count and not keyed and packets:  # some cameras refresh pictures piece by piece
-        yield from _video_frames(path, bits, notes, keyed=True)
+        yield from _video_frames(path, bits, notes, mosaic, keyed=True)
     elif early:
         notes.append(f"{early} frames before the first key frame are left out")
 
@@ -259,32 +273,36 @@ def _decoded(packet: "Packet[VideoStream]", keyed: bool) -> list[VideoFrame]:
         return []
 
 
-def _pixels(frame: VideoFrame, bits: int) -> Frame:
-    """RGB pixels as they are stored."""
-    if not bits:
-        return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    values = np.asarray(frame.to_ndarray(format="gray16le"), np.uint16)
-    return to_colour(to_eight_bits(values, bits), None)
+def _pixels(frame: VideoFrame, bits: int, mosaic: int | None) -> Frame:
+    """RGB pixels as they are stored; greys may be the mosaic of a colour camera."""
+    name = frame.format.name
+    if bits:
+        values = np.asarray(frame.to_ndarray(format=_deep_form(name) or "gray16le"), np.uint16)
+        eight = to_eight_bits(values, bits)
+        return eight if eight.ndim == 3 else to_colour(eight, mosaic)
+    if mosaic is not None and name.startswith("gray"):
+        return to_colour(np.asarray(frame.to_ndarray(format="gray"), np.uint8), mosaic)
+    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
-def _deep_frames(path: Path) -> Iterator[NDArray[np.uint16]]:
-    """Values of a video of 16-bit greys."""
+def _deep_frames(path: Path, form: str) -> Iterator[NDArray[np.uint16]]:
+    """Values of a video of 16 bits."""
     with open_video(path) as container:
         try:
             for frame in container.decode(video=0):
-                yield np.asarray(frame.to_ndarray(format="gray16le"), np.uint16)
+                yield np.asarray(frame.to_ndarray(format=form), np.uint16)
         except FFmpegError:
             return  # said when the frames are read
 
 
-def _gif(path: Path) -> _Source:
+def _gif(path: Path, said: str | None) -> _Source:
     """Frames of an animated gif, with disposal and transparency applied."""
     if not gif_is_whole(path):  # one that ends between two frames decodes without an error
         raise ClipError("damaged (it ends before its trailer)")
-    return _pages(path)
+    return _pages(path, said)
 
 
-def _pages(path: Path) -> _Source:
+def _pages(path: Path, said: str | None) -> _Source:
     """Frames of a gif, an animated PNG or WebP, or a TIFF of several pages."""
     bits = 0
     with Image.open(path) as image:
@@ -293,15 +311,18 @@ def _pages(path: Path) -> _Source:
         if deep_values(image) is not None:
             pages = (deep_values(page) for page in ImageSequence.Iterator(image))
             bits = bits_in_use(largest_of(page for page in pages if page is not None))
-    return _Source(_page_frames(path, bits, milliseconds), 1000 / milliseconds, _said(bits))
+    mosaic = mosaic_of(path, said)
+    return _Source(_page_frames(path, bits, milliseconds, mosaic), 1000 / milliseconds, _said(bits))
 
 
-def _page_frames(path: Path, bits: int, usual: float) -> Iterator[tuple[Frame, float | None]]:
+def _page_frames(
+    path: Path, bits: int, usual: float, mosaic: int | None
+) -> Iterator[tuple[Frame, float | None]]:
     """Decode page by page; each says how long it is shown."""
     clock = 0.0
     with Image.open(path) as image:
         for page in ImageSequence.Iterator(image):
-            frame = to_rgb(page, bits=bits, mosaic=mosaic_of(path))
+            frame = to_rgb(page, bits=bits, mosaic=mosaic)
             yield frame, clock / 1000
             clock += page.info.get("duration") or usual
 
@@ -317,7 +338,7 @@ def page_count(path: Path) -> int:
         return 1
 
 
-def _folder(path: Path) -> _Source:
+def _folder(path: Path, said: str | None) -> _Source:
     """Frames of a folder of pictures."""
     files, pictures = frame_files(path), picture_files(path)
     odd = sorted({item.name for item in pictures} - {item.name for item in files})
@@ -325,7 +346,7 @@ def _folder(path: Path) -> _Source:
         [f"{len(odd)} pictures that are no frames are left out, such as {odd[0]}"] if odd else []
     )
     bits = depth_of(files)
-    frames = ((frame, None) for frame in read_pictures(files, bits=bits))
+    frames = ((frame, None) for frame in read_pictures(files, bits=bits, mosaic=said))
     return _Source(frames, DEFAULT_FPS, notes + _said(bits))
 
 
@@ -334,9 +355,9 @@ def _said(bits: int) -> list[str]:
     return [f"{bits} bits of its 16 are in use, and scaled to 8"] if 0 < bits < 16 else []
 
 
-def _strip(path: Path) -> _Source:
+def _strip(path: Path, said: str | None) -> _Source:
     """Square frames that lie side by side in one picture."""
-    strip = read_picture(path)
+    strip = read_picture(path, mosaic=said)
     height, width = strip.shape[:2]
     if width < 2 * height or width % height:
         raise ClipError(

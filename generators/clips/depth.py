@@ -16,7 +16,11 @@ from PIL import Image
 from flawcast.configs.errors import ClipError
 
 DEPTHS = (8, 10, 12, 14, 16)
-_MOSAIC = re.compile(r"bayer[ _-]?(rggb|bggr|grbg|gbrg|rg|bg|gr|gb)(?![a-z])", re.IGNORECASE)
+_MOSAIC = re.compile(
+    r"bayer[ _-]?(rggb|bggr|grbg|gbrg|rg|bg|gr|gb)(?![a-z])"
+    r"|(?<![a-z])(rggb|bggr|grbg|gbrg)(?![a-z])",
+    re.IGNORECASE,
+)
 # OpenCV names a mosaic by the second row's second and third pixel.
 _PATTERNS = {
     "rg": cv2.COLOR_BayerBG2RGB,
@@ -75,7 +79,10 @@ def deep_colours(path: Path) -> Values | None:
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.dtype != np.uint16 or picture.ndim != 3:
         return None
-    return np.ascontiguousarray(picture[..., 2::-1]).astype(np.uint16, copy=False)
+    colours = np.ascontiguousarray(picture[..., 2::-1])
+    if picture.shape[2] == 4:  # transparency becomes black, as in pictures of 8 bits
+        colours = colours * (picture[..., 3:].astype(np.float32) / (2**16 - 1))
+    return colours.astype(np.uint16, copy=False)
 
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -86,10 +93,17 @@ def largest_of(pictures: Iterable[Values]) -> int:
     return max((int(values.max(initial=0)) for values in pictures), default=0)
 
 
-def mosaic_of(path: Path) -> int | None:
-    """OpenCV's code for the mosaic that a file or its folder is named after, as `cam_BayerRG8`."""
+def mosaic_of(path: Path, said: str | None = None) -> int | None:
+    """OpenCV's code for the mosaic that a file or its folder is named after, as `cam_BayerRG8`.
+
+    Args:
+        path: The file.
+        said: The order of colours that was named for it; "" for none, whatever its name.
+    """
+    if said is not None:
+        return _PATTERNS[said[:2]] if said else None
     found = _MOSAIC.search(path.stem) or _MOSAIC.search(path.parent.name)
-    return _PATTERNS[found[1].lower()[:2]] if found else None
+    return _PATTERNS[(found[1] or found[2]).lower()[:2]] if found else None
 
 
 def to_colour(grey: NDArray[np.uint8], mosaic: int | None) -> NDArray[np.uint8]:

@@ -25,10 +25,17 @@ _LIKE_TEST = re.compile(
     r"(tests?|testing|val|valid|validation|evals?|evaluation|held[ _-]?out|hold[ _-]?out|unseen)"
     r"([\W_\d].*)?"
 )
+_TEST_WORDS = "tests?|testing|val|valid|validation|evals?|evaluation"
+_AFTER_PREFIX = re.compile(rf".*[\W_\d]({_TEST_WORDS}|dev)([\W_\d].*)?|dev|dev[\W_\d].*")
+_LIKE_TRAIN = re.compile(r"(.*[\W_\d])?(train|training)([\W_\d].*)?")
+_ABOUT_TEST = re.compile(rf"(.*[\W_])?({_TEST_WORDS}|splits?)([\W_].*)?")
 _BEGINNING = re.compile(rf"({'|'.join(SPLITS)})(?=[\W_\d])")
 _LIST = re.compile(
-    r"(.*[\W_])?(tests?|testing|val|valid|validation)([\W_]?(list|split|files|set))?"
+    r"(.*[\W_])?(tests?|testing|val|valid|validation|evals?|evaluation)"
+    r"([\W_]?(list|split|files|set))?|(.*[\W_])?(splits?|partitions?)"
 )
+_SPLIT_COLUMNS = {"split", "subset", "partition", "set"}
+HEADER_BYTES, LIST_BYTES = 4096, 2**20
 LISTS = {".txt", ".lst", ".csv", ".json"}
 RAW_MASKS = {".npy", ".mat"}
 
@@ -118,16 +125,45 @@ def doubt_of_split(folder: Path, entries: Iterable[ClipEntry]) -> str:
     for path in sorted(folder.glob("*")) + sorted(folder.glob("*/*")):
         if path.suffix.lower() in LISTS and _LIST.fullmatch(path.stem.lower()):
             reason = f"{path.relative_to(folder)} looks like a list of a split's clips"
-    for name in names:
-        for part in name.split("/")[:-1]:
-            if _LIKE_TEST.fullmatch(part.lower()):
-                reason = f"the folder {part!r} looks like a split"
+        elif _names_splits(path):  # as VisA's split_csv/1cls.csv
+            reason = f"{path.relative_to(folder)} has a column of splits"
+        elif _ABOUT_TEST.fullmatch(path.stem.lower()) and _lists_some(path, names):
+            reason = f"{path.relative_to(folder)} looks like a list of a split's clips"
+    folders = dict.fromkeys(part for name in names for part in name.split("/")[:-1])
+    # Behind a prefix, as in `02_test`, a word counts only beside one for training.
+    with_train = any(_LIKE_TRAIN.fullmatch(part.lower()) for part in folders)
+    for part in folders:
+        if _LIKE_TEST.fullmatch(part.lower()) or (
+            with_train and _AFTER_PREFIX.fullmatch(part.lower())
+        ):
+            reason = f"the folder {part!r} looks like a split"
     if {TRAIN, TEST} <= set(map(split_of_file, names)):
         reason = "names of some clips begin with train and test"
     return reason and (
         f"clips: {reason}, but {folder} has no folders named train and test and no splits in "
         "labels.csv, so its clips would be learnt from; name the splits in one of these ways"
     )
+
+
+def _lists_some(path: Path, names: Iterable[str]) -> bool:
+    """Whether a file is a list that names some of the clips, with or without their suffixes."""
+    if path.suffix.lower() not in LISTS or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        text = stream.read(LIST_BYTES).decode("utf-8", "replace")
+    words = {Path(word).name for word in re.split(r"[\s,;\"'\[\]]+", text)}
+    own = {Path(name).name for name in names}
+    return bool(words & (own | {Path(name).stem for name in own}) - {""})
+
+
+def _names_splits(path: Path) -> bool:
+    """Whether a file is a table with a column of splits."""
+    if path.suffix.lower() not in {".csv", ".tsv"} or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        header = stream.read(HEADER_BYTES).decode("utf-8-sig", "replace").splitlines()[:1]
+    names = {name.strip(" \"'").lower() for line in header for name in re.split(r"[,;\t|]", line)}
+    return bool(names & _SPLIT_COLUMNS)
 
 
 def _split_of(name: str) -> tuple[int, str]:

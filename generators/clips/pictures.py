@@ -39,7 +39,9 @@ DAMAGED = (  # errors that decoders raise for damaged bytes
 Frame = NDArray[np.uint8]
 
 
-def read_pictures(files: list[Path], numbers: bool = False, bits: int = 0) -> Iterator[Frame]:
+def read_pictures(
+    files: list[Path], numbers: bool = False, bits: int = 0, mosaic: str | None = None
+) -> Iterator[Frame]:
     """Read pictures of a folder, each as RGB (H, W, 3); the arguments are `read_picture`'s.
 
     Raises:
@@ -49,18 +51,21 @@ def read_pictures(files: list[Path], numbers: bool = False, bits: int = 0) -> It
         if not file.resolve().is_relative_to(file.parent.resolve()):
             raise ClipError(f"{file.name} is a link that leads out of the folder")
         try:
-            yield read_picture(file, numbers, bits)
+            yield read_picture(file, numbers, bits, mosaic)
         except ClipError as error:
             raise ClipError(f"{file.name}: {error}") from None
 
 
-def read_picture(path: Path, numbers: bool = False, bits: int = 0) -> Frame:
+def read_picture(
+    path: Path, numbers: bool = False, bits: int = 0, mosaic: str | None = None
+) -> Frame:
     """Read one picture as RGB (H, W, 3), turned upright according to its EXIF data.
 
     Args:
         path: The picture.
         numbers: Keep 16-bit values up to 255 unscaled, because masks hold class numbers.
         bits: The depth of a deep picture's clip; 0 for that of the picture alone.
+        mosaic: The order of colours in a raw picture; None for what its name says.
 
     Raises:
         ClipError: If it cannot be read completely; the message is only the reason.
@@ -72,7 +77,7 @@ def read_picture(path: Path, numbers: bool = False, bits: int = 0) -> Frame:
         with Image.open(path) as image:
             check_pixels(image)
             upright = ImageOps.exif_transpose(image)
-            return to_rgb(upright, numbers, bits, None if numbers else mosaic_of(path))
+            return to_rgb(upright, numbers, bits, mosaic_of(path, "" if numbers else mosaic))
     raise AssertionError  # the context above either returns or raises
 
 

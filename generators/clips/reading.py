@@ -116,6 +116,7 @@ def read_entry(entry: ClipEntry, settings: ClipSettings, most: int | None = None
             lambda frame: resize_frame(frame, settings),
             settings.stride,
             min(limits, default=None),
+            settings.mosaic,
         )
     except ClipError as error:
         raise ClipError(f"{entry.name}: {error}") from None
@@ -233,6 +234,12 @@ def split_windows(
             f"{' between two pauses of the camera' if len(pieces) > 1 else ''}; lower past "
             "and future or use longer clips"
         )
+    return windows_within(pieces, past, future)
+
+
+def windows_within(pieces: Sequence[tuple[int, int]], past: int, future: int) -> list[Window]:
+    """Cut stretches of a clip, each given by its first frame and its end, into windows."""
+    whole = past + future
     return [
         Window(start, past, future)
         for first, end in pieces

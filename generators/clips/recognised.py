@@ -30,8 +30,10 @@ def layout_of(folder: Path, entries: Sequence[ClipEntry]) -> str:
     if (folder / LABELS).is_file():
         found.append(LABELS)
     names = [path.name for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_dir()]
+    for entry in entries:
+        names += entry.name.split("/")[: None if entry.path.is_dir() else -1]
     splits = [name for name in names if split_named(name)]
-    if splits:
+    if splits and any(entry.split for entry in entries):
         found.append(f"folders of splits{_data_set(names, splits)}")
     if any(entry.label != UNLABELLED for entry in entries) and LABELS not in found:
         found.append("folders of labels")

@@ -6,10 +6,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from flawcast.configs.window_lengths import WindowLengths
+
 LONG_GAP = 10.0  # times the usual interval between two frames
 GAP_SECONDS = 1.0
 ALIKE = 0.2  # share by which intervals of one rate differ
 SAME_RATE = 0.02  # a header's rate that is this close to the frames' is kept
+LEAST_OFF, MOST_OFF = 0.1, 0.35  # shares by which a window may be longer or shorter than asked for
+DROPPED = 1.05  # intervals: a window that lacks one frame is still used
 
 
 def rate_of(times: Sequence[float], declared: float) -> float:
@@ -64,3 +68,49 @@ def pieces_of(length: int, gaps: Sequence[int]) -> list[tuple[int, int]]:
     """
     bounds = [0, *sorted(gap for gap in gaps if 0 < gap < length), length]
     return list(pairwise(bounds))
+
+
+def pieces_in_time(
+    clip_times: Sequence[float] | NDArray[np.float64] | None,
+    length: int,
+    gaps: Sequence[int],
+    lengths: WindowLengths,
+) -> list[tuple[int, int]]:
+    """Those stretches of a clip whose windows last as long as was asked for.
+
+    A camera that slows down in dim light takes as many frames in twice the time. Where windows are
+    asked for in frames, all stretches between pauses count.
+
+    Args:
+        clip_times: When its frames were taken, in seconds; None where that is not known.
+        length: The number of its frames.
+        gaps: Frames before which the camera paused.
+        lengths: Frames of a window, and the seconds that were asked for.
+
+    Example:
+        >>> lengths = WindowLengths(past_seconds=0.2, future=2).model_copy(update={"past": 2})
+        >>> pieces_in_time([0, 0.1, 0.2, 0.3, 0.4, 0.9, 1.4, 1.9, 2.4], 9, [], lengths)
+        [(0, 6)]
+    """
+    pieces = pieces_of(length, gaps)
+    parts = [
+        (0, lengths.past, lengths.past_seconds),
+        (lengths.past - 1, lengths.future, lengths.future_seconds),
+    ]
+    asked = [(first, count, seconds) for first, count, seconds in parts if seconds is not None]
+    if not asked or clip_times is None:
+        return pieces
+    times, whole = np.asarray(clip_times, np.float64), lengths.past + lengths.future
+    found: list[tuple[int, int]] = []
+    for first, end in pieces:
+        fits = np.ones(max(0, end - first - whole + 1), bool)
+        for offset, count, seconds in asked:
+            starts = first + offset + np.arange(len(fits))
+            off = np.abs((times[starts + count] - times[starts]) / seconds - 1)
+            fits &= off <= min(MOST_OFF, max(LEAST_OFF, DROPPED / count))
+        runs = np.flatnonzero(np.diff(np.concatenate([[False], fits, [False]]).astype(int)))
+        for begin, stop in runs.reshape(-1, 2).tolist():
+            start = max(first + begin, found[-1][1] if found else 0)  # no frame is in two of them
+            if first + stop - 1 + whole - start >= whole:
+                found.append((start, first + stop - 1 + whole))
+    return found

@@ -16,3 +16,12 @@ HOSTILE = {
     "SSL_CERT_FILE": "/no/such/file",
     "PYTHONPATH": ".",
 }
+
+# Files of other programs, or for another server, in the folder where a command is typed.
+FILES = {
+    ".env": "PREFECT_LOGGING_LEVEL=no such level\nPREFECT_SERVER_API_AUTH_STRING=admin:secret\n"
+    "PREFECT_API_AUTH_STRING=admin:secret\nPREFECT_HOME=/dev/null\nDATABASE_URL=x\n",
+    "prefect.toml": '[logging]\nlevel = "no such level"\n[server.api]\nbase_path = "/prefect"\n',
+    "pyproject.toml": '[tool.prefect.logging]\nlevel = "none"\n[tool.prefect.client]\n'
+    "max_retries = -3\n",
+}

@@ -175,17 +175,106 @@ def test_bits_in_use_are_those_of_the_whole_clip(
     assert any(f"{bits} bits" in note for note in clip.notes) == (bits < 16)
 
 
-def test_a_colour_mosaic_is_found_by_name(tmp_path: Path) -> None:
-    folder = tmp_path / "cam1_BayerRG8"
-    folder.mkdir()
-    raw = np.zeros((32, 32), np.uint8)
-    raw[0::2, 0::2] = 200  # red alone
+def mosaic_of_red(order: str, value: int, frames: int = 2) -> np.ndarray:
+    """What a camera sees of a red wall: one pixel of each square of four."""
+    raw = np.zeros((frames, 32, 32), np.uint16)
+    row, column = divmod(order.index("r"), 2)
+    raw[:, row::2, column::2] = value
+    return raw
+
+
+def is_red(frame: np.ndarray) -> bool:
+    """Whether the middle of a frame is red."""
+    red, green, blue = frame[8:24, 8:24].mean(axis=(0, 1))
+    return bool(red > 150 and green < 20 and blue < 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        *(("cam1_BayerRG8", "rggb"), ("BayerBG12", "bggr"), ("bayer_grbg8 left", "grbg")),
+        *(("Bayer GB10p", "gbrg"), ("top_RGGB", "rggb"), ("gbrg", "gbrg")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["frames", "deep frames", "video"])
+def test_a_colour_mosaic_is_found_by_name(name: str, order: str, kind: str, tmp_path: Path) -> None:
+    raw = mosaic_of_red(order, 3800 if kind == "deep frames" else 200)
+    if kind == "video":
+        path = tmp_path / f"{name}.mkv"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            stream.height, stream.width, stream.pix_fmt = 32, 32, "gray"
+            for page in raw.astype(np.uint8):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(page, format="gray")))
+            container.mux(stream.encode())
+    else:
+        path = tmp_path / name
+        path.mkdir()
+        for number, page in enumerate(raw):
+            cv2.imwrite(str(path / f"{number}.png"), page if "deep" in kind else page.astype("u1"))
+    assert is_red(read_clip(path, SIZE).frames[0])
+
+
+@pytest.mark.parametrize("name", ["graybayer", "embargo", "mono8", "programs", "grgb"])
+def test_names_that_say_no_mosaic_are_grey(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    for number, page in enumerate(mosaic_of_red("rggb", 200).astype(np.uint8)):
+        cv2.imwrite(str(tmp_path / name / f"{number}.png"), page)
+    frame = read_clip(tmp_path / name, SIZE).frames[0]
+    assert (frame[..., 0] == frame[..., 2]).all()
+
+
+def test_a_mosaic_may_be_said(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    for number, page in enumerate(mosaic_of_red("gbrg", 200).astype(np.uint8)):
+        cv2.imwrite(str(tmp_path / "clip" / f"{number}.png"), page)
+    said = ClipSettings(size=32, mosaic="gbrg")
+    assert is_red(read_clip(tmp_path / "clip", said).frames[0])
+    assert "mosaic" not in SIZE.model_dump()  # ids of old stay
+    assert read_clip(tmp_path / "clip", said).id != read_clip(tmp_path / "clip", SIZE).id
+
+
+@pytest.mark.parametrize("pix_fmt", ["gbrp16le", "rgb48le"])
+def test_colours_of_twelve_bits_in_sixteen_are_not_black(pix_fmt: str, tmp_path: Path) -> None:
+    video = np.repeat(deep(4000)[..., None], 3, axis=3)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, pix_fmt
+        for page in video:
+            frame = av.VideoFrame.from_ndarray(page, format="rgb48le")
+            container.mux(stream.encode(frame.reformat(format=pix_fmt)))
+        container.mux(stream.encode())
+    clip = read_clip(tmp_path / "a.mkv", SIZE)
+    assert np.abs(clip.frames - np.round(video.astype(float) * 255 / 4095)).max() <= 1
+    assert clip.notes == ("12 bits of its 16 are in use, and scaled to 8",)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv422p10le", "gray10le", "gray12le"])
+def test_videos_that_say_their_depth_are_as_bright_as_they_were(
+    pix_fmt: str, tmp_path: Path
+) -> None:
+    grey = np.full((32, 32, 3), 200, np.uint8)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, pix_fmt
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format=pix_fmt)))
+        container.mux(stream.encode())
+    assert abs(read_clip(tmp_path / "a.mkv", SIZE).frames.mean() - 200) < 4
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
+def test_what_is_transparent_is_black(deep: bool, tmp_path: Path) -> None:
+    (tmp_path / "cut").mkdir()
+    most = 65_535 if deep else 255
+    picture = np.full((32, 32, 4), most, np.uint16 if deep else np.uint8)
+    picture[:16, :, 3] = 0
     for number in range(2):
-        Image.fromarray(raw).save(folder / f"{number}.png")
-    red, green, blue = read_clip(folder, SIZE).frames[0, 8:24, 8:24].mean(axis=(0, 1))
-    assert red > 150
-    assert green < 20
-    assert blue < 20
+        cv2.imwrite(str(tmp_path / "cut" / f"{number}.png"), picture)
+    frame = read_clip(tmp_path / "cut", SIZE).frames[0]
+    assert frame[:15].max() == 0
+    assert frame[17:].min() == 255
 
 
 @pytest.mark.parametrize(("value", "word"), [(0, "black"), (255, "white")])

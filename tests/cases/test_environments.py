@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flawcast.storage import SampleStore
-from tests.cases.environments import HOSTILE
+from tests.cases.environments import FILES, HOSTILE
 
 COMMAND = (str(Path(sys.executable).with_name("flawcast")), "generate")
 FEW = ("--model", "demo", "--windows", "1", "--samples", "4", "--keep", "2", "--quiet")
@@ -111,6 +111,8 @@ def test_a_run_with_services_makes_the_same_sets_in_all_of_them(
         os.umask(0o077)
         few_files()
 
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
     place = Place({**HOSTILE, "LC_ALL": "C"}, theirs=THEIRS, before=strict)
     run_in(place, line_folder, tmp_path / "store", 1, tmp_path)
     same(tmp_path / "store", usual)

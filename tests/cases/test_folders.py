@@ -11,6 +11,8 @@ from PIL import Image
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.augment.plan import plan_augment
+from flawcast.flows.augment.request import AugmentRequest
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.inspection import view_folder
 from flawcast.flows.train.clips import TrainClip, split_clips
@@ -109,6 +111,59 @@ def test_what_looks_like_a_split_is_said_before_anything_is_learnt(
     assert view_folder(tmp_path).doubt == ""  # said, so nothing is in doubt
 
 
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        (["a.mkv", "b.mkv", "abnormal_test_video_names.txt"], "_names.txt looks like a list"),
+        (["01_train/a.mkv", "02_test/b.mkv"], "'02_test' looks like a split"),
+        (["bottle_train/a.mkv", "bottle_test/b.mkv"], "'bottle_test' looks like a split"),
+        (["train/a.mkv", "dev/b.mkv"], "'dev' looks like a split"),
+        (["candle/a.mkv", "candle/b.mkv", "split_csv/1cls.csv"], "has a column of splits"),
+    ],
+    ids=["list of names", "numbers", "prefix", "dev", "VisA"],
+)
+def test_other_ways_to_keep_test_clips_apart_are_doubted(
+    files: list[str], word: str, tmp_path: Path
+) -> None:
+    for name in files:
+        if name.endswith((".txt", ".csv")):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("object,split,image\nb,test,b.mkv\n")
+        else:
+            clip(tmp_path / name)
+    assert word in view_folder(tmp_path).doubt
+
+
+def test_a_prefix_alone_is_a_label(tmp_path: Path) -> None:
+    """Beside nothing that is for training, a word behind a prefix says what a clip shows."""
+    for name in ("good/a.mkv", "leak_test/b.mkv"):
+        clip(tmp_path / name)
+    (tmp_path / "test_report.txt").write_text("all is well\n")
+    assert view_folder(tmp_path).doubt == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "layout"),
+    [
+        (["UCSD.v1p2/UCSDped2/Train/Train001", "UCSD.v1p2/UCSDped2/Test/Test001"], "UCSD"),
+        (["R01/training/frames/01", "R01/testing/frames/01", "R01/test_label/a.npy"], "IPAD"),
+        (["Avenue/training_videos/a.mkv", "Avenue/testing_videos/b.mkv"], "Avenue"),
+        (["training/videos/a.mkv", "testing/frames/01"], "ShanghaiTech"),
+        (["1cls/candle/train/good", "1cls/candle/test/bad", "1cls/ground_truth/bad"], "MVTec AD"),
+    ],
+)
+def test_public_layouts_are_named_at_any_depth(
+    files: list[str], layout: str, tmp_path: Path
+) -> None:
+    for name in files:
+        if name.endswith(".npy"):
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).touch()
+        else:
+            clip(tmp_path / name)
+    assert view_folder(tmp_path).layout.endswith(f"as in {layout}")
+
+
 def write_masks(folder: Path) -> None:
     folder.mkdir(parents=True)
     for number in range(FRAMES):
@@ -184,6 +239,18 @@ def test_the_same_bytes_are_never_in_two_splits(tmp_path: Path) -> None:
     clips = [TrainClip("clip-1", "a", frames, "train"), TrainClip("clip-1", "b", frames, "test")]
     with pytest.raises(ClipError, match=r"a \(train\) and b \(test\) have the same bytes"):
         split_clips(clips, TINY_TRAINING)
+
+
+def test_no_samples_are_made_of_a_copy_of_a_test_clip(tmp_path: Path) -> None:
+    clip(tmp_path / "train/normal/a.mkv")
+    clip(tmp_path / "train/jam/b.mkv")
+    (tmp_path / "test/jam").mkdir(parents=True)
+    shutil.copy(tmp_path / "train/jam/b.mkv", tmp_path / "test/jam/c.mkv")
+    request = AugmentRequest(clips=tmp_path, store="none")
+    with pytest.raises(
+        ClipError, match=r"test/jam/c.mkv \(test\) and train/jam/b.mkv \(train\) hold"
+    ):
+        plan_augment(request, "w", ClipSettings(size=16))
 
 
 def test_the_same_bytes_under_two_labels_are_reported(tmp_path: Path) -> None:

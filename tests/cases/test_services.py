@@ -14,10 +14,14 @@ import pytest
 from flawcast.configs.errors import FlawcastError
 from flawcast.configs.proxies import proxy_for, spare_loopback
 from flawcast.flows.running.configured_api import configured_api
-from flawcast.flows.running.environment import clean, clean_environment
-from flawcast.flows.running.prefect_server import UNUSED_BY_A_RUN, prefect_server
+from flawcast.flows.running.environment import clean, clean_environment, working_in
+from flawcast.flows.running.prefect_server import (
+    UNUSED_BY_A_RUN,
+    _settings_of_the_environment,
+    prefect_server,
+)
 from flawcast.flows.running.services import run_folder
-from tests.cases.environments import HOSTILE, NOBODY
+from tests.cases.environments import FILES, HOSTILE, NOBODY
 
 
 def test_services_see_what_they_need_and_nothing_else(tmp_path: Path) -> None:
@@ -79,7 +83,52 @@ def test_a_server_is_found_in_the_environment_files_and_profiles(
     assert configured_api(home | {"PREFECT_PROFILE": "b"}) is None
     (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://file/api"\n')
     assert configured_api(home) == "http://file/api"
+    (tmp_path / ".env").write_text("PREFECT_API_URL=http://dotenv/api\n")
+    assert configured_api(home) == "http://dotenv/api"
     assert configured_api(home | {"PREFECT_API_URL": "http://set/api"}) == "http://set/api"
+
+
+def test_profiles_are_where_a_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "prefect.settings", raising=False)
+    (tmp_path / "mine.toml").write_text(
+        'active = "a"\n[profiles.a]\nPREFECT_API_URL = "http://a/api"\n'
+    )
+    (tmp_path / ".env").write_bytes(b"PREFECT_PROFILES_PATH=mine.toml\n")
+    assert configured_api({"PREFECT_HOME": "/dev/null"}) == "http://a/api"
+    (tmp_path / ".env").write_bytes(b"\xff\xfe no text")
+    assert configured_api({"PREFECT_HOME": "/dev/null"}) is None
+
+
+def test_files_for_other_servers_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`.env`, `prefect.toml` and `pyproject.toml` of the folder where a command is typed."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    ours.mkdir()
+    for name, text in FILES.items():
+        (theirs / name).write_text(text)
+    monkeypatch.chdir(theirs)
+    assert configured_api({"PREFECT_HOME": "/dev/null"}) is None
+    with pytest.raises(ValueError, match="validation error"):
+        prefect.settings.Settings()  # what they would do
+    with _settings_of_the_environment(ours):
+        settings = prefect.settings.get_current_settings()
+        assert settings.logging.level == "INFO"
+        assert settings.server.api.base_path is None
+    assert Path.cwd() == theirs
+
+
+def test_a_working_folder_that_has_gone_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with working_in(tmp_path):
+        pass
 
 
 def test_a_dead_configured_server_is_one_line(

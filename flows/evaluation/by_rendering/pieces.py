@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.files import whole_file
@@ -26,6 +27,7 @@ from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.backbones.keypoints import keypoints_of
 from flawcast.generators.clips import ClipEntry, read_entry
 from flawcast.generators.clips.listing import TRAIN
+from flawcast.generators.clips.times import pieces_of
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.forecasters.cross_validation import Candidate, Track, fold_without, used_as
 from flawcast.generators.forecasters.predictor import FILE
@@ -67,11 +69,13 @@ class TrackPiece:
 
     def work(self) -> None:
         """Compute and store the keypoints."""
-        frames = read_entry(self.entry, self.clips).frames
-        keypoints = keypoints_of(worker_backbone(self.model), frames)
+        clip = read_entry(self.entry, self.clips)
+        series = {"series": keypoints_of(worker_backbone(self.model), clip.frames)}
+        if clip.gaps:
+            series["gaps"] = torch.tensor(clip.gaps)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self.path) as draft:
-            write_weights(draft, {"series": keypoints}, {"clip": self.entry.name})
+            write_weights(draft, series, {"clip": self.entry.name})
 
 
 @dataclass(frozen=True)
@@ -106,9 +110,19 @@ class TrainPiece:
 
     def work(self) -> None:
         """Train; every fifth clip is for validation."""
-        tracks = [Track(path.stem, TRAIN, read_weights(path)[0]["series"]) for path in self.tracks]
+        tracks = [
+            Track(path.stem, TRAIN, piece) for path in self.tracks for piece in _read_pieces(path)
+        ]
         fold = fold_without("", tracks, set())
         Fitting(self.candidate, fold, self.horizon, self.seed, self.recipe, self.folder).work()
+
+
+def _read_pieces(path: Path) -> Iterator[Tensor]:
+    """Keypoints of a clip between two pauses of its camera: no window spans one."""
+    values, _ = read_weights(path)
+    series, gaps = values["series"], values.get("gaps", torch.zeros(0)).int().tolist()
+    for first, end in pieces_of(len(series), gaps):
+        yield series[first:end]
 
 
 @dataclass(frozen=True)

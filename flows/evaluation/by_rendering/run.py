@@ -30,6 +30,7 @@ from flawcast.flows.generate.plan import SetPlan, plan_sets
 from flawcast.flows.generate.request import usable_cores
 from flawcast.flows.running.executor import place_of
 from flawcast.flows.running.pieces import Job, OnDone, Stage
+from flawcast.flows.seconds import in_frames
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.clips import ClipEntry, Reject, clip_id, list_clips
 from flawcast.generators.forecasters.cross_validation import Candidate, sharing_weights
@@ -154,6 +155,7 @@ def plan_rendering(
     motion_id = f"motion-{hash_files([request.model / BACKBONE_FILE])[:16]}"
     dataset = load_dataset(request.dataset) if request.dataset else None
     wanted = request.horizons or (horizons(dataset.horizons) if dataset else DEFAULT_HORIZONS)
+    wanted = tuple(in_frames(horizon, request.clips, clips.stride) for horizon in wanted)
     split = split_entries(list_clips(request.clips), request.held_out, request.group, request.seed)
     _check_apart(split, clips)
     compared = candidates(request.forecasters, mean_feedback=False)
@@ -220,13 +222,12 @@ def plan_rendering(
 def _settings(request: RenderRequest, horizon: Horizon) -> GenerateSettings:
     """What a window of a horizon is made with."""
     values = {
-        "past": horizon.past,
-        "future": horizon.future,
         "samples": request.samples,
         "keep": request.keep,
         "seed": request.seed,
     }
-    return validated(GenerateSettings, values, "options")
+    settings = validated(GenerateSettings, values, "options")
+    return settings.model_copy(update=horizon.all_lengths())
 
 
 def _track(

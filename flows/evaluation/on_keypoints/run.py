@@ -14,7 +14,7 @@ from flawcast.configs.settings import Settings
 from flawcast.flows.evaluation.by_rendering.split import SPEAKER, group_of
 from flawcast.flows.evaluation.candidates import candidates, parts_of
 from flawcast.flows.evaluation.fitting import Fitting, Imported, fit_folder, fit_key
-from flawcast.flows.evaluation.horizon import Horizon
+from flawcast.flows.evaluation.horizon import Horizon, without_times
 from flawcast.flows.evaluation.on_keypoints.report import write_keypoint_report
 from flawcast.flows.evaluation.tables import read_rows, write_rows
 from flawcast.flows.generate.request import usable_cores
@@ -181,6 +181,7 @@ def evaluate_keypoints(
         "published": tuple((name, file.absolute()) for name, file in request.published),
     }
     request = request.model_copy(update=absolute)
+    without_times(request.horizons)
     clips = read_keypoint_folder(request.keypoints, on_reject)
     pieces = plan_fits(request, clips)
     stages = [Stage("trainings", lambda: pieces)]

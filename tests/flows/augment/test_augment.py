@@ -155,7 +155,7 @@ def test_windows_are_counted_from_the_end_and_know_the_onset() -> None:
     assert usable_windows(clip, 4, 6, False) == [Window(20, 4, 6)]
     late = made_clip("b", 30, onset=12)
     assert usable_windows(late, 4, 6, False) == [Window(20, 4, 6), Window(10, 4, 6)]
-    paused = made_clip("c", 30, gaps=(25,))
+    paused = made_clip("c", 30, pieces=((0, 25), (25, 30)))
     assert usable_windows(paused, 4, 6, True) == [Window(15, 4, 6), Window(5, 4, 6)]
 
 
