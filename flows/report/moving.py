@@ -80,6 +80,11 @@ def _row(made: SampleSet) -> list[NDArray[np.uint8]]:
 
 
 def _above(rows: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
-    """Rows of one moment, one above the other."""
-    gap = np.full((GAP, rows[0].shape[1], 3), 255, np.uint8)
-    return np.concatenate([part for row in rows for part in (gap, row)][1:])
+    """Rows of one moment, one above the other; a row of fewer futures ends earlier."""
+    width = max(row.shape[1] for row in rows)
+    gap = np.full((GAP, width, 3), 255, np.uint8)
+    whole = [
+        np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
+        for row in rows
+    ]
+    return np.concatenate([part for row in whole for part in (gap, row)][1:])
