@@ -2,6 +2,7 @@
 OURS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c '$(OURS)' 2>/dev/null && command -v $$name && break; done)
+DEMO ?=  # options of the demo of `make dist-demo`: DEMO='--samples 10 --keep 4' for a quick one
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # Two processes share the tests out, module by module, the longest first (tests/conftest.py);
@@ -40,7 +41,7 @@ dist-demo: dist ## the demo from the wheel, in a fresh environment elsewhere
 	$(PYTHON) -m venv "$$folder/venv" && \
 	"$$folder/venv/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt \
 		"$$(echo dist/*.whl)[all]" && \
-	cd "$$folder" && venv/bin/flawcast demo --out demo && venv/bin/flawcast verify demo/store
+	cd "$$folder" && venv/bin/flawcast demo --out demo $(DEMO) && venv/bin/flawcast verify demo/store
 
 clean: ## remove what these targets made
 	rm -rf .venv demo dist site

@@ -13,6 +13,7 @@ EXTRAS = {
     "scipy": "generate",
     "prefect": "generate",
     "prefect_ray": "generate",
+    "prometheus_client": "generate",
     "ray": "generate",
     "psutil": "generate",
     "matplotlib": "generate",

@@ -111,6 +111,11 @@ class SampleStore(Versioned):
         """Its folder; None in a bucket."""
         return self._place.root if isinstance(self._place, LocalPlace) else None
 
+    def size(self) -> int:
+        """Bytes of all its files; they are listed one by one."""
+        with self._as_store_errors():
+            return sum(item.size for item in self._place.walk(""))
+
     def snapshot(self) -> "SampleStore":
         """A view for reading of the store's present sets and reviews.
 

@@ -1,8 +1,6 @@
 """What documents say can be typed: commands exist with their options, code runs, links lead on.
 
-The README has its own module, `tests/test_readme.py`; commands of docs/training.md are run by
-`tests/flows/test_training.py`, those of docs/browsing.md by
-`tests/flows/browse/test_browse_commands.py`.
+`RUN_BY` says which module runs a page's commands and code, `NOT_RUN` why none does.
 """
 
 import os
@@ -13,9 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import typer
+import yaml
 from PIL import Image
 
 import flawcast
@@ -24,22 +24,44 @@ from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.commands.line import app
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate
+from flawcast.flows.schedule.serve import read_schedule
 from flawcast.generators.backbones import build_backbone
 from flawcast.generators.clips.video_files import write_video
-from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.line.clips import draw_clip, draw_line, write_line
 from flawcast.generators.model import shipped_model
 from tests.flows.commands.running import run
 from tests.paths import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RUN_BY = {
+    "README.md": "tests/test_readme.py",
+    "browsing.md": "tests/flows/browse/test_browse_commands.py",
+    "formats.md": "tests/generators/clips/annotations/test_importing.py",
+    "training.md": "tests/flows/test_training.py",
+    **dict.fromkeys(
+        ("defects.md", "extending.md", "index.md", "models.md", "running.md"),
+        "tests/test_docs.py",
+    ),
+    "store.md": "tests/test_docs.py",
+    **{page.name: "tests/test_tutorials.py" for page in PAGES if page.parent.name == "tutorials"},
+}
+NOT_RUN = {  # each with what runs the same commands, smaller
+    "benchmarks.md": "hours; tests/flows/benchmarks/test_benchmarks.py",
+    "evaluation.md": "hours, on clips that are not ours; tests/flows/evaluation/test_evaluate.py",
+    "uplift-images.md": "hours, on pictures that are not ours; "
+    "tests/flows/uplift/test_uplift_images.py",
+    "uplift-line.md": "hours; tests/flows/uplift/test_uplift.py",
+}
 NAMES = {"CLIPS": "demo/clips", "STORE": "demo/store"}  # what a user puts a name of his own for
 SMALLER = {
     "fit": ["--epochs", "1"],
     "generate": ["--samples", "4", "--keep", "2", "--windows", "1", "--workers", "0"],
 }
-WAITS = {
-    "schedule": "tests/flows/schedule/test_schedule.py"
-}  # runs until it is interrupted: tested there
+WAITS = {  # runs until it is interrupted, or for long: tested there
+    "schedule": "tests/flows/schedule/test_schedule.py",
+    "benchmark defects": "tests/flows/benchmarks/test_defects.py",
+}
+ELSEWHERE = {"docker": "needs an engine", "make": "tests/test_readme.py"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -131,15 +153,81 @@ def run_page(name: str) -> list[str]:
     """Run a page's commands in its order, in this folder; returns which were run."""
     ran = []
     for command in commands(ROOT / "docs" / name):
+        if command[0] in ELSEWHERE:
+            continue
         assert command[0] == "flawcast", command
-        if command[1] in WAITS:
-            assert command[1] in (ROOT / WAITS[command[1]]).read_text()
+        waits = [words for words in (command[1], " ".join(command[1:3])) if words in WAITS]
+        if waits:
+            assert waits[0].split()[-1] in (ROOT / WAITS[waits[0]]).read_text()
             continue
         words = [NAMES.get(word, word) for word in command[1:]]
         done = run(*words, *SMALLER.get(command[1], []))
         assert done.returncode == 0, (command, done.stderr)
         ran.append(command[1])
     return ran
+
+
+def test_every_block_is_run_or_it_is_said_why_not() -> None:
+    for page in PAGES:
+        has_any = re.search(r"^```(sh|bash|python)", page.read_text(), flags=re.MULTILINE)
+        assert (page.name in RUN_BY) + (page.name in NOT_RUN) == bool(has_any), page
+    for name, tests in RUN_BY.items():
+        assert name in (ROOT / tests).read_text(), f"{tests} does not run {name}"
+    for reason in NOT_RUN.values():
+        assert (ROOT / reason.split()[-1]).is_file(), reason
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_commands_about_defects_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_line(tmp_path / "clips", draw_line(1, seed=3, states=("normal", "slip"), size=128))
+    Image.new("L", (128, 128), 255).save("region.png")
+    for number, folder in enumerate(("stills", "stills", "stills-of-the-test-split")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        clip = draw_clip("crack", seed=number, frames=8, size=128)
+        levels = np.where(clip.defect_masks[-1], 255, 128 * clip.part_masks[-1]).astype(np.uint8)
+        Image.fromarray(clip.frames[-1]).save(tmp_path / folder / f"crack_{number}.png")
+        Image.fromarray(levels).save(tmp_path / folder / f"crack_{number}_mask.png")
+    add = ["defects", "add", "stills", "--bank", "bank"]
+    assert run(*add).returncode == 0  # the page explains banks after it has used one
+    monkeypatch.setitem(SMALLER, "generate", [*SMALLER["generate"], "--model", "demo"])
+    monkeypatch.setitem(SMALLER, "benchmark", ["--samples", "10", "--repeats", "1"])
+    made = ["generate", "generate", "generate", "query"]
+    assert run_page("defects.md") == [*made, "defects", "defects", "defects", "benchmark"]
+
+
+@pytest.mark.slow
+def test_commands_of_the_front_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_store(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(SMALLER, "generate", [*SMALLER["generate"], "--model", "demo"])
+    assert run_page("index.md") == ["inspect", "generate", "query"]
+
+
+@pytest.mark.slow
+def test_commands_and_code_about_running_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_line(tmp_path / "clips", draw_line(1, seed=3, states=("normal",)))
+    (code,) = blocks(ROOT / "docs" / "running.md", "python")
+    exec(code, {})  # noqa: S102 - that it runs is what is tested
+    monkeypatch.setitem(SMALLER, "generate", [*SMALLER["generate"], "--model", "demo"])
+    assert run_page("running.md") == ["generate"]
+    assert (tmp_path / "run.log").is_file()
+
+
+def test_examples_of_settings_are_read(tmp_path: Path) -> None:
+    """The schedule of docs/running.md, and the rules for Prometheus beside it."""
+    schedule, rules = blocks(ROOT / "docs" / "running.md", "yaml")
+    (tmp_path / "nightly.yaml").write_text(schedule)
+    assert read_schedule(tmp_path / "nightly.yaml").metrics == tmp_path / "line-7.prom"
+    (group,) = yaml.safe_load(rules)["groups"]
+    text = (ROOT / "flows" / "schedule" / "metrics.py").read_text()
+    for rule in group["rules"]:
+        (name,) = re.findall(r"flawcast_(\w+)", rule["expr"])
+        assert f'"{name.removesuffix("_total")}"' in text
 
 
 @pytest.mark.slow
@@ -181,7 +269,7 @@ def test_the_reference_has_every_public_name() -> None:
 
 
 def test_the_site_has_every_page() -> None:
-    wanted = {page.name for page in PAGES} - {"README.md"}
+    wanted = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:]}
     named = set(re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE))
     assert named == wanted | {"commands.md"}
 

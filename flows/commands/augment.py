@@ -11,6 +11,7 @@ from flawcast.flows.commands.base import (
     DeviceOption,
     FutureOption,
     JsonFlag,
+    MetricsOption,
     MosaicOption,
     PastOption,
     PrecisionOption,
@@ -72,6 +73,7 @@ def augment(
     ray_address: Annotated[
         str | None, typer.Option(help="A running Ray cluster; one is started if not given.")
     ] = None,
+    metrics: MetricsOption = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -85,6 +87,7 @@ def augment(
     from flawcast.flows.augment.run import request_from_options
     from flawcast.flows.generate.defects.inputs import defects_from_options
     from flawcast.flows.generate.summary import print_summary
+    from flawcast.flows.schedule.metrics import metrics_after
 
     request = request_from_options(
         clips=clips,
@@ -103,7 +106,7 @@ def augment(
         ),
         settings={"past": past, "future": future, "seed": seed, "precision": precision},
     )
-    with interruptible():
+    with interruptible(), metrics_after(store, metrics):
         done = run(request, display(quiet or as_json))
     if as_json:
         typer.echo(json.dumps(done.to_json()))

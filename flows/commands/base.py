@@ -1,10 +1,14 @@
 """Shared by all commands: the application, common options, consoles and error messages."""
 
+import functools
+import inspect
 import json
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -13,11 +17,18 @@ from typer.core import TyperGroup
 from flawcast.configs.clip_settings import Mosaic
 from flawcast.configs.errors import one_line
 from flawcast.configs.settings import Precision
-from flawcast.flows.running import ending
+from flawcast.flows.running import ending, logs
 
 if TYPE_CHECKING:  # imported where they are used: `flawcast query` needs neither torch nor Ray
     from flawcast.flows.generate.summary import RunSummary
     from flawcast.flows.running.display import Display
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+LOGGED = (  # commands that work for long
+    *("animate", "augment", "benchmark", "demo", "evaluate", "export", "fit", "generate"),
+    *("regenerate", "report", "schedule", "train", "uplift", "uplift-images"),
+)
 
 
 class Commands(TyperGroup):
@@ -31,7 +42,50 @@ class Commands(TyperGroup):
             fail(ending.LINE, ending.INTERRUPTED)
 
 
-app = typer.Typer(
+LogJsonOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar=logs.VARIABLE,
+        metavar="FILE",
+        help="Log as JSON lines to this file; - for standard error, which then has nothing else.",
+    ),
+]
+
+
+class Application(typer.Typer):
+    """All commands; those that work for long have `--log-json`."""
+
+    def command(self, name: str | None = None, **values: Any) -> Callable[[Command], Command]:
+        """Register a command, as `typer.Typer.command` does."""
+        register = super().command(name, **values)
+
+        def add(function: Command) -> Command:
+            called = name or function.__name__.replace("_", "-")
+            register(_logged(function) if called in LOGGED else function)
+            return function
+
+        return add
+
+
+def _logged(function: Callable[..., None]) -> Callable[..., None]:
+    """The same command with an option more, which counts before the command begins."""
+
+    @functools.wraps(function)
+    def command(*, log_json: str | None, **values: Any) -> None:
+        logs.write_to(log_json)
+        function(**values)
+
+    whole = inspect.signature(function)
+    option = inspect.Parameter(
+        "log_json", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=LogJsonOption
+    )
+    parameters = [*whole.parameters.values(), option]
+    command.__signature__ = whole.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {**function.__annotations__, "log_json": LogJsonOption}
+    return command
+
+
+app = Application(
     cls=Commands,
     help="Many plausible, labelled, traceable defect videos from a few real clips.",
     no_args_is_help=True,
@@ -75,6 +129,13 @@ FutureOption = Annotated[
 TagOption = Annotated[
     str | None, typer.Option(help="Only the sets and reviews of this tag; see `flawcast tags`.")
 ]
+MetricsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write metrics of the store for Prometheus, as node_exporter reads them.",
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
@@ -100,8 +161,11 @@ def fail(message: str, code: int) -> NoReturn:
     """Print one line and exit."""
     if code == ending.INTERRUPTED:
         ending.told()
+    line = one_line(message, limit=None)
+    logs.log(line, logging.ERROR)
     with suppress(OSError):  # the terminal may be gone
-        typer.echo("flawcast: " + one_line(message, limit=None), err=True)
+        if not logs.has_standard_error():
+            typer.echo(f"flawcast: {line}", err=True)
     sys.exit(code)
 
 
@@ -115,6 +179,7 @@ def display(quiet: bool) -> "Display":
     """The console for progress: standard error, so that results can be piped."""
     from flawcast.flows.running.display import Display
 
+    quiet = quiet or logs.has_standard_error()
     return Display.silent() if quiet else Display(Console(stderr=True))
 
 

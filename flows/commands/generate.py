@@ -12,6 +12,7 @@ from flawcast.flows.commands.base import (
     DeviceOption,
     FutureOption,
     JsonFlag,
+    MetricsOption,
     MosaicOption,
     PastOption,
     PrecisionOption,
@@ -137,6 +138,7 @@ def generate(
     ray_address: Annotated[
         str | None, typer.Option(help="A running Ray cluster; one is started if not given.")
     ] = None,
+    metrics: MetricsOption = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -148,6 +150,7 @@ def generate(
     from flawcast.flows.generate.defects.inputs import defects_from_options
     from flawcast.flows.generate.request import request_from_options
     from flawcast.flows.generate.run import generate as run
+    from flawcast.flows.schedule.metrics import metrics_after
     from flawcast.generators.model import find_model
 
     request = request_from_options(
@@ -188,7 +191,7 @@ def generate(
             "precision": precision,
         },
     )
-    with interruptible():
+    with interruptible(), metrics_after(store, metrics):
         summary = run(request, display(quiet or as_json))
     report(summary, as_json)
 

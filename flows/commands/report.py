@@ -21,18 +21,30 @@ def report(
         int,
         typer.Option("--sets", min=1, help="At most so many sets with their videos; all count."),
     ] = 100,
+    moving: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.webp",
+            help="Also write a looping picture of the most diverse sets, for slides and documents.",
+        ),
+    ] = None,
     tag: TagOption = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Write one page about a store: scores, plots, looping clips; opens without a network."""
     from flawcast.flows.report import write_report
+    from flawcast.storage import SampleStore
 
     with (
         interruptible("nothing was written"),
         display(quiet or as_json).counting("sets") as on_set,
     ):
         done = write_report(store, out, where, most, on_set, tag)
+    if moving is not None:
+        from flawcast.flows.report.moving import write_moving
+
+        write_moving(SampleStore.open(store, tag=tag), moving, where)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
         return

@@ -20,16 +20,29 @@ def schedule(
     timezone: Annotated[
         str | None, typer.Option(help="Time zone of --cron, e.g. Europe/Berlin; UTC if not given.")
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Answer Prometheus at this port: the metrics of the store."
+        ),
+    ] = None,
 ) -> None:
     """Serve a Prefect deployment that generates on a schedule, until interrupted."""
+    from flawcast.flows.running import logs
     from flawcast.flows.running.services import log_to_terminal, services_environment
 
-    log_to_terminal()
+    if not logs.has_standard_error():
+        log_to_terminal()
+
+    def say(line: str) -> None:
+        logs.log(line)
+        if not logs.has_standard_error():
+            typer.echo(line, err=True)
+
     with (
         interruptible("runs under way were stopped; finished sets are in the store"),
         services_environment(None),  # runs start in processes of their own, and inherit it
     ):
         from flawcast.flows.schedule.serve import read_schedule, serve_schedule
 
-        schedule = read_schedule(config)
-        serve_schedule(schedule, cron, timezone, lambda line: typer.echo(line, err=True))
+        serve_schedule(read_schedule(config), cron, timezone, say, metrics_port)

@@ -23,8 +23,9 @@ from flawcast.flows.generate.summary import RunSummary, summarise, write_sheet
 from flawcast.flows.inspection import show_folder
 from flawcast.flows.running.display import Display
 from flawcast.flows.running.executor import Here, OnRay, place_of
+from flawcast.flows.running.logs import about, log
 from flawcast.flows.running.pieces import Job, Stage
-from flawcast.flows.running.progress import SetLeftOut
+from flawcast.flows.running.progress import SetDone, SetLeftOut
 from flawcast.flows.seconds import request_in_frames
 from flawcast.generators.clips import Reject
 from flawcast.generators.model import Model, load_model, worker_model
@@ -32,6 +33,7 @@ from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.precision import check_precision
 from flawcast.storage import SampleStore
 
+STAGE_SECONDS = "stage_seconds"  # key of a run's settings: what its sets took, by stage
 Planner = Callable[[GenerateRequest, Model, ClipSettings, Callable[[str], None]], Plan]
 """Takes a request, its model, how clips are read and a receiver of their names; lists the sets."""
 
@@ -76,7 +78,25 @@ def generate(
     Raises:
         FlawcastError: If clips, model, store or settings cannot be used, or a shard failed.
     """
-    display = display or Display.silent()
+    run_id = _run_id()
+    with about(run_id=run_id, stage="plan"):
+        summary = _generate(request, display or Display.silent(), planner, run_id)
+        log(
+            f"run ended: {summary.written} sets written, {summary.present} were there",
+            stage="end",
+            store=summary.store,
+            written=summary.written,
+            present=summary.present,
+            left_out=len(summary.rejects),
+            seconds=round(summary.seconds, 3),
+        )
+    return summary
+
+
+def _generate(
+    request: GenerateRequest, display: Display, planner: Planner, run_id: str
+) -> RunSummary:
+    """Plan the sets, make those that are missing, sum up; arguments as in `generate`."""
     began = time.perf_counter()
     place = _place(request)
     request = with_model(request, display.say)
@@ -97,12 +117,14 @@ def generate(
     for note in plan.notes:
         display.note(note)
     store = SampleStore.open(request.store, "a")
-    run_id, settings = _run_id(), request.model_dump(mode="json") | dict(plan.about)
+    settings = request.model_dump(mode="json") | dict(plan.about)
+    log(f"run begins: {len(plan.sets)} sets planned", store=store.url, planned=len(plan.sets))
     with store.ledger.run(run_id, settings, len(plan.sets), version("flawcast")) as entry:
         entry.reject((item.name, item.reason) for item in plan.rejects)
         missing, forgotten = missing_sets(store.pinned(), plan, request.again)
         left_out: dict[str, Reject] = {}
         refused: dict[str, str] = {}
+        seconds_of: dict[str, float] = {}
         try:
             if missing:
                 set_request = SetRequest(
@@ -115,7 +137,7 @@ def generate(
                 )
                 forecaster, weights_id = model.predictor.name, model.weights_id
                 shards = cut_shards(missing, request, set_request, forecaster, weights_id)
-                stage = Stage(
+                shares = Stage(
                     "shards",
                     lambda: shards,
                     parts="sets",
@@ -128,12 +150,15 @@ def generate(
                     name, flow = run_name(request, forecaster), "flawcast-generate"
 
                     def on_event(event: object) -> None:
+                        if isinstance(event, SetDone):
+                            for at, took in event.stages.items():
+                                seconds_of[at] = seconds_of.get(at, 0.0) + took
                         if isinstance(event, SetLeftOut):
                             left_out[event.set_id] = Reject(event.name, event.reason)
                             refused[event.set_id] = event.defect
                         show(event)
 
-                    job = Job([stage], name, flow, request, on_event=on_event)
+                    job = Job([shares], name, flow, request, on_event=on_event)
                     _run(
                         place,
                         job,
@@ -147,6 +172,8 @@ def generate(
             present = len(plan.sets) - len(missing) - len(forgotten)
             failed = len(missing) - written - len(left_out)
             entry.count(written, present, max(0, failed))
+            if seconds_of:
+                entry.note(STAGE_SECONDS, {one: round(took, 3) for one, took in seconds_of.items()})
             ledger = _counted(store, plan, refused)
             if ledger is not None:
                 entry.note("defect_ledger", ledger.to_json())

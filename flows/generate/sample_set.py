@@ -16,6 +16,7 @@ from flawcast.flows.generate.masks import read_levels
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.sampled import Sampled, sample_set_futures
 from flawcast.flows.generate.sampled import SetRequest as SetRequest
+from flawcast.flows.running.stages import stage
 from flawcast.generators.clips import Clip
 from flawcast.generators.model import Model
 from flawcast.storage import SampleSet, SetProvenance
@@ -41,9 +42,21 @@ def make_set(
         The kept videos, the keypoints of all futures, and the scores.
     """
     request = request.of_set(plan)
-    settings = request.settings
     sampled = sample_set_futures(plan, model, request)
-    levels = None
+    with stage("render"):  # and score: futures that cannot be kept are not rendered to their end
+        return _kept_of(plan, sampled, model, request, on_futures, on_frames)
+
+
+def _kept_of(
+    plan: SetPlan,
+    sampled: Sampled,
+    model: Model,
+    request: SetRequest,
+    on_futures: OnFutures,
+    on_frames: OnFutures,
+) -> SampleSet:
+    """Render and score sampled futures, and keep the best; arguments as in `make_set`."""
+    settings, levels = request.settings, None
     if plan.masks not in (None, WITH_DEFECT):
         whole = read_levels(plan.source.entry, request.clips, plan.source.length)
         levels = None if whole is None else whole[plan.source.frame]

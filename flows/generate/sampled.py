@@ -13,6 +13,7 @@ from flawcast.configs.driving import Driving
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import GenerateSettings, KeepAs
 from flawcast.flows.generate.plan import SetPlan
+from flawcast.flows.running.stages import stage
 from flawcast.generators.backbones import Context, MotionBackbone
 from flawcast.generators.clips import Clip
 from flawcast.generators.clips.kept import planned_clip, planned_frame
@@ -121,14 +122,16 @@ def sample_set_futures(plan: SetPlan, model: Model, request: SetRequest) -> Samp
     """Read a set's clips, find its keypoints, sample its futures and encode its source."""
     settings = request.settings
     backbone = model.backbone_for(request.clips)
-    observed = observe(plan, backbone, settings, request.clips)
-    predictor = model.predictor_for(plan.clip_id)
-    if settings.driving is None:
-        past = observed.keypoints[: settings.past]
-        futures = observed.context.possible(sample_futures(plan, predictor, past, settings))
-    else:
-        futures = driven_futures(plan, predictor, observed, settings, settings.driving)
-    scene = in_precision(observed.scene, settings.precision, futures.flatten(0, 1))
+    with stage("observe"):
+        observed = observe(plan, backbone, settings, request.clips)
+    with stage("sample"):
+        predictor = model.predictor_for(plan.clip_id)
+        if settings.driving is None:
+            past = observed.keypoints[: settings.past]
+            futures = observed.context.possible(sample_futures(plan, predictor, past, settings))
+        else:
+            futures = driven_futures(plan, predictor, observed, settings, settings.driving)
+        scene = in_precision(observed.scene, settings.precision, futures.flatten(0, 1))
     return Sampled(**{**vars(observed), "scene": scene}, futures=futures)
 
 

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +15,7 @@ from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.flows.running.deadline import time_limit
+from flawcast.flows.running.logs import about
 from flawcast.flows.running.pieces import Failure, PartsError
 from flawcast.flows.running.progress import (
     FuturesCount,
@@ -21,7 +24,9 @@ from flawcast.flows.running.progress import (
     SetFailed,
     SetLeftOut,
     current_receiver,
+    log_event,
 )
+from flawcast.flows.running.stages import Stopwatch, timed
 from flawcast.generators.defects import RefusedError
 from flawcast.generators.model import Model, worker_model
 from flawcast.storage import SampleSet, SampleStore
@@ -29,6 +34,7 @@ from flawcast.storage.address import whole_address
 
 SHARDS_PER_WORKER = 4  # so that a slow shard at the end leaves no worker idle for long
 RETRIES = 2
+COMMIT = "commit"  # the last stage of a set; `make_set` names the others
 FORGOTTEN = "it was forgotten while the run lasted"
 
 
@@ -41,12 +47,14 @@ class Made:
         set: The sample set.
         seconds: How long it took.
         frames: The number of frames that were rendered for it.
+        stages: Seconds of each stage.
     """
 
     plan: SetPlan
     set: SampleSet
     seconds: float
     frames: int
+    stages: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,16 @@ class Shard:
             ModelError: If the model was replaced since the sets were planned.
             PartsError: If some sets could not be made.
         """
-        tell = current_receiver()
+        with about(run_id=self.request.run_id):
+            self._work(current_receiver())
+
+    def _work(self, receive: OnEvent) -> None:
+        """Make and commit the sets; `receive` takes the events."""
+
+        def tell(event: object, at: str | None = None) -> None:
+            log_event(event, at)
+            receive(event)
+
         store, writer = (SampleStore.open(self.store, "a") for _ in range(2))  # one per thread
         model = worker_model(self.model, self.threads, self.device)
         if model.weights_id != self.weights_id:
@@ -101,13 +118,14 @@ class Shard:
         failures: list[Failure] = []
         errors: list[Exception] = []
 
-        def fail(plan: SetPlan, error: Exception) -> None:
+        def fail(plan: SetPlan, error: Exception, at: str | None = COMMIT) -> None:
             errors.append(error)
             failures.append(_failure(plan, error))
-            tell(SetFailed(self.number, f"{failures[-1].title}: {failures[-1].reason}"))
+            line = f"{failures[-1].title}: {failures[-1].reason}"
+            tell(SetFailed(self.number, line, plan.set_id), at)
 
-        count = FuturesCount(tell, self.number, self.request.settings.samples)
-        with Committer(self, writer, tell, fail) as committer:
+        count = FuturesCount(receive, self.number, self.request.settings.samples)
+        with Committer(self, writer, partial(tell, at=COMMIT), fail) as committer:
             for plan in self.plans:
                 if store.has(plan.set_id):
                     tell(SetDone(self.number, plan.set_id, f"{plan.set_id}  was there", False))
@@ -115,21 +133,22 @@ class Shard:
                 if not self.again and store.is_forgotten(plan.set_id):
                     tell(SetLeftOut(self.number, plan.set_id, plan.title, FORGOTTEN))
                     continue
+                watch = Stopwatch()
                 try:
-                    made = self._make(plan, model, count)
+                    made = self._make(plan, model, count, watch)
                 except (NothingToFollowError, RefusedError) as error:
                     name = f"{plan.entry.name} @ {plan.window.start}"
                     why = error.reason if isinstance(error, RefusedError) else ""
-                    tell(SetLeftOut(self.number, plan.set_id, name, str(error), why))
+                    tell(SetLeftOut(self.number, plan.set_id, name, str(error), why), watch.at)
                 except Exception as error:
-                    fail(plan, error)
+                    fail(plan, error, watch.at)
                 else:
                     committer.put(made)
             committer.settle()
         if failures:
             raise PartsError(failures) from errors[0]
 
-    def _make(self, plan: SetPlan, model: Model, count: FuturesCount) -> Made:
+    def _make(self, plan: SetPlan, model: Model, count: FuturesCount, watch: Stopwatch) -> Made:
         """Make one set within its time limit."""
         began = time.perf_counter()
         with time_limit(self.set_seconds, plan.title, self.in_worker) as deadline:
@@ -139,8 +158,9 @@ class Shard:
                 count.futures(plan.set_id, done)
 
             frames: list[int] = []
-            made = make_set(plan, model, self.request, on_futures, frames.append)
-        return Made(plan, made, time.perf_counter() - began, sum(frames))
+            with timed(watch):
+                made = make_set(plan, model, self.request, on_futures, frames.append)
+        return Made(plan, made, time.perf_counter() - began, sum(frames), watch.seconds)
 
 
 class Committer:
@@ -181,7 +201,8 @@ class Committer:
     def put(self, made: Made) -> None:
         """Start to commit a set as soon as the one before it is committed."""
         self.settle()
-        self._under_way = made.plan, self._thread.submit(self._commit, made)
+        commit = copy_context().run  # the thread logs for the same run
+        self._under_way = made.plan, self._thread.submit(commit, self._commit, made)
 
     def settle(self) -> None:
         """Wait until the last set passed to `put` is committed or has failed."""
@@ -199,8 +220,10 @@ class Committer:
         shard, title, began = self._shard, made.plan.title, time.perf_counter()
         with time_limit(shard.set_seconds, title, shard.in_worker):
             fresh = self._store.commit(made.set, shard.again)
-        seconds = made.seconds + time.perf_counter() - began
-        self._tell(SetDone.describe(shard.number, title, made.set, fresh, seconds, made.frames))
+        took = time.perf_counter() - began
+        seconds, stages = made.seconds + took, {**made.stages, COMMIT: took}
+        done = SetDone.describe(shard.number, title, made.set, fresh, seconds, made.frames, stages)
+        self._tell(done)
 
 
 def cut_shards(

@@ -86,9 +86,9 @@ def draw_loop(made: SampleSet) -> Loop:
     before = made.past
     if made.provenance.mode == "transfer":
         before = np.repeat(made.source[None], len(made.past), axis=0)
-    tiles = [_tile(made.past, made.reference, REFERENCE)]
-    tiles += [_tile(before, _with_masks(made, rank), SAMPLED) for rank in names]
-    frames = [_beside(row) for row in zip(*tiles, strict=True)]
+    tiles = [tile(made.past, made.reference, REFERENCE)]
+    tiles += [tile(before, _with_masks(made, rank), SAMPLED) for rank in names]
+    frames = [beside(row) for row in zip(*tiles, strict=True)]
     pace = max(SHORTEST_FRAME, round(1000 / sane_rate(made.provenance.fps or 12)))
     step = -(-len(frames) // MOST_FRAMES)
     times = [pace * step] * len(frames[::step])
@@ -166,20 +166,27 @@ def _tinted(frame: NDArray[np.uint8], levels: NDArray[np.uint8]) -> NDArray[np.u
     return (frame * (1 - share) + TINT * share).astype(np.uint8)
 
 
-def _tile(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], colour: str
+def tile(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], colour: str, side: int = TILE
 ) -> list[NDArray[np.uint8]]:
-    """Frames of past and future, each under a bar that says which it is."""
+    """Frames of past and future, each under a bar that says which it is.
+
+    Args:
+        before: The past, (P, H, W, 3).
+        after: What follows, (F, H, W, 3).
+        colour: Of its bar, as in CSS.
+        side: The longest side of a frame; smaller ones stay as they are.
+    """
     frames = []
     for video, shade in ((before, PAST), (after, colour)):
         red, green, blue = (int(shade[at : at + 2], 16) for at in (1, 3, 5))
-        for small in thumbnails(video, TILE):
+        for small in thumbnails(video, side):
             bar = np.full((BAR, small.shape[1], 3), (red, green, blue), np.uint8)
             frames.append(np.concatenate([bar, small]))
     return frames
 
 
-def _beside(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def beside(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Frames side by side with a gap."""
     gap = np.zeros((frames[0].shape[0], GAP, 3), np.uint8)
     return np.concatenate([part for frame in frames for part in (gap, frame)][1:], axis=1)
@@ -189,7 +196,7 @@ def _strip(title: str, kind: str, video: NDArray[np.uint8]) -> Strip:
     """Frames of a video that end with its last one."""
     count = min(SHOWN_FRAMES, len(video))
     chosen = [(index + 1) * len(video) // count - 1 for index in range(count)]
-    frame = _beside(list(thumbnails(video[chosen], TILE)))
+    frame = beside(list(thumbnails(video[chosen], TILE)))
     return Strip(title, kind, _webp([frame], [0]), frame.shape[1], frame.shape[0])
 
 

@@ -1,5 +1,6 @@
 """The display of a running job: bars with rates and time left, one line per set."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -19,8 +20,13 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from flawcast.flows.running.logs import log
+
 if TYPE_CHECKING:  # bars work without Ray and torch, too
     from flawcast.generators.clips import Reject
+
+
+LOGGED_STEPS = 20  # lines that something long leaves in a log for programs, at most
 
 
 class ShardLike(Protocol):
@@ -72,6 +78,7 @@ class Display:
 
     def say(self, line: str) -> None:
         """Show a line."""
+        log(line)
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
@@ -169,6 +176,9 @@ class Display:
             task = bars.add_task(what, total=total, losses="")
 
             def on_step(step: int, losses: str) -> None:
+                part, before = (count * LOGGED_STEPS // total for count in (step, step - 1))
+                if part > before:
+                    log(f"{what}: {step} of {total}; {losses}", stage=what, done=step, total=total)
                 bars.update(task, completed=step, losses=losses)
 
             yield on_step
@@ -192,10 +202,15 @@ class Display:
         )
         with self._bars(*columns) as bars:
             tasks: dict[str, TaskID] = {}
+            logged: dict[str, int] = {}
 
             def on_done(stage: str, done: int, total: int) -> None:
                 if stage not in tasks:
                     tasks[stage] = bars.add_task(stage, total=total)
+                part = done * LOGGED_STEPS // max(1, total)
+                if logged.get(stage, -1) < part:
+                    log(f"{stage}: {done} of {total}", stage=stage, done=done, total=total)
+                logged[stage] = part
                 bars.update(tasks[stage], completed=done, total=total)
 
             yield on_done
@@ -203,11 +218,13 @@ class Display:
     def left_out(self, reject: "Reject") -> None:
         """Show a clip that is left out, and the reason."""
         line = f"left out: {reject.name}: {reject.reason}"
+        log(line, logging.WARNING)
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def note(self, note: "Reject") -> None:
         """Show what people should know of how a clip was read."""
         line = f"note: {note.name}: {note.reason}"
+        log(line)
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _bars(self, *columns: object) -> Progress:

@@ -19,6 +19,7 @@ from prefect_ray.context import remote_options
 from prefect_ray.task_runners import PrefectRayFuture, RayTaskRunner
 
 from flawcast.configs.errors import FlawcastError
+from flawcast.flows.running import logs
 from flawcast.flows.running.inbox import Inbox, Outbox, open_inbox
 from flawcast.flows.running.pieces import (
     Job,
@@ -101,8 +102,8 @@ def do_stages(request: object) -> None:
 
 @contextmanager
 def _inbox_of(job: Job) -> Iterator[Inbox | None]:
-    """Open an inbox if the job has a receiver of events."""
-    if job.on_event is None:
+    """Open an inbox if the job has a receiver of events, or lines of workers are logged."""
+    if job.on_event is None and not logs.is_on():
         yield None
     else:
         with open_inbox() as inbox:
@@ -119,7 +120,7 @@ def _do_on_ray(stage: Stage, job: Job, inbox: Inbox | None) -> None:
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
     )
     name = None if inbox is None else inbox.name
-    futures = [named.submit(piece, stage.threads, name) for piece in pieces]
+    futures = [named.submit(piece, stage.threads, name, logs.is_on()) for piece in pieces]
 
     def on_look(done: int) -> None:
         lost = lost_of_ray()
@@ -129,11 +130,15 @@ def _do_on_ray(stage: Stage, job: Job, inbox: Inbox | None) -> None:
                 "want of memory?); what is finished is kept, run the same command again"
             )
         for event in inbox.drain() if inbox is not None else ():
-            if job.on_event is not None:
+            if isinstance(event, logs.Logged):
+                logs.replay(event)
+            elif job.on_event is not None:
                 job.on_event(event)
         job.on_done(stage.name, done, len(pieces))
 
-    raise_failed(stage, _failures(futures, on_look), len(pieces))
+    failed = _failures(futures, on_look)
+    on_look(len(futures))  # what was told last may have arrived after the last look
+    raise_failed(stage, failed, len(pieces))
 
 
 def _failures(
@@ -174,8 +179,11 @@ def _worth_another_try(task: object, run: object, state: State[None]) -> bool:
     persist_result=False,
     retry_condition_fn=_worth_another_try,
 )
-def do_piece(piece: Piece, threads: int, inbox: str | None) -> None:
-    """Do one piece on a worker; its events go to the log and to the run's inbox."""
+def do_piece(piece: Piece, threads: int, inbox: str | None, logged: bool = False) -> None:
+    """Do one piece on a worker; its events go to the log and to the run's inbox.
+
+    So does what it logs for programs, if the run writes that.
+    """
     logger, outbox = get_run_logger(), Outbox(inbox)
 
     def tell(event: object) -> None:
@@ -185,7 +193,7 @@ def do_piece(piece: Piece, threads: int, inbox: str | None) -> None:
             logger.log(level, "%s", line)
         outbox.send(event)
 
-    with torch_threads(threads), receiving(tell):
+    with torch_threads(threads), receiving(tell), logs.forwarded(outbox.send, logged):
         piece.work()
 
 

@@ -1,10 +1,12 @@
 """Events that pieces of work send while they run, and their receivers."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from flawcast.flows.running.logs import log
 from flawcast.storage import SampleSet
 
 MESSAGES_PER_SET = 10
@@ -29,16 +31,24 @@ class SetDone:
         set_id: The set's id.
         line: One line for the log.
         fresh: False if the store had it already.
+        stages: Seconds of each stage of making it.
     """
 
     shard: int
     set_id: str
     line: str
     fresh: bool
+    stages: Mapping[str, float] = field(default_factory=dict)
 
     @staticmethod
     def describe(
-        shard: int, title: str, made: SampleSet, fresh: bool, seconds: float, drawn: int
+        shard: int,
+        title: str,
+        made: SampleSet,
+        fresh: bool,
+        seconds: float,
+        drawn: int,
+        stages: Mapping[str, float],
     ) -> "SetDone":
         """Describe a set that was just made; `drawn` frames were rendered for it."""
         kept = made.mae[made.indices].mean()
@@ -47,7 +57,7 @@ class SetDone:
             f"APD {made.apd:.4f}  SSIM {made.ssim.mean():.3f}  {seconds:.1f} s, "
             f"{drawn / (made.keypoints.shape[0] * made.keypoints.shape[1]):.0%} rendered"
         )
-        return SetDone(shard, made.id, line, fresh)
+        return SetDone(shard, made.id, line, fresh, stages)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class SetFailed:
 
     shard: int
     line: str
+    set_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,30 @@ class SetLeftOut:
     name: str
     reason: str
     defect: str = ""
+
+
+def log_event(event: object, stage: str | None = None) -> None:
+    """Log what became of a set; progress within a set is not logged.
+
+    Args:
+        event: What a piece tells.
+        stage: The stage of the set that it came from.
+    """
+    if isinstance(event, SetDone):
+        took = {name: round(seconds, 4) for name, seconds in event.stages.items()}
+        log(
+            event.line,
+            set_id=event.set_id,
+            stage=stage,
+            shard=event.shard,
+            fresh=event.fresh,
+            seconds=took,
+        )
+    elif isinstance(event, SetLeftOut):
+        line = f"left out: {event.name}: {event.reason}"
+        log(line, logging.WARNING, set_id=event.set_id, stage=stage, shard=event.shard)
+    elif isinstance(event, SetFailed):
+        log(event.line, logging.ERROR, set_id=event.set_id, stage=stage, shard=event.shard)
 
 
 def _ignore(event: object) -> None:

@@ -2,9 +2,12 @@
 
 import base64
 import io
+import logging
+import os
 from collections import Counter
 from datetime import UTC, datetime
 from logging import Logger, LoggerAdapter
+from pathlib import Path
 
 from PIL import Image
 from prefect import flow, get_run_logger
@@ -17,6 +20,7 @@ from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate, run_name
 from flawcast.flows.generate.summary import RunSummary
 from flawcast.flows.markdown import markdown_table
+from flawcast.flows.running import logs
 from flawcast.flows.schedule.alarms import (
     Alarm,
     AlarmSettings,
@@ -24,6 +28,7 @@ from flawcast.flows.schedule.alarms import (
     lateness,
     unlike_the_last,
 )
+from flawcast.flows.schedule.metrics import metrics_after
 from flawcast.generators.model import find_model
 from flawcast.storage import SampleStore
 
@@ -41,7 +46,11 @@ def nightly_name() -> str:
 
 
 @flow(name="flawcast", flow_run_name=nightly_name, persist_result=False)
-def nightly(request: GenerateRequest, alarms: AlarmSettings = AlarmSettings()) -> None:  # noqa: B008 - frozen
+def nightly(
+    request: GenerateRequest,
+    alarms: AlarmSettings = AlarmSettings(),  # noqa: B008 - frozen
+    metrics: Path | None = None,
+) -> None:
     """Make all sample sets that the store does not have yet, and report the results.
 
     Fired twice for the same clips, the second run finds everything done and writes nothing.
@@ -49,18 +58,27 @@ def nightly(request: GenerateRequest, alarms: AlarmSettings = AlarmSettings()) -
     Args:
         request: Clips, model, store, modes and settings.
         alarms: When to warn.
+        metrics: File for Prometheus, written at the end.
 
     Raises:
         FlawcastError: If clips, model, store or settings cannot be used, or sets failed; those that
             were finished are in the store.
     """
+    logs.write_to(os.environ.get(logs.VARIABLE))  # a schedule starts each run as a new process
+    with metrics_after(request.store, metrics):
+        _run(request, alarms)
+
+
+def _run(request: GenerateRequest, alarms: AlarmSettings) -> None:
+    """Generate, warn, and write the artifact."""
     logger = get_run_logger()
     found = lateness(flow_run.scheduled_start_time, datetime.now(UTC), alarms)
     _warn(found, request, logger)
     summary = generate(request)
     ran, earlier = run_figures(SampleStore.open(request.store), summary.run_id)
     drifted = unlike_the_last(ran, earlier, alarms)
-    _warn(drifted, request, logger)
+    with logs.about(run_id=summary.run_id):
+        _warn(drifted, request, logger)
     create_markdown_artifact(
         artifact_markdown(summary, [*found, *drifted]),
         key="flawcast-run",
@@ -131,6 +149,7 @@ def _warn(
     """Send warnings to the log and as events, which Prefect's automations can act on."""
     for alarm in alarms:
         logger.warning("%s: %s", alarm.kind, alarm.message)
+        logs.log(f"{alarm.kind}: {alarm.message}", logging.WARNING, alarm=alarm.kind)
         emit_event(
             event=f"flawcast.run.{alarm.kind}",
             resource={

@@ -22,6 +22,7 @@ from flawcast.flows.running.environment import working_in
 from flawcast.flows.running.prefect_server import prefect_api
 from flawcast.flows.running.services import run_folder
 from flawcast.flows.schedule.alarms import AlarmSettings
+from flawcast.flows.schedule.metrics import metrics_served
 from flawcast.flows.schedule.nightly import nightly
 from flawcast.generators.model import is_model, shipped_models
 from flawcast.storage.address import whole_address
@@ -37,11 +38,13 @@ class ScheduleConfig(Settings):
         name: The deployment's name.
         request: The settings of each run; see `GenerateRequest`.
         alarms: When to warn.
+        metrics: File for Prometheus that each run writes at its end; none if not given.
     """
 
     name: str = "nightly"
     request: GenerateRequest
     alarms: AlarmSettings = AlarmSettings()
+    metrics: Path | None = None
 
 
 def read_schedule(path: Path) -> ScheduleConfig:
@@ -56,6 +59,8 @@ def read_schedule(path: Path) -> ScheduleConfig:
     request = values.get("request")
     if isinstance(request, dict):
         values = {**values, "request": _resolved(request, path.parent.resolve())}
+    if values.get("metrics") is not None:
+        values = {**values, "metrics": path.parent.resolve() / str(values["metrics"])}
     return validated(ScheduleConfig, values, f"config {path}")
 
 
@@ -77,6 +82,7 @@ def serve_schedule(
     cron: str,
     timezone: str | None = None,
     on_ready: Callable[[str], None] = lambda line: None,
+    metrics_port: int | None = None,
 ) -> None:
     """Serve the deployment until interrupted; runs start in processes of their own.
 
@@ -88,23 +94,34 @@ def serve_schedule(
         cron: The times of the runs, as five cron fields.
         timezone: The time zone of the cron fields, e.g. "Europe/Berlin"; UTC if not given.
         on_ready: Called with a line for people when all is ready.
+        metrics_port: Where Prometheus may ask for the metrics of the store; None for nowhere.
 
     Raises:
-        FlawcastError: If the cron fields or the time zone are not valid, or there is no such model.
+        FlawcastError: If the cron fields or the time zone are not valid, there is no such model, or
+            the port is taken.
     """
     dates = coming_dates(cron, timezone)
     schedule = _schedule(cron, timezone)
     request = as_trained(with_model(config.request, on_ready))
     request = request.model_copy(update={"store": whole_address(request.store)})
-    parameters = {"request": request, "alarms": config.alarms}
-    with run_folder() as folder, nullcontext() if configured_api() else _own_server(folder):
+    parameters: dict[str, Any] = {
+        "request": request.model_dump(mode="json"),
+        "alarms": config.alarms.model_dump(mode="json"),
+    }
+    if config.metrics is not None:
+        parameters["metrics"] = str(config.metrics)
+    with (
+        run_folder() as folder,
+        metrics_served(request.store, metrics_port),
+        nullcontext() if configured_api() else _own_server(folder),
+    ):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         coming = ", ".join(f"{date:%Y-%m-%d %H:%M %Z}" for date in dates)
         on_ready(f"serving flawcast/{config.name} at {cron} (next: {coming}); Ctrl-C ends it")
         nightly.serve(
             name=config.name,
             schedule=schedule,
-            parameters={name: part.model_dump(mode="json") for name, part in parameters.items()},
+            parameters=parameters,
             entrypoint_type=EntrypointType.MODULE_PATH,
             # One run at a time spares the machine. A leaked slot delays a run by at most this;
             # the store alone ensures that nothing is made twice.

@@ -99,7 +99,7 @@ def test_a_run_says_how_it_went_and_a_second_writes_nothing(server: str, config:
 def test_the_parameters_are_known_to_the_server(server: str) -> None:
     """Prefect's UI shows and checks them from this schema."""
     schema = nightly.parameters.model_dump()
-    assert set(schema["properties"]) == {"request", "alarms"}
+    assert set(schema["properties"]) == {"request", "alarms", "metrics"}
     assert {"GenerateRequest", "GenerateSettings", "AlarmSettings"} <= set(schema["definitions"])
     with pytest.raises(Exception, match="keep"):
         nightly.validate_parameters(
