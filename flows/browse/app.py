@@ -73,9 +73,7 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
     return app
 
 
-def _pages(
-    held: CachedSamples, pictures: Pictures, page: Render, reviewer: str
-) -> FastAPI:
+def _pages(held: CachedSamples, pictures: Pictures, page: Render, reviewer: str) -> FastAPI:
     """The pages of a store as it is, or of a tag."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 

@@ -15,24 +15,25 @@ export function tell(text) {
   fading = setTimeout(() => toast.classList.remove("shown"), 2500);
 }
 
-/** Send values to an address, also while the page is being left; what is wrong, or null. */
-export async function post(address, values) {
+/** Send values to an address, also while the page is being left: the answer, or what is wrong. */
+export async function send(address, values) {
+  const body = JSON.stringify(values);
   const answer = await fetch(`${base}/${address}`, {
     method: "POST",
-    keepalive: true,
+    keepalive: body.length < 60_000, // what a browser lets outlive its page
     headers: { "Content-Type": "application/json", "X-Flawcast-Form": form },
-    body: JSON.stringify(values),
+    body,
   }).catch(() => null);
-  if (answer?.ok) return null;
+  if (answer?.ok) return { answer, problem: null };
   const told = await answer?.json().catch(() => null);
-  return told?.problem ?? "not marked: `flawcast browse` has ended or was started again";
+  return { answer: null, problem: told?.problem ?? "not done: the server of this page has ended or was started again" };
 }
 
 /** Mark a card's sample; the mark that it has already is taken back. */
 export async function mark(card, review, note = "") {
   const before = card.dataset.review;
   const wanted = review === before ? "none" : review;
-  const problem = await post("review", { sample_id: card.dataset.sample, review: wanted, note });
+  const { problem } = await send("review", { sample_id: card.dataset.sample, review: wanted, note });
   if (problem) {
     tell(problem);
     return;

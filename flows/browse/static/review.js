@@ -1,6 +1,6 @@
 // Review: one sample at a time, marked by key; the store keeps every mark, the address the place.
 
-import { base, listenForCopies, post, tell } from "./common.js";
+import { base, listenForCopies, send, tell } from "./common.js";
 import { Lens } from "./lens.js";
 
 const rows = JSON.parse(document.querySelector("#data").textContent);
@@ -157,7 +157,7 @@ function goOpen() {
 
 // ---- marks
 
-function send(number, review) {
+function store(number, review) {
   const row = rows[number];
   const before = row.review;
   if (before === review) return;
@@ -165,7 +165,7 @@ function send(number, review) {
   waiting += 1;
   document.body.dataset.waiting = waiting;
   sending = sending.then(async () => {
-    const problem = await post("review", { sample_id: row.sample_id, review, note: "" });
+    const { problem } = await send("review", { sample_id: row.sample_id, review, note: "" });
     waiting -= 1;
     document.body.dataset.waiting = waiting;
     if (!problem) return;
@@ -177,7 +177,7 @@ function send(number, review) {
 
 function mark(review) {
   undone.push([at, rows[at].review]);
-  send(at, review);
+  store(at, review);
   tell(review);
   goOpen();
 }
@@ -185,7 +185,7 @@ function mark(review) {
 function undo() {
   if (!undone.length) return tell("nothing to undo: no mark was made on this page");
   const [number, before] = undone.pop();
-  send(number, before);
+  store(number, before);
   go(number);
   tell("undone");
 }
@@ -193,7 +193,7 @@ function undo() {
 function clear() {
   if (unreviewed(rows[at])) return;
   undone.push([at, rows[at].review]);
-  send(at, "none");
+  store(at, "none");
   describe();
   tell("mark taken back");
 }

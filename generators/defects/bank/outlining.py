@@ -8,12 +8,14 @@ import numpy as np
 from flawcast.configs.errors import DefectError
 from flawcast.generators.backbones.layers.vision import cv2
 from flawcast.generators.defects.host import Image, Mask
+from flawcast.generators.defects.membrane import membrane
 
 LEAST = 3  # pixels of a rectangle's sides
 AROUND = 0.6  # of the rectangle's sides, around it: what the surface looks like there
 LEAST_AROUND = 12  # pixels
 LARGEST = 480  # pixels of the long side that GrabCut works on; larger ones are made smaller first
 ROUNDS = 4  # of GrabCut
+FAINTEST = 2.0  # of the surface's own spread: what differs less does not stand out
 FEWEST = 5  # pixels of a piece: smaller ones are dust, unless a stroke marked them
 MOST_POINTS = 20_000  # of all strokes
 
@@ -72,7 +74,9 @@ def outline(picture: Image, box: Box, strokes: Sequence[Stroke] = ()) -> Mask:
     marked = _painted(strokes, (height, width))  # 1 on, 0 off, -1 nobody said
     area = _with_surround(inside, marked, width, height)
     small, factor = _shrunk(picture[area])
-    trimap = _begin(small, _shifted(inside, area, factor))
+    within = _shifted(inside, area, factor)
+    small = _flattened(small, within)
+    trimap = _begin(small, within)
     said = cv2.resize(
         marked[area].astype(np.int16), small.shape[1::-1], interpolation=cv2.INTER_NEAREST
     )
@@ -157,8 +161,22 @@ def _shifted(
     return found[0], found[1]
 
 
+def _flattened(picture: Image, inside: tuple[slice, slice]) -> Image:
+    """A picture without the light that its surround says lies over the rectangle, around grey."""
+    known = np.ones(picture.shape[:2], np.bool_)
+    known[inside] = False
+    if not known.any():
+        return picture
+    smooth = cv2.GaussianBlur(picture, (0, 0), 1.5).astype(np.float32)
+    change = picture.astype(np.float32) - membrane(smooth, known)
+    return np.asarray((change + 128).clip(0, 255), np.uint8)
+
+
 def _begin(picture: Image, inside: tuple[slice, slice]) -> np.ndarray:
-    """What is probably the defect: what differs from the surface around the rectangle."""
+    """What is probably the defect: what differs from the surface around the rectangle.
+
+    The half of it that differs most counts as certain, or GrabCut drops faint and small defects.
+    """
     trimap = np.full(picture.shape[:2], cv2.GC_BGD, np.uint8)
     lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 0.8), cv2.COLOR_RGB2LAB).astype(np.float32)
     outside = np.ones(trimap.shape, np.bool_)
@@ -169,7 +187,12 @@ def _begin(picture: Image, inside: tuple[slice, slice]) -> np.ndarray:
     far = np.linalg.norm((lab[inside] - middle) / spread, axis=-1)
     level = far / max(1e-6, float(far.max())) * 255
     cut, _ = cv2.threshold(level.astype(np.uint8), 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    trimap[inside] = np.where(level > cut, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    defect = level > cut
+    if not defect.any() or far.max() < FAINTEST:
+        return trimap
+    certain = level >= np.median(level[defect])
+    likely = np.where(defect, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    trimap[inside] = np.where(certain, cv2.GC_FGD, likely)
     return trimap
 
 

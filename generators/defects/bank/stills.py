@@ -49,6 +49,24 @@ class Stills:
         """Whether a still is of the test split, by its file or by its bytes."""
         return path.resolve() in self._test_files or sha256 in self._test_bytes
 
+    def admitted(self) -> list[str]:
+        """Names of the stills that may enter a bank.
+
+        Raises:
+            DefectError: If there are none.
+        """
+        names = [
+            name
+            for name, path in self.files.items()
+            if not self.is_held_out(path, hash_files([path]))
+        ]
+        if not names:
+            raise DefectError(
+                f"pictures: expected stills for a bank, all {len(self.files)} of {self.folder} are "
+                "of the test split; name another folder"
+            )
+        return names
+
     def label_of(self, name: str) -> str:
         """What labels.csv or the folder calls a still's defects; empty if neither does."""
         row, path = self.rows.get(name), self.files[name]
