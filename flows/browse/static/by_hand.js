@@ -59,6 +59,13 @@ function fit() {
   draw();
 }
 
+/** What one works at stays in the middle. */
+function centre() {
+  const [x, y] = box ? [box[0] + box[2] / 2, box[1] + box[3] / 2] : cursor;
+  const shown = canvas.clientWidth / canvas.width;
+  paper.scrollTo(x * shown - paper.clientWidth / 2, y * shown - paper.clientHeight / 2);
+}
+
 function showBox() {
   sides.forEach((side, number) => (side.value = box ? box[number] : 0));
 }
@@ -236,10 +243,12 @@ const actions = {
   smaller: () => {
     zoom = Math.max(0, zoom - 1);
     fit();
+    centre();
   },
   larger: () => {
     zoom = Math.min(ZOOMS.length - 1, zoom + 1);
     fit();
+    centre();
   },
   previous: () => turn(-1),
   next: () => turn(1),

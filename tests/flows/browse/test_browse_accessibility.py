@@ -70,15 +70,15 @@ PAGES: dict[str, tuple[str, Callable[[Page], None] | None]] = {
 }
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_pages_are_accessible(page: Page, url: str, name: str, dark: bool) -> None:
+def test_pages_are_accessible(page: Page, url: str, name: str) -> None:
     address, then = PAGES[name]
-    page.size(1280, 900, dark)
     page.open(url + address)
     if then is not None:
         then(page)
-    assert axe_findings(page) == []
+    for dark in (False, True):
+        page.size(1280, 900, dark)
+        assert axe_findings(page) == []
     if name == "problem":
         assert page.errors(), "the browser says that it was answered with 404"
 
@@ -86,21 +86,19 @@ def test_pages_are_accessible(page: Page, url: str, name: str, dark: bool) -> No
 def test_the_page_for_stills_is_accessible(page: Page, tmp_path: Path) -> None:
     write_still(tmp_path / "stills" / "a.png")
     with by_hand(tmp_path / "stills", tmp_path / "bank") as url:
+        page.open(url)
+        mark_a_rectangle(page)
         for dark in (False, True):
             page.size(1280, 900, dark)
-            page.open(url)
-            mark_a_rectangle(page)
             assert axe_findings(page) == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_report_is_accessible(
-    page: Page, store: SampleStore, tmp_path: Path, dark: bool
-) -> None:
+def test_the_report_is_accessible(page: Page, store: SampleStore, tmp_path: Path) -> None:
     write_report(store.url, tmp_path / "report.html")
-    page.size(1280, 900, dark)
     page.open((tmp_path / "report.html").as_uri())
-    assert axe_findings(page) == []
+    for dark in (False, True):
+        page.size(1280, 900, dark)
+        assert axe_findings(page) == []
 
 
 @pytest.mark.parametrize("address", ["/review", f"/set/{set_id(0)}", "/compare"])
@@ -118,7 +116,8 @@ def test_tab_goes_through_a_page_and_out_of_it(page: Page, url: str, address: st
 
 _TABBABLE = """
 const all = [...document.querySelectorAll("*")];
+const kinds = "a, button, input, select, summary, [tabindex]";
 return all.filter((element) => element.tabIndex >= 0 && !element.disabled
-    && element.checkVisibility() && element.matches("a, button, input, select, summary, [tabindex]"))
+    && element.checkVisibility() && element.matches(kinds))
   .map((element) => all.indexOf(element));
 """

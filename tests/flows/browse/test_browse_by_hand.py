@@ -144,29 +144,27 @@ def test_a_rectangle_with_nothing_in_it_says_so(page: Page, url: str) -> None:
     assert page.errors(), "the browser says that it was answered with 400"
 
 
-@pytest.mark.parametrize(
-    ("address", "changes", "line"),
-    [
-        ("/outline", {"name": "../a.png"}, "picture: expected one of"),
-        ("/outline", {"name": "test/c.png"}, "of the test split"),
-        ("/outline", {"box": {**BOX, "width": 1}}, "expected at least 3x3 pixels"),
-        ("/outline", {"box": {**BOX, "width": 1e9}}, "box.width: "),
-        ("/outline", {"strokes": [{"on": True, "radius": 2, "points": []}]}, "strokes.0.points"),
-        ("/save", {"label": " "}, "label: "),
-        ("/save", {"label": "x" * 101}, "label: "),
-    ],
-)
-def test_bad_input_is_one_line(
-    stills: Path, tmp_path: Path, address: str, changes: dict[str, Any], line: str
-) -> None:
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("/outline", {"name": "../a.png"}, "picture: expected one of"),
+    ("/outline", {"name": "test/c.png"}, "of the test split"),
+    ("/outline", {"box": {**BOX, "width": 1}}, "expected at least 3x3 pixels"),
+    ("/outline", {"box": {**BOX, "width": 1e9}}, "box.width: "),
+    ("/outline", {"strokes": [{"on": True, "radius": 2, "points": []}]}, "strokes.0.points"),
+    ("/save", {"label": " "}, "label: "),
+    ("/save", {"label": "x" * 101}, "label: "),
+]
+
+
+def test_bad_input_is_one_line(stills: Path, tmp_path: Path) -> None:
     with by_hand(stills, tmp_path / "bank") as url, httpx.Client(base_url=url) as client:
-        values = {"name": "a.png", "box": BOX, "label": "crack", **changes}
-        assert client.post(address, json=values).status_code == 403, "it is not from our page"
-        answer = client.post(address, json=values, headers=form(client))
-        assert answer.status_code == 400
-        problem = answer.json()["problem"]
-        assert line in problem
-        assert "\n" not in problem
+        for address, changes, line in BAD:
+            values = {"name": "a.png", "box": BOX, "label": "crack", **changes}
+            assert client.post(address, json=values).status_code == 403, "not from our page"
+            answer = client.post(address, json=values, headers=form(client))
+            assert answer.status_code == 400, address
+            problem = answer.json()["problem"]
+            assert line in problem
+            assert "\n" not in problem
         assert client.get("/still?name=../../etc/passwd").status_code == 404
         assert client.get("/item/..%2f..%2fx.webp").status_code == 404
     assert not (tmp_path / "bank").exists(), "nothing is saved"
