@@ -1,29 +1,30 @@
 """The web application: addresses, and what answers them."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from flawcast.configs.errors import FlawcastError, StoreError, one_line
 from flawcast.flows.browse.compare import Compared, compare_page
 from flawcast.flows.browse.filters import Filter
 from flawcast.flows.browse.guard import Guard
-from flawcast.flows.browse.pictures import SHEETS, Pictures
+from flawcast.flows.browse.pages import (
+    FOR_EVER,
+    Render,
+    renderer,
+    static_files,
+    tell_problems,
+    webp,
+)
+from flawcast.flows.browse.pictures import SHEETS, SINGLE, Pictures
+from flawcast.flows.browse.reviewing import review_page, reviews_are_fixed
 from flawcast.flows.browse.versions import TaggedSamples, TagPages
 from flawcast.flows.browse.views import find_cards, grid_page, set_page
 from flawcast.storage import SampleStore
 from flawcast.storage.sample_cache import CachedSamples
 
-HERE = Path(__file__).parent
-FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # ids name the content
 Chosen = Annotated[Filter, Query()]
 
 
@@ -56,13 +57,13 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
         tag = held.store.tagged
         of_tag = {"base": f"/tag/{tag}" if tag else "", "tag": tag, "tags": tags.names}
         shared = {"form": guard.form, "store": held.store.url, **of_tag}
-        return _pages(held, Pictures(held.store, pictures.cache), _renderer(shared), reviewer)
+        return _pages(held, Pictures(held.store, pictures.cache), renderer(shared), reviewer)
 
     app = pages(held)
     app.middleware("http")(guard)
-    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.mount("/static", static_files())
     app.mount("/tag/{name}", TagPages(tags, pages))
-    page = _renderer({"form": guard.form, "store": held.store.url, "base": "", "tag": None})
+    page = renderer({"form": guard.form, "store": held.store.url, "base": "", "tag": None})
 
     @app.get("/compare")
     def compare(request: Request, chosen: Annotated[Compared, Query()]) -> Response:
@@ -72,22 +73,7 @@ def make_app(held: CachedSamples, pictures: Pictures, guard: Guard, reviewer: st
     return app
 
 
-def _renderer(shared: dict[str, Any]) -> Callable[..., Response]:
-    """Makes pages from templates, which share some values."""
-    templates = Jinja2Templates(HERE / "templates")
-    templates.env.globals.update(shared)
-
-    def page(request: Request, name: str, values: dict[str, Any], code: int = 200) -> Response:
-        return templates.TemplateResponse(
-            request, name, values, code, {"Cache-Control": "no-store"}
-        )
-
-    return page
-
-
-def _pages(
-    held: CachedSamples, pictures: Pictures, page: Callable[..., Response], reviewer: str
-) -> FastAPI:
+def _pages(held: CachedSamples, pictures: Pictures, page: Render, reviewer: str) -> FastAPI:
     """The pages of a store as it is, or of a tag."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -119,59 +105,40 @@ def _pages(
         """All frames of one of a set's videos."""
         if name not in SHEETS:
             raise HTTPException(404, "there is no such picture")
-        return _webp(pictures.sheet(set_id, name, rank))
+        return webp(pictures.sheet(set_id, name, rank))
 
     @app.get("/set/{set_id}/{name}/{number}.webp")
     def frame(set_id: str, name: str, number: int, rank: int = 0) -> Response:
-        """One frame at its own size."""
-        if name not in SHEETS or name == "masks":
+        """One frame at its own size, or what lies over it."""
+        if name not in SINGLE:
             raise HTTPException(404, "there is no such picture")
-        return _webp(pictures.frame(set_id, name, rank, number))
+        return webp(pictures.frame(set_id, name, rank, number))
 
     @app.get("/clip/{sample_id}.webp")
     def clip(sample_id: str, still: bool = False) -> Response:
         """A small looping clip."""
-        return _webp(pictures.clip(held.find(sample_id), still))
+        return webp(pictures.clip(held.find(sample_id), still))
+
+    @app.get("/review")
+    def reviewing(request: Request, chosen: Chosen) -> Response:
+        """The page that goes through samples one by one."""
+        return page(request, "review.html", review_page(held, chosen))
+
+    @app.get("/verdicts")
+    def verdicts() -> Response:
+        """Marks by sample id, those of colleagues included."""
+        rows = held.verdicts().select(("sample_id", "verdict")).to_pylist()
+        values = {row["sample_id"]: row["verdict"] for row in rows}
+        return JSONResponse(values, headers={"Cache-Control": "no-store"})
 
     @app.post("/review")
     def review(mark: Mark) -> Response:
         """Add a review to the store; nothing else is ever written to it."""
         if held.store.tagged is not None:
-            raise StoreError(
-                f"tag {held.store.tagged}: its reviews do not change; review the store as it is now"
-            )
+            raise reviews_are_fixed(held.store.tagged)
         store = SampleStore.open(held.store.url, "a")
         store.review(mark.sample_id, mark.review, mark.note, reviewer)
         return JSONResponse({"sample_id": mark.sample_id, "review": mark.review})
 
-    _tell_problems(app, page)
+    tell_problems(app, page)
     return app
-
-
-def _webp(data: bytes) -> Response:
-    """A picture that never changes."""
-    return Response(data, media_type="image/webp", headers=FOR_EVER)
-
-
-def _tell_problems(app: FastAPI, page: Callable[..., Response]) -> None:
-    """Report an error in one line: as a page to a person, as JSON to a script."""
-
-    def problem(request: Request, code: int, why: str) -> Response:
-        line = one_line(why, limit=None)
-        if "text/html" in request.headers.get("accept", ""):
-            return page(request, "problem.html", {"problem": line}, code)
-        return JSONResponse({"problem": line}, code)
-
-    @app.exception_handler(FlawcastError)
-    async def ours(request: Request, error: FlawcastError) -> Response:
-        return problem(request, 404 if request.method == "GET" else 400, str(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return problem(request, 400, f"{where}: {first['msg']}; go back and choose again")
-
-    @app.exception_handler(HTTPException)
-    async def absent(request: Request, error: HTTPException) -> Response:
-        return problem(request, error.status_code, str(error.detail))

@@ -13,8 +13,16 @@ CHOICES = {  # fields of the form, and the column of each
     "review": "review",
     "defect": "defect_type",
 }
-RANGES = ("diversity", "mae", "severity", "size", "contrast")
-DEFECT_RANGES = ("severity", "size", "contrast")  # their columns begin with "defect_"
+RANGES = {  # pairs of sliders: the column of each, and its name for people
+    "diversity": ("diversity", "Diversity"),
+    "mae": ("mae", "Error"),
+    "severity": ("defect_severity", "Severity"),
+    "size": ("defect_size", "Defect size"),
+    "contrast": ("defect_contrast", "Contrast"),
+    "across": ("defect_frame_x", "Place across"),
+    "down": ("defect_frame_y", "Place down"),
+}
+DEFECT_RANGES = ("severity", "size", "contrast", "across", "down")
 SORTS = {
     "diversity": ("most diverse first", "diversity desc"),
     "-diversity": ("least diverse first", "diversity"),
@@ -49,6 +57,10 @@ class Filter(BaseModel):
         size_to: The largest size.
         contrast_from: The lowest contrast-to-noise of a defect in its video.
         contrast_to: The highest contrast-to-noise.
+        across_from: The leftmost place of a defect in the source frame, a share of its width.
+        across_to: The rightmost place.
+        down_from: The topmost place, a share of the frame's height.
+        down_to: The lowest place.
         where: A SQL condition of the user's own.
         sort: A key of SORTS.
         page: Counted from 1.
@@ -70,6 +82,10 @@ class Filter(BaseModel):
     size_to: FiniteFloat | None = None
     contrast_from: FiniteFloat | None = None
     contrast_to: FiniteFloat | None = None
+    across_from: FiniteFloat | None = None
+    across_to: FiniteFloat | None = None
+    down_from: FiniteFloat | None = None
+    down_to: FiniteFloat | None = None
     where: Annotated[str, Field(max_length=2000)] = ""
     sort: Annotated[str, Field(pattern=f"^({'|'.join(SORTS)})$")] = "diversity"
     page: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 1
@@ -119,7 +135,7 @@ class Filter(BaseModel):
 
 def column_of(name: str) -> str:
     """The column that a pair of sliders is about."""
-    return f"defect_{name}" if name in DEFECT_RANGES else name
+    return RANGES[name][0]
 
 
 def _quoted(text: str) -> str:

@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 
 from flawcast.configs.errors import StoreError
 from flawcast.configs.files import whole_file
-from flawcast.configs.mask_levels import DEFECT
+from flawcast.configs.mask_levels import DEFECT, PART
 from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.generators.clips.video_files import sane_rate
@@ -30,8 +30,9 @@ SHEET_SIDE = 480  # longer side of a frame in a sheet, which a browser holds man
 LARGE = 2**20  # pixels from which a picture is coded quickly, not as small as possible
 FASTEST = 20  # milliseconds per frame; browsers slow down faster clips
 CACHE_BYTES = 1 << 30
-PER_VIDEO = ("videos", "masks")
-SHEETS = ("videos", "masks", "past", "reference")
+PER_VIDEO = ("videos", "masks", "outlines")
+SHEETS = (*PER_VIDEO, "past", "reference")
+SINGLE = ("videos", "outlines", "past", "reference")  # whose frames are there one by one
 PINK, BLUE, SHADE = (255, 60, 200), (70, 150, 255), (20, 24, 30)
 
 
@@ -80,8 +81,8 @@ class Pictures:
 
         Args:
             set_id: A set.
-            name: One of SHEETS; masks are see-through colours to lay over the video.
-            rank: Which of the kept videos, for "videos" and "masks".
+            name: One of SHEETS; masks and outlines are see-through, to lay over the video.
+            rank: Which of the kept videos, for those of PER_VIDEO.
 
         Raises:
             StoreError: If there is no such set, array or rank, or it is damaged.
@@ -91,18 +92,19 @@ class Pictures:
             frames = np.asarray(array[rank] if name in PER_VIDEO else array[:], np.uint8)
             if name == "masks":
                 valid = np.asarray(self.store.open_array(set_id, "valid")[rank], np.uint8)
-                about = SetSettings.parse(self.store.row(set_id)["settings"])
-                drawn = about.mask_kind == "drawn"
-                frames = _coloured(_nearest(frames), _nearest(valid) > 0, drawn)
+                frames = _coloured(_nearest(frames), _nearest(valid) > 0, self._drawn(set_id))
+            elif name == "outlines":
+                drawn = self._drawn(set_id)
+                frames = np.stack([outlined(mask, drawn) for mask in _nearest(frames)])
             sheet = _side_by_side(thumbnails(frames, SHEET_SIDE))
-            return _encoded([Image.fromarray(sheet)], lossless=True, quality=20)
+            return encoded([Image.fromarray(sheet)], lossless=True, quality=20)
 
     def frame(self, set_id: str, name: str, rank: int, number: int) -> bytes:
         """One frame of a video at its own size, as a WebP that keeps every bit.
 
         Args:
             set_id: A set.
-            name: "videos", "past" or "reference".
+            name: One of SINGLE.
             rank: As in `sheet`.
             number: Which frame.
 
@@ -115,13 +117,20 @@ class Pictures:
             raise StoreError(f"{set_id}: expected a frame below {frames}, got {number}")
         with self._turns:
             key = (rank, number) if name in PER_VIDEO else number
-            picture = Image.fromarray(np.asarray(array[key], np.uint8))
+            values = np.asarray(array[key], np.uint8)
+            if name == "outlines":
+                values = outlined(values, self._drawn(set_id))
+            picture = Image.fromarray(values)
             quick = picture.width * picture.height >= LARGE
-            return _encoded([picture], lossless=True, quality=0 if quick else 20)
+            return encoded([picture], lossless=True, quality=0 if quick else 20)
+
+    def _drawn(self, set_id: str) -> bool:
+        """Whether a set's masks are drawn ones; else they are maps of motion."""
+        return SetSettings.parse(self.store.row(set_id)["settings"]).mask_kind == "drawn"
 
     def _open(self, set_id: str, name: str, rank: int) -> Any:
         """An open array, which has this rank."""
-        array = self.store.open_array(set_id, name)
+        array = self.store.open_array(set_id, "masks" if name == "outlines" else name)
         if name in PER_VIDEO and not 0 <= rank < array.shape[0]:
             raise StoreError(f"{set_id}: expected a rank below {array.shape[0]}, got {rank}")
         return array
@@ -161,12 +170,12 @@ def prune(cache: Path, most: int = CACHE_BYTES) -> None:
 def _looping(video: NDArray[np.uint8], fps: float) -> bytes:
     """A small animated WebP of frames (F, H, W, 3)."""
     pictures = [Image.fromarray(frame) for frame in thumbnails(video, SIDE)]
-    return _encoded(
+    return encoded(
         pictures, duration=max(FASTEST, round(1000 / sane_rate(fps))), loop=0, quality=75
     )
 
 
-def _encoded(pictures: Sequence[Image.Image], **options: Any) -> bytes:
+def encoded(pictures: Sequence[Image.Image], **options: Any) -> bytes:
     """One WebP of some pictures."""
     stream = io.BytesIO()
     first, *rest = pictures
@@ -205,6 +214,19 @@ def _coloured(maps: NDArray[np.uint8], valid: NDArray[np.bool_], drawn: bool) ->
         colours[..., :3] = PINK
         colours[..., 3] = (maps * 0.7).astype(np.uint8)
     colours[~valid] = (*SHADE, 140)
+    return colours
+
+
+def outlined(mask: NDArray[np.uint8], drawn: bool) -> NDArray[np.uint8]:
+    """The border of a mask's defect (H, W) in pink, dark around it, else clear, (H, W, 4).
+
+    It lies outside the defect, so that nothing of the defect itself is covered.
+    """
+    inside = (mask >= (DEFECT if drawn else PART)).astype(np.uint8)
+    near, far = (cv2.dilate(inside, np.ones((size, size), np.uint8)) for size in (3, 5))
+    colours = np.zeros((*mask.shape, 4), np.uint8)
+    colours[far > near] = (*SHADE, 150)
+    colours[near > inside] = (*PINK, 255)
     return colours
 
 

@@ -35,7 +35,51 @@ class Address:
     open: bool = False
 
 
-class Server(uvicorn.Server):
+class PageServer(uvicorn.Server):
+    """Serves pages until it is stopped.
+
+    Args:
+        address: The address to listen on.
+        make: Makes the application, whose requests the guard checks.
+        on_ready: Called with the URL, token included, once it can be opened.
+        path: Of the page that the URL leads to, without a slash in front.
+
+    Raises:
+        SettingsError: If the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        make: Callable[[Guard], Any],
+        on_ready: Callable[[str], None],
+        path: str = "",
+    ) -> None:
+        guard = Guard.for_host(address.host)
+        app = make(guard)
+        self._socket = _listening(address)
+        self._on_ready, self._open = on_ready, address.open
+        self.url = _url(address.host, self._socket.getsockname()[1], guard.token, path)
+        super().__init__(_settings(app))
+
+    def run_until_told(self) -> None:
+        """Answer until `should_exit` is set.
+
+        Raises:
+            KeyboardInterrupt: When interrupted, after everything is closed.
+        """
+        with closing(self._socket):
+            self.run([self._socket])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start up, then call `on_ready`."""
+        await super().startup(sockets)
+        self._on_ready(self.url)
+        if self._open:
+            webbrowser.open(self.url)
+
+
+class Server(PageServer):
     """Serves a store's pages until it is stopped.
 
     Args:
@@ -60,32 +104,16 @@ class Server(uvicorn.Server):
         cache: Path | None = None,
         tag: str | None = None,
     ) -> None:
-        held, guard = CachedSamples(store), Guard.for_host(address.host)
+        held = CachedSamples(store)
         if tag is not None:
             find_tag(held.store.versions, tag, held.store.url)
         folder = default_cache() if cache is None else cache
         prune(folder)
-        self._socket = _listening(address)
-        self._on_ready, self._open = on_ready, address.open
-        self.url = _url(address.host, self._socket.getsockname()[1], guard.token, tag)
-        app = make_app(held, Pictures(held.store, folder), guard, reviewer)
-        super().__init__(_settings(app))
 
-    def run_until_told(self) -> None:
-        """Answer until `should_exit` is set.
+        def make(guard: Guard) -> Any:
+            return make_app(held, Pictures(held.store, folder), guard, reviewer)
 
-        Raises:
-            KeyboardInterrupt: When interrupted, after everything is closed.
-        """
-        with closing(self._socket):
-            self.run([self._socket])
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start up, then call `on_ready`."""
-        await super().startup(sockets)
-        self._on_ready(self.url)
-        if self._open:
-            webbrowser.open(self.url)
+        super().__init__(address, make, on_ready, f"tag/{tag}/" if tag else "")
 
 
 def _settings(app: Any) -> uvicorn.Config:
@@ -121,9 +149,8 @@ def _listening(address: Address) -> socket.socket:
         ) from None
 
 
-def _url(host: str, port: int, token: str | None, tag: str | None) -> str:
+def _url(host: str, port: int, token: str | None, path: str) -> str:
     """The URL that a browser opens."""
     name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104
     name = f"[{name}]" if ":" in name else name
-    path = f"tag/{tag}/" if tag else ""
     return f"http://{name}:{port}/{path}" + (f"?token={token}" if token else "")

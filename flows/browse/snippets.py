@@ -61,6 +61,27 @@ def lines_for_set(store: str, set_id: str, tag: str | None = None) -> list[Line]
     ]
 
 
+def lines_after_review(store: str, where: str | None) -> list[Line]:
+    """Lines about what a review decided.
+
+    Tags and forgetting are about sets, so a set counts as good if one of its samples is accepted
+    and none rejected, and as bad if it is the other way round.
+
+    Args:
+        store: URL of the store.
+        where: SQL condition over the samples that were reviewed; None for all.
+    """
+    accepted = "review = 'accepted'"
+    both = f"({where}) and {accepted}" if where else accepted
+    good, bad = "accepted > 0 and rejected = 0", "rejected > 0 and accepted = 0"
+    out = ("--format", "mp4", "--out", "out")
+    return [
+        Line("keep", _command("export", store, *out, "--where", both)),
+        Line("tag", _command("tag", store, "reviewed", "--where", good)),
+        Line("forget", _command("forget", store, "--where", bad)),
+    ]
+
+
 def _command(*words: str) -> str:
     """A shell line; in double quotes where that is enough, since conditions have single ones."""
     return " ".join(["flawcast", *map(_word, words)])

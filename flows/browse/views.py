@@ -88,6 +88,7 @@ class Range:
 
     Args:
         name: One of RANGES.
+        title: Its name for people.
         low: The smallest value of both sliders.
         high: The largest value of both sliders.
         step: The step of both sliders.
@@ -96,6 +97,7 @@ class Range:
     """
 
     name: str
+    title: str
     low: float
     high: float
     step: float
@@ -139,17 +141,20 @@ def find_choices(held: CachedSamples, chosen: Filter) -> dict[str, list[FilterCh
 
 
 def find_ranges(held: CachedSamples, chosen: Filter) -> list[Range]:
-    """Sliders from the smallest to the largest value of all samples; none where none has one."""
+    """Sliders from the smallest to the largest value of all samples.
+
+    What is about defects has none where no sample has one, or all have the same value.
+    """
     ranges = []
-    for name in RANGES:
+    for name, (_, title) in RANGES.items():
         ends = pc.min_max(_values(held.rows(), name)).as_py()
-        if name in DEFECT_RANGES and ends["min"] is None:
+        start, end = (getattr(chosen, f"{name}_{which}") for which in ("from", "to"))
+        if name in DEFECT_RANGES and ends["min"] == ends["max"] and start is end is None:
             continue
         low, high = ends["min"] or 0.0, ends["max"] or 0.0
-        start, end = (getattr(chosen, f"{name}_{which}") for which in ("from", "to"))
         step = max((high - low) / STEPS, 1e-9)
         here = (low if start is None else start), (high if end is None else end)
-        ranges.append(Range(name, low, high, step, *here))
+        ranges.append(Range(name, title, low, high, step, *here))
     return ranges
 
 

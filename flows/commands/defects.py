@@ -1,6 +1,7 @@
 """`flawcast defects`: the bank of real defects, cut out of stills."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,10 @@ import typer
 from rich import box
 from rich.table import Table
 
-from flawcast.flows.commands.base import JsonFlag, app, console
+from flawcast.configs.errors import SettingsError
+from flawcast.flows.commands.base import JsonFlag, app, console, interruptible
 
+PORT = 8766  # of the page of --by-hand: `flawcast browse` may have the one before it
 BankOption = Annotated[Path, typer.Option("--bank", help="Folder of the bank.")]
 bank_app = typer.Typer(
     help="Real defects, cut out of stills: add them to a bank, list and show them.",
@@ -42,11 +45,27 @@ def add(
         list[Path] | None,
         typer.Option(help="Stills of the test split, or a folder of them: they never enter."),
     ] = None,
+    by_hand: Annotated[
+        bool,
+        typer.Option("--by-hand", help="Mark them in a local page: a rectangle and a brush."),
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of --by-hand; 0 for any that is free.")
+    ] = None,
+    show_page: Annotated[
+        bool, typer.Option("--open", help="Open the page of --by-hand in a browser.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Cut marked defects out of stills; what is in the bank already is not added again."""
     from flawcast.generators.defects.bank import Bank, add_pictures
 
+    if not by_hand and (port is not None or show_page):
+        raise SettingsError("defects add: --port and --open are for --by-hand; give it, too")
+    if by_hand:
+        said = {"label": label or "", "licence": licence}
+        _add_by_hand(pictures, bank, test or (), said, (port, show_page), as_json)
+        return
     added = add_pictures(pictures, Bank(bank), label, licence, test or ())
     if as_json:
         values = {
@@ -62,6 +81,29 @@ def add(
     )
     for reject in added.left_out:
         typer.echo(f"left out: {reject.name}: {reject.reason}")
+
+
+def _add_by_hand(
+    pictures: Path,
+    bank: Path,
+    test: Sequence[Path],
+    said: dict[str, str],
+    where: tuple[int | None, bool],
+    as_json: bool,
+) -> None:
+    """Serve the page until Ctrl-C; its fields begin with what is said."""
+    from flawcast.flows.browse.by_hand import Desk, serve_by_hand
+    from flawcast.flows.browse.serve import Address
+    from flawcast.flows.running.services import stop_on_sigterm
+    from flawcast.generators.defects.bank import Bank, Stills
+
+    def on_ready(url: str) -> None:
+        typer.echo(json.dumps({"url": url}) if as_json else f"{url}  (Ctrl-C ends it)")
+
+    with interruptible(f"the page is closed, what was saved is in {bank}"), stop_on_sigterm():
+        address = Address(port=PORT if where[0] is None else where[0], open=where[1])
+        desk = Desk(Stills(pictures, test), Bank(bank), said)
+        serve_by_hand(desk, address, on_ready).run_until_told()
 
 
 @bank_app.command("list", epilog="Example: flawcast defects list --bank bank")

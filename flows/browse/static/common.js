@@ -15,18 +15,27 @@ export function tell(text) {
   fading = setTimeout(() => toast.classList.remove("shown"), 2500);
 }
 
+/** Send values to an address, also while the page is being left: the answer, or what is wrong. */
+export async function send(address, values) {
+  const body = JSON.stringify(values);
+  const answer = await fetch(`${base}/${address}`, {
+    method: "POST",
+    keepalive: body.length < 60_000, // what a browser lets outlive its page
+    headers: { "Content-Type": "application/json", "X-Flawcast-Form": form },
+    body,
+  }).catch(() => null);
+  if (answer?.ok) return { answer, problem: null };
+  const told = await answer?.json().catch(() => null);
+  return { answer: null, problem: told?.problem ?? "not done: the server of this page has ended or was started again" };
+}
+
 /** Mark a card's sample; the mark that it has already is taken back. */
 export async function mark(card, review, note = "") {
   const before = card.dataset.review;
   const wanted = review === before ? "none" : review;
-  const answer = await fetch(`${base}/review`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Flawcast-Form": form },
-    body: JSON.stringify({ sample_id: card.dataset.sample, review: wanted, note }),
-  }).catch(() => null);
-  if (!answer?.ok) {
-    const told = await answer?.json().catch(() => null);
-    tell(told?.problem ?? "not marked: `flawcast browse` has ended or was started again");
+  const { problem } = await send("review", { sample_id: card.dataset.sample, review: wanted, note });
+  if (problem) {
+    tell(problem);
     return;
   }
   card.dataset.review = wanted;

@@ -105,6 +105,19 @@ cards.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches(".card")) event.target.querySelector("a").click();
 });
 
+cards.addEventListener("click", (event) => { // a field of the map of places
+  const map = event.target.matches(".places rect") && event.target.closest("svg");
+  if (!map) return;
+  for (const [name, start, fields] of [["across", "x", map.dataset.columns], ["down", "y", map.dataset.rows]]) {
+    const first = Number(event.target.getAttribute(start));
+    const inputs = [filter.elements[`${name}_from`], filter.elements[`${name}_to`]];
+    if (!inputs[0]) continue; // all defects lie in one line
+    inputs.forEach((input, end) => (input.value = (first + end) / fields));
+  }
+  describeRanges();
+  show(address(), "push");
+});
+
 document.querySelector(".versions").addEventListener("click", (event) => {
   const link = event.target.closest("a[data-version]");
   if (link) link.search = location.search; // the same filter in another version

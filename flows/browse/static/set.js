@@ -1,6 +1,7 @@
 // A set: all kept futures on one clock, what lies over them, and the paths of all that were drawn.
 
 import { base, listenForArrows, listenForCopies, listenForMarks } from "./common.js";
+import { Magnifier } from "./magnifier.js";
 
 const data = JSON.parse(document.querySelector("#data").textContent);
 const total = data.past + data.future;
@@ -12,7 +13,7 @@ const colour = (name) => style.getPropertyValue(name).trim();
 const hue = (point) => `hsl(${Math.round((360 * point) / data.positions.length)} 90% 60%)`;
 const one = (selector) => document.querySelector(selector);
 
-const state = { frame: data.past, playing: false, chosen: 0, difference: false, masks: false, tracks: false };
+const state = { frame: data.past, playing: false, chosen: 0, difference: false, outlines: false, masks: false, tracks: false };
 const sheets = {}; // by name: pictures with all frames of a video
 let keypoints = null; // float32, (N, F, D)
 
@@ -59,18 +60,24 @@ function drawInto(canvas, rank, whole = () => null) {
     context.globalCompositeOperation = "source-over";
   }
   if (state.masks) paint(context, sheet("masks", rank), ahead, columns);
+  if (state.outlines) {
+    const border = whole("outlines", ahead);
+    if (border) context.drawImage(border, 0, 0);
+    else paint(context, sheet("outlines", rank), ahead, columns);
+  }
   if (state.tracks) drawTracks(context, data.kept[rank], ahead);
 }
 
 // ---- one video at its own size
 
 const dialog = one("#native");
+const magnifier = new Magnifier(dialog, [data.width, data.height]);
 const frames = {}; // by address: pictures of single frames
 let zoomed = null; // rank, or null for the reference
 
 function nativeFrame(name, frame) {
   if (state.playing || (shownWidth === data.width && shownHeight === data.height)) return null;
-  const address = `${base}/set/${data.set}/${name}/${frame}.webp` + (name === "videos" ? `?rank=${zoomed}` : "");
+  const address = `${base}/set/${data.set}/${name}/${frame}.webp` + (["videos", "outlines"].includes(name) ? `?rank=${zoomed}` : "");
   if (!frames[address]) {
     frames[address] = new Image();
     frames[address].addEventListener("load", drawNative);
@@ -83,6 +90,7 @@ function drawNative() {
   if (!dialog.open) return;
   drawInto(dialog.querySelector("canvas"), zoomed, nativeFrame);
   one("#native-clock").textContent = one("#clock").value;
+  magnifier.draw();
 }
 
 function openNative(rank) {
@@ -90,6 +98,7 @@ function openNative(rank) {
   play(false);
   one("#native-title").textContent = rank === null ? "reference" : `#${rank + 1}, draw ${data.kept[rank]}`;
   dialog.showModal();
+  magnifier.begin();
   drawNative();
 }
 
@@ -322,7 +331,9 @@ listenForCopies(document);
 document.addEventListener("marked", () => (one("#note").value = ""));
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.matches("input, select, button, a, summary, pre")) return;
+  if (event.target.matches("input, select, pre")) return;
+  if ([" ", "Enter"].includes(event.key) && event.target.matches("button, a, summary")) return;
+  if (dialog.open && magnifier.key(event)) return;
   const keys = {
     " ": () => play(!state.playing),
     ".": () => step(1),
@@ -330,11 +341,12 @@ document.addEventListener("keydown", (event) => {
     ArrowRight: () => step(1), // on a future, arrows go to the next one
     ArrowLeft: () => step(-1),
     d: () => toggle("difference"),
+    o: () => toggle("outlines"),
     m: () => toggle("masks"),
     t: () => toggle("tracks"),
     z: () => (dialog.open ? dialog.close() : openNative(state.chosen)),
   };
-  const action = keys[event.key];
+  const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action) return;
   action();
   event.preventDefault();

@@ -1,7 +1,7 @@
 """Adding stills to a bank: marked defects are cut out, stills of the test split never enter."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,10 @@ import numpy as np
 from flawcast.configs.errors import ClipError, DefectError
 from flawcast.configs.identity import content_id, hash_files
 from flawcast.generators.backbones.layers.vision import cv2
-from flawcast.generators.clips.decoding import STILL
-from flawcast.generators.clips.label_table import pair_rows, read_labels
-from flawcast.generators.clips.listing import SPLITS, TEST, ClipEntry, Reject
+from flawcast.generators.clips.listing import Reject
 from flawcast.generators.clips.pictures import read_picture
-from flawcast.generators.defects.bank.annotations import MASK, Annotations, Marked
+from flawcast.generators.defects.bank.annotations import Annotations, Marked
+from flawcast.generators.defects.bank.stills import HELD_OUT, Stills
 from flawcast.generators.defects.bank.store import Bank, BankItem
 from flawcast.generators.defects.cut_outs import CutOut
 from flawcast.generators.defects.host import Image, Mask
@@ -22,7 +21,6 @@ from flawcast.generators.defects.host import Image, Mask
 MARGIN = 0.35  # of the defect's length, around it: its surround is needed for blending
 LEAST_MARGIN = 10  # pixels
 UNNAMED = "defect"
-NOT_PICTURES = ("masks", "ground_truth")
 
 
 @dataclass(frozen=True)
@@ -49,55 +47,79 @@ def add_pictures(
 ) -> Added:
     """Cut marked defects out of stills and put them into a bank.
 
-    A still is of the test split if labels.csv or a folder called `test` says so, if it is among
-    `test`, or if it has the same bytes as one of these.
-
     Args:
         pictures: A folder of stills with annotations, or one still.
         bank: The bank.
         label: Of all defects; None for that of the annotation, of labels.csv, or the folder's name.
         licence: Under which the stills may be used.
-        test: Stills of the test split, or folders of them.
+        test: Stills of the test split, or folders of them; see `Stills`.
 
     Raises:
         DefectError: If there are no stills, or an annotation file is malformed.
         ClipError: If labels.csv is malformed.
     """
-    folder = pictures if pictures.is_dir() else pictures.parent
-    stills = list(_stills(pictures))
-    if not stills:
-        raise DefectError(f"pictures: expected stills in {pictures}, found none; name another")
-    left_out: list[Reject] = []
-    notes: list[str] = []  # how rows were read: the bank says what became of each still
-    names = {path.relative_to(folder).as_posix(): path for path in stills}
-    table = read_labels(folder, notes.append)
-    rows = pair_rows(folder, table, names, notes.append, left_out.append)
-    annotations = Annotations(folder)
-    held_out, held_bytes = _test_split(folder, stills, rows, test)
+    stills = Stills(pictures, test)
+    annotations = Annotations(stills.folder)
+    left_out = list(stills.left_out)
     found: list[tuple[BankItem, CutOut]] = []
-    for path in stills:
-        name = path.relative_to(folder).as_posix()
-        sha256 = hash_files([path])
-        if path.resolve() in held_out or sha256 in held_bytes:
-            left_out.append(Reject(name, "of the test split: it never enters a bank"))
+    for name, path in stills.files.items():
+        sha256, row = hash_files([path]), stills.rows.get(name)
+        if stills.is_held_out(path, sha256):
+            left_out.append(Reject(name, HELD_OUT))
             continue
         try:
             picture = read_picture(path)
-            said = rows.get(name)
-            marked = annotations.of(path, picture.shape[:2], None if said is None else said.mask)
+            marked = annotations.of(path, picture.shape[:2], None if row is None else row.mask)
         except (ClipError, DefectError) as error:
             left_out.append(Reject(name, str(error)))
             continue
         marked = [one for one in marked if one.mask.any()]
         if not marked:
             left_out.append(Reject(name, "no defect is marked in it"))
-        row = rows.get(name)
-        spare = row.label if row is not None else path.parent.name if path.parent != folder else ""
         for one in marked:
-            named = label or one.label or spare or UNNAMED
+            named = label or one.label or stills.label_of(name) or UNNAMED
             found.append(_cut(picture, one, named, name, sha256, licence))
     items = bank.add(found)
     return Added(tuple(items), len(found) - len(items), tuple(left_out))
+
+
+def add_marked(
+    stills: Stills, name: str, mask: Mask, bank: Bank, label: str, licence: str = ""
+) -> BankItem | None:
+    """Cut one defect out of one still, where somebody marked it, and put it into a bank.
+
+    Args:
+        stills: The stills.
+        name: One of them.
+        mask: The defect, (H, W), not empty.
+        bank: The bank.
+        label: What the defect is called.
+        licence: Under which the still may be used.
+
+    Returns:
+        The new item; None if the bank has it already.
+
+    Raises:
+        DefectError: If the still is not there, or of the test split.
+        ClipError: If it cannot be read.
+    """
+    path = still_of(stills, name)
+    marked, sha256 = Marked(label, mask), hash_files([path])
+    if stills.is_held_out(path, sha256):
+        raise DefectError(f"{name}: {HELD_OUT}")
+    added = bank.add([_cut(read_picture(path), marked, label, name, sha256, licence)])
+    return added[0] if added else None
+
+
+def still_of(stills: Stills, name: str) -> Path:
+    """The file of a still.
+
+    Raises:
+        DefectError: If there is none.
+    """
+    if name not in stills.files:
+        raise DefectError(f"picture: expected one of {stills.folder}, got {name[:100]!r}")
+    return stills.files[name]
 
 
 def cut_out_of(picture: Image, mask: Mask, label: str = UNNAMED) -> CutOut:
@@ -109,40 +131,6 @@ def cut_out_of(picture: Image, mask: Mask, label: str = UNNAMED) -> CutOut:
         label: What it is called.
     """
     return _cut(picture, Marked(label, mask), label, "", "", "")[1]
-
-
-def _stills(pictures: Path) -> Iterator[Path]:
-    """Stills of a folder and its sub-folders, without masks."""
-    if pictures.is_file():
-        yield pictures
-        return
-    for path in sorted(pictures.rglob("*")):
-        folders = path.relative_to(pictures).parts[:-1]
-        hidden = any(name in NOT_PICTURES or name.startswith(".") for name in folders)
-        if path.suffix.lower() in STILL and not path.stem.endswith(MASK) and not hidden:
-            yield path
-
-
-def _test_split(
-    folder: Path, stills: list[Path], rows: Mapping[str, ClipEntry], test: Iterable[Path]
-) -> tuple[set[Path], set[str]]:
-    """Stills that are for testing: their files and the hashes of their bytes."""
-    files = set()
-    for path in stills:
-        relative = path.relative_to(folder)
-        row = rows.get(relative.as_posix())
-        split = (
-            row.split
-            if row is not None and row.split
-            else SPLITS.get(relative.parts[0].lower(), "")
-        )
-        if split == TEST:
-            files.add(path)
-    for path in test:
-        if not path.exists():
-            raise DefectError(f"test: expected stills of the test split, {path} does not exist")
-        files |= set(_stills(path))
-    return {path.resolve() for path in files}, {hash_files([path]) for path in files}
 
 
 def _cut(

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from selenium.webdriver import Keys
 
 from flawcast.flows.browse.pictures import SHEET_SIDE, sheet_size
 from flawcast.storage import SampleStore
@@ -81,7 +82,18 @@ def test_a_video_is_looked_at_in_its_own_size(page: Page, url: str, tmp_path: Pa
         native = "const c = document.querySelector('#native canvas'); return [c.width, c.height]"
         assert page.run(native) == [LARGE[1], LARGE[0]]
         page.until(lambda: sharpness(page) > 0, "the frame was not drawn")
+        page.press("+")
+        assert page.one("#native-zoom").text == "200 %"
+        assert page.one("#native .scroll canvas").size["width"] == 2 * LARGE[1]
+        page.press("0")
+        assert page.one("#native .scroll canvas").size["width"] < width, "it does not fit"
+        page.press("1", "l")
         page.screenshot(tmp_path / f"sizes-native-{width}.png")
+        where = page.one("#native .lens").location["x"]
+        page.press(Keys.ARROW_RIGHT)
+        assert page.one("#native .lens").location["x"] > where, "arrows do not move the loupe"
+        page.press("l")
+        assert page.all("#native .lens[hidden]")
         page.one("#native-close").click()
         page.screenshot(tmp_path / f"sizes-set-{width}.png", whole=True)
     page.one("#rank-2 canvas").click()

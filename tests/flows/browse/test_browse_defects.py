@@ -14,7 +14,8 @@ from flawcast.flows.report import write_report
 from flawcast.flows.report.defects import view_defects
 from flawcast.storage import SampleStore
 from flawcast.storage.sample_cache import CachedSamples
-from tests.flows.browse.browsing import visible_set
+from tests.browser import Page
+from tests.flows.browse.browsing import served, visible_set
 
 
 def settings_with(kind: str, severity: float, placebo: bool = False) -> str:
@@ -61,6 +62,9 @@ def test_the_filter_has_types_and_sliders(store: Path) -> None:
     ranges = {item.name: (item.low, item.high) for item in find_ranges(held, Filter())}
     assert ranges["severity"] == (0.2, 0.9)
     assert ranges["contrast"] == (3.0, 5.0)
+    assert ranges["across"] == (0.2, 0.9)
+    assert "size" not in ranges, "all defects have the same"
+    assert find_cards(held, Filter(across_from=0.4, down_to=0.6)).count == 6
     assert find_cards(held, Filter(severity_from=0.4)).count == 6
     assert find_cards(held, Filter(defect=["scratch"], contrast_to=4.5)).count == 4
 
@@ -79,6 +83,17 @@ def test_places_are_counted_by_set(store: Path) -> None:
     assert places.count == 3
     assert {cell.x for cell in places.cells} == {4, 12, 21}
     assert {cell.share for cell in places.cells} == {1.0}
+
+
+def test_a_field_of_the_map_filters(page: Page, store: Path, tmp_path: Path) -> None:
+    with served(str(store), tmp_path / "cache") as url:
+        page.open(url)
+        page.one(".places summary").click()
+        page.one(".places rect[x='12']").click()  # where the pit is
+        page.until(lambda: "3 of 15 samples" in page.one("#count").text, "no other samples")
+        assert "across_from=0.5" in page.driver.current_url
+        page.driver.refresh()
+        assert "3 of 15 samples" in page.one("#count").text
 
 
 def test_the_report_counts_defects_and_shows_them(store: Path, tmp_path: Path) -> None:

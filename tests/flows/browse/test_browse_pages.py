@@ -132,12 +132,12 @@ def test_toggles_change_what_is_drawn(page: Page, url: str) -> None:
     plain = pixels(page, tile)
     assert plain[:3] == [80, 90, 140], "the video's own colours, bit for bit"
     seen = [plain]
-    for name in ("difference", "masks", "tracks"):
+    for name in ("difference", "masks", "outlines", "tracks"):
         page.one(f"[data-toggle={name}]").click()
         page.until(lambda: pixels(page, tile) not in seen, f"{name} changes nothing")
         seen.append(pixels(page, tile))
     assert seen[1][:3] == [0, 0, 0], "where a future is like the reference, the difference is black"
-    for name in ("difference", "masks", "tracks"):
+    for name in ("difference", "masks", "outlines", "tracks"):
         page.one(f"[data-toggle={name}]").click()
     page.until(lambda: pixels(page, tile) == plain, "switched off, nothing is left of it")
     fan = pixels(page, "#fan")

@@ -4,12 +4,13 @@ import io
 import os
 from pathlib import Path
 
+import cv2
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from flawcast.flows.browse.pictures import prune
+from flawcast.flows.browse.pictures import PINK, prune
 from flawcast.storage import SampleStore
 from tests.flows.browse.browsing import (
     files,
@@ -28,11 +29,28 @@ def test_looking_writes_nothing_to_the_store(
     sample = first_sample(store)
     pages = ["/", "/?label=jam&sort=mae&where=rank=0", "/cards?page=9", f"/set/{set_id(1)}"]
     pictures = [f"/clip/{sample}.webp", f"/clip/{sample}.webp?still=true"]
-    sheets = [f"/set/{set_id(1)}/{name}.webp" for name in ("videos", "masks", "past", "reference")]
+    sheets = [
+        f"/set/{set_id(1)}/{name}.webp" for name in ("videos", "outlines", "past", "reference")
+    ]
     for address in (*pages, *pictures, *sheets, f"/set/{set_id(1)}/keypoints", "/static/grid.js"):
         assert client.get(address).status_code == 200, address
     assert files(tmp_path / "store") == before
     assert len(files(tmp_path / "cache")) == 2
+
+
+def test_outlines_lie_around_the_defect(client: httpx.Client, store: SampleStore) -> None:
+    defect = np.asarray(store.load(set_id(1)).masks[0, 1]) == 255  # type: ignore[index]
+    around = cv2.dilate(defect.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    answer = client.get(f"/set/{set_id(1)}/outlines/1.webp?rank=0")
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        frame = np.asarray(picture.convert("RGBA"))
+    assert (frame[defect, 3] == 0).all(), "nothing of the defect is covered"
+    assert (frame[around & ~defect] == (*PINK, 255)).all()
+    answer = client.get(f"/set/{set_id(1)}/outlines.webp?rank=0")
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        sheet = np.asarray(picture.convert("RGBA"))
+    assert np.array_equal(sheet[:32, 32:64], frame), "a sheet has the same, frame by frame"
+    assert client.get(f"/set/{set_id(1)}/outlines/99.webp").status_code == 404
 
 
 def test_a_review_is_all_that_is_written(
