@@ -6,7 +6,7 @@ for readers: a killed writer left them, or a writer is still at work.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -23,6 +23,7 @@ from flawcast.storage.compaction import Compaction, compact
 from flawcast.storage.drawn import is_drawn, open_drawn
 from flawcast.storage.forgetting import forgotten_table
 from flawcast.storage.garbage import Garbage, find_garbage
+from flawcast.storage.ids import IdSet
 from flawcast.storage.layered import LayeredArray, What
 from flawcast.storage.ledger import Ledger
 from flawcast.storage.local import LocalPlace
@@ -59,7 +60,7 @@ class SampleStore(Versioned):
         self,
         place: Place,
         mode: Literal["r", "a"],
-        only: frozenset[str] | None = None,
+        only: Set[str] | None = None,
         pinned: Versions | None = None,
     ) -> None:
         self.mode = mode
@@ -120,7 +121,7 @@ class SampleStore(Versioned):
         """
         with self._as_store_errors():
             pinned, reviews = self.pinned(), self.reviews.records()
-            return self._view(frozenset(pinned.set_ids()), pinned.versions, reviews)
+            return self._view(pinned.ids(), pinned.versions, reviews)
 
     def commit(self, sample_set: SampleSet, again: bool = False) -> bool:
         """Add a set; it becomes visible in one last step, whole and on disk.
@@ -172,6 +173,10 @@ class SampleStore(Versioned):
 
     def set_ids(self) -> list[str]:
         """Ids of all committed sets, sorted."""
+        return list(self.ids())
+
+    def ids(self) -> IdSet:
+        """The same in little memory; `holds` looks for thousands at once."""
         with self._as_store_errors():
             return self._catalogue.ids()
 
@@ -203,6 +208,11 @@ class SampleStore(Versioned):
             ) from None
         except StoreError as error:
             raise self._damaged(set_id, error) from error
+
+    def tables(self, set_ids: Iterable[str], columns: list[str]) -> Iterator[pa.Table]:
+        """Columns of the rows of those sets that are there, unchecked, in portions."""
+        with self._as_store_errors():
+            yield from self._catalogue.tables(set_ids, columns)
 
     def open_array(self, set_id: str, name: str) -> "zarr.Array[Any] | LayeredArray":
         """Open one array of a set to read parts of it.
@@ -258,7 +268,8 @@ class SampleStore(Versioned):
             StoreError: If a file that the query needs is damaged.
         """
         # Imported here: DuckDB complains at the end of processes that write sets on Ray.
-        from flawcast.storage.query import Question, UnansweredError, answer
+        from flawcast.storage.first_rows import answer_from
+        from flawcast.storage.query import Question, UnansweredError
 
         question = Question(where, order_by, limit, rows)
         find: Callable[[], Any] = {
@@ -271,7 +282,7 @@ class SampleStore(Versioned):
             with self._as_store_errors():
                 state = self._catalogue.state()
             try:
-                table = answer(question, find, self.reviews.verdicts)
+                table = answer_from(self._catalogue, question, find, self.reviews.verdicts)
                 return table.replace_schema_metadata({STORE_KEY: self.url})
             except (UnansweredError, FileNotFoundError) as error:
                 with self._as_store_errors():
@@ -369,7 +380,7 @@ class SampleStore(Versioned):
 
     def _view(
         self,
-        only: frozenset[str] | None,
+        only: Set[str] | None,
         pinned: Versions,
         reviews: frozenset[Record] | None = None,
     ) -> "SampleStore":
