@@ -325,11 +325,6 @@ class Catalogue:
         names = (row_file(set_id, number) for number in self.versions().generations(set_id))
         return next(filter(self.place.exists, names), None)
 
-    def parts_of(self, ids: list[str], versions: Versions) -> dict[str, int]:
-        """Numbers of the parts that some sets are in, for those that are in one."""
-        numbers, _ = self._in_parts(pa.array(ids, pa.string()), versions)
-        return {name: at for name, at in zip(ids, numbers.tolist(), strict=True) if at >= 0}
-
     def _find(self, set_id: str) -> tuple[Part, int] | None:
         """The part that has a set, and the set's position in it."""
 

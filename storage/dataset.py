@@ -15,7 +15,7 @@ from flawcast.storage.arrays import by_video
 from flawcast.storage.drawn import mask_sha256, read_checked
 from flawcast.storage.gate import Gate
 from flawcast.storage.layered import LayeredArray
-from flawcast.storage.leaks import OnTest, guarded
+from flawcast.storage.leaks import OnTest, guarded_rows
 from flawcast.storage.store import SampleStore
 
 SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
@@ -56,7 +56,8 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     Videos keep their own size and aspect. Batches need one size: name it in `where`, or give a
     `transform` that makes one.
 
-    `rows[i]` has all columns of item i. A dataset can be pickled; each worker opens its own files.
+    `rows[i]` has all columns of item i, as a dict that is made when it is asked for. A dataset can
+    be pickled; each worker opens its own files.
     Samples of clips of the test split raise an error, unless `on_test` says otherwise.
 
     Args:
@@ -95,11 +96,12 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         self._store = opened.pinned()  # an epoch does not end because a set is forgotten
         self._transform, self._augment = transform, augment
         self.fields = tuple(fields)
-        rows: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()
-        sets = self._store.query().select(["clip_id", "split", "source_clip_id", "settings"])
-        self.rows = guarded(rows, sets.to_pylist(), on_test, test_clips)
+        rows = self._store.sample_rows(where)
+        columns = ["clip_id", "split", "source_clip_id", "settings"]
+        sets = (dict(zip(columns, found, strict=True)) for found in self._store.distinct(columns))
+        self.rows = guarded_rows(rows, sets, on_test, test_clips)
         self.left_out = len(rows) - len(self.rows)
-        passed = self.rows if gate is None else Gate.read(gate).passed(self.rows)
+        passed = self.rows if gate is None else Gate.read(gate).passed_rows(self.rows)
         self.gated = len(self.rows) - len(passed)
         self.rows = passed
         self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any] | LayeredArray] = OrderedDict()
@@ -121,14 +123,14 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     @property
     def labels(self) -> list[str]:
         """Each item's label."""
-        return [row["label"] for row in self.rows]
+        return self.rows.values("label")
 
     @property
     def sizes(self) -> set[tuple[int, int, int]]:
         """Frames, height and width of the items' videos; empty if something may change them."""
         if self._transform or self._augment or not set(self.fields) & {"video", *MASKED}:
             return set()
-        return {(row["future"], row["height"], row["width"]) for row in self.rows}
+        return self.rows.distinct(("future", "height", "width"))  # type: ignore[return-value]
 
     def _field(self, field: str, row: dict[str, Any]) -> Any:
         """One value of an item."""
@@ -175,18 +177,18 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     def _check_fields(self) -> None:
         """Refuse fields that items cannot hold, before a worker fails on them."""
         for field in set(self.fields) - {"video", "provenance", *MASKED}:
-            if self.rows and field not in self.rows[0]:
+            if self.rows and field not in self.rows.names:
                 raise StoreError(
                     f"fields: expected video, mask, valid, provenance or a column, got {field!r}; "
                     "columns are listed in storage/schema.py"
                 )
-            empty = sum(row[field] is None for row in self.rows)
+            empty = self.rows.nulls(field) if self.rows else 0
             if empty:
                 raise StoreError(
                     f"fields: {field} has no value in {empty} of {len(self.rows)} samples, and "
                     f'batches hold none; read it from `rows`, or ask where="{field} is not null"'
                 )
-        without = sum(row["masks"] is None for row in self.rows)
+        without = self.rows.nulls("masks") if self.rows else 0
         if without and set(self.fields) & set(MASKED):
             raise StoreError(
                 f"fields: {without} of {len(self.rows)} samples have no masks; make them with "

@@ -26,7 +26,7 @@ from flawcast.storage.query import (
     sandbox,
     statement_of,
 )
-from flawcast.storage.row_groups import RowGroups
+from flawcast.storage.row_groups import GROUP, RowGroups
 from flawcast.storage.schema import DEFECT_COLUMNS, MASKS
 
 FEWEST = 20_000  # rows; of fewer, all are read at once
@@ -74,13 +74,10 @@ def answer_first(
             reviewed = (reviews := verdicts()).num_rows > 0
             if reviewed:
                 connection.register("verdicts", reviews)
-            statement = statement_of(rows, reviewed, derived=True)
-            connection.register(rows, groups.schema.empty_table())
-            ask(connection, question, statement)  # checks the clauses
             columns, derived = _columns(connection, question, groups)
             by, descending = _plain_order(question, groups)
             names = ", ".join(
-                f'"{name}"' for name in dict.fromkeys([IDS[rows], "apd", by or "apd"])
+                f'"{name}"' for name in dict.fromkeys([IDS[rows], by or IDS[rows], GROUP])
             )
             narrow = statement_of(rows, reviewed, derived).replace("*", names, 1)
             found, single = None, groups.single(columns)
@@ -89,11 +86,12 @@ def answer_first(
                 if found is None and single.num_rows:
                     table = pa.concat_tables([table.select(single.schema.names), single])
                 connection.register(rows, _with_all(table, groups) if derived else table)
-                some = ask(connection, question, narrow, checked=True)
+                some = ask(connection, question, narrow, checked=found is not None)
                 found = some if found is None else _first(found, some, by, descending, limit)
                 if bound is not None and _reaches(found, by, descending, limit, bound):
                     break
-            connection.register(rows, groups.whole(found))
+            connection.register(rows, groups.whole(found, IDS[rows]))
+            statement = statement_of(rows, reviewed, derived=True)
             table = ask(connection, replace(question, where=None), statement, checked=True)
             if table.num_rows != found.num_rows:
                 raise UnansweredError("query: rows moved while they were read; ask again")
@@ -156,7 +154,7 @@ def _columns(
     """Columns of the schema that a question needs, and whether it names columns of settings."""
     where = "" if question.where is None else f" WHERE ({question.where}\n)"
     order = "" if question.order_by is None else f" ORDER BY {question.order_by}"
-    named = {IDS[question.rows], "apd"}
+    named = {IDS[question.rows]}
     for node in nodes(parse(connection, " ".join(["SELECT 1 FROM x", where, order]))):
         if node.get("class") == "STAR":  # columns by a pattern
             return set(groups.schema.names), True
@@ -175,4 +173,5 @@ def _with_all(table: pa.Table, groups: RowGroups) -> pa.Table:
         else pa.nulls(table.num_rows, field.type)
         for field in groups.schema
     ]
-    return pa.table(columns, schema=groups.schema)
+    wide = pa.table(columns, schema=groups.schema)
+    return wide.append_column(GROUP, table[GROUP])

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,6 +52,7 @@ REVIEWED = {  # what reviews add; without any the counts are 0 and the verdicts 
 }
 KIND_OF_MASKS = "json_extract_string(settings, '$.masks.kind') AS masks"
 FROM_SETTINGS = {rows: f"{KIND_OF_MASKS}, {defect_columns(rows)}" for rows in REVIEWED}
+STREAMED = 50_000  # rows that are in memory at once
 ERROR_KIND = re.compile(r"[A-Z][A-Za-z ]{2,20} Error: ")
 
 
@@ -99,6 +100,44 @@ def answer(
             return ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise UnansweredError(str(query_error("query", error, question.rows))) from error
+
+
+def stream(
+    rows: str,
+    table: "pads.Dataset | pa.Table",
+    verdicts: pa.Table,
+    where: str | None,
+    columns: Sequence[str] | None,
+) -> Iterator[pa.RecordBatch]:
+    """Rows of sets or samples one portion after the other, in any order.
+
+    Args:
+        rows: "sets" or "samples".
+        table: The rows of that kind.
+        verdicts: The present reviews of samples.
+        where: A condition of `answer`.
+        columns: Columns of ANSWERS; None for all.
+
+    Raises:
+        QueryError: If the condition is not valid.
+        UnansweredError: If answering failed, because of the condition or because of a file.
+    """
+    check(Question(where, None, None, rows))
+    try:
+        with closing(sandbox().cursor()) as connection:
+            connection.register(rows, table)
+            if verdicts.num_rows:
+                connection.register("verdicts", verdicts)
+            statement = statement_of(rows, verdicts.num_rows > 0, derived=True)
+            clause = "" if where is None else f" WHERE ({where}\n)"
+            if where is not None:
+                _check_clause(connection, "where", statement, clause, rows)
+            if columns is not None:
+                names = ", ".join(f'"{name}"' for name in columns)
+                statement = statement.replace("*", names, 1)
+            yield from connection.sql(statement + clause).fetch_record_batch(STREAMED)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise UnansweredError(str(query_error("query", error, rows))) from error
 
 
 def statement_of(rows: str, reviewed: bool, derived: bool) -> str:

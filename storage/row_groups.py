@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from flawcast.storage.catalogue import COLUMNS, Catalogue
 from flawcast.storage.layout import SAMPLES
 from flawcast.storage.manifest import Part
-from flawcast.storage.reviews import set_of
+
+GROUP, SINGLE = "_row_group", -1  # column of a row's group; single sets are in none
 
 
 class RowGroups:
@@ -56,55 +57,41 @@ class RowGroups:
         some = self.catalogue.only is not None or bool(self.versions.attempts)
         wanted = {*columns, "set_id"} if some else columns
         names = [name for name in self.schema.names if name in wanted]
-        by_part: dict[int, list[int]] = {}
-        for number in sorted(chosen.tolist()):
-            part, group = self._groups[number]
-            by_part.setdefault(part, []).append(group)
-        pieces = [
-            self._shown(
-                self.parts[part],
-                self.catalogue.parts.read_groups(self.parts[part], self.kind, groups, names),
-            )
-            for part, groups in by_part.items()
-        ]
-        return pa.concat_tables([self.schema.empty_table().select(names), *pieces])
+        pieces = [self._group(number, names) for number in sorted(chosen.tolist())]
+        return pa.concat_tables([self._numbered(self.schema.empty_table().select(names)), *pieces])
 
     def single(self, columns: Collection[str]) -> pa.Table:
         """Some columns of all sets that have files of their own."""
-        table = self._single(self._files)
-        return table.select([name for name in table.schema.names if name in columns])
+        table = self._single()
+        return self._numbered(table.select([n for n in table.schema.names if n in columns]))
 
-    def whole(self, found: pa.Table) -> pa.Table:
+    def whole(self, found: pa.Table, key: str) -> pa.Table:
         """All columns of some rows, in any order.
 
         Args:
-            found: Their set_id or, of samples, sample_id and apd.
+            found: Their ids and the column GROUP.
+            key: The column of their ids.
         """
-        if self.kind == "sets":
-            ids = found["set_id"].to_pylist()
-            tables = [table.select(self.schema.names) for table in self.catalogue.tables(ids)]
-            return pa.concat_tables([self.schema.empty_table(), *tables])
-        sets = [set_of(name) for name in found["sample_id"].to_pylist()]
-        found, ids = found.append_column("set_id", pa.array(sets)), [*dict.fromkeys(sets)]
-        numbers = self.catalogue.parts_of(ids, self.versions)
-        pieces = []
-        for number in sorted(set(numbers.values())):
-            part, here = self.parts[number], [name for name in ids if numbers.get(name) == number]
-            rows = found.filter(pc.is_in(found["set_id"], value_set=pa.array(here)))
-            bounds = self.catalogue.parts.bounds(part, "samples", "apd")
-            values = np.unique(rows["apd"].to_numpy())
-            groups = [
-                group
-                for group, (low, high) in enumerate(bounds)
-                if not low <= high or ((values >= low) & (values <= high)).any()
-            ]
-            table = self.catalogue.parts.read_groups(part, "samples", groups, self.schema.names)
-            pieces.append(table.filter(pc.is_in(table["sample_id"], value_set=rows["sample_id"])))
-        left = {name for name in ids if name not in numbers}
-        files = [name for name in self._files if name.split("/")[-1].split(".")[0] in left]
-        single = self._single(files)
-        pieces.append(single.filter(pc.is_in(single["sample_id"], value_set=found["sample_id"])))
+        pieces = [self.schema.empty_table()]
+        for number in found[GROUP].unique().to_pylist():
+            if number >= 0:
+                table = self._group(number, self.schema.names).drop_columns([GROUP])
+            else:
+                table = self._single()
+            pieces.append(table.filter(pc.is_in(table[key], value_set=found[key])))
         return pa.concat_tables(pieces)
+
+    def _group(self, number: int, names: list[str]) -> pa.Table:
+        """Some columns of a row group."""
+        at, group = self._groups[number]
+        part = self.parts[at]
+        table = self.catalogue.parts.read_groups(part, self.kind, [group], names)
+        return self._numbered(self._shown(part, table), number)
+
+    @staticmethod
+    def _numbered(table: pa.Table, number: int = SINGLE) -> pa.Table:
+        """A table with the column GROUP."""
+        return table.append_column(GROUP, pa.array(np.full(table.num_rows, number, np.int32)))
 
     def _shown(self, part: Part, table: pa.Table) -> pa.Table:
         """Rows of a part without those that are forgotten or in no snapshot."""
@@ -116,8 +103,9 @@ class RowGroups:
             table = table.filter(pa.array(only.holds(table["set_id"])))
         return table
 
-    def _single(self, files: list[str]) -> pa.Table:
+    def _single(self) -> pa.Table:
         """Rows in files of single sets."""
+        files = self._files
         if not files:
             return self.schema.empty_table()
         if self.kind == "samples":

@@ -6,7 +6,7 @@ for readers: a killed writer left them, or a writer is still at work.
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,13 +17,12 @@ from flawcast.configs.errors import StoreError
 from flawcast.storage import layout
 from flawcast.storage.address import open_place
 from flawcast.storage.arrays import open_array
-from flawcast.storage.catalogue import TRIES, Catalogue
+from flawcast.storage.catalogue import Catalogue
 from flawcast.storage.commit import commit_set
 from flawcast.storage.compaction import Compaction, compact
 from flawcast.storage.drawn import is_drawn, open_drawn
 from flawcast.storage.forgetting import forgotten_table
 from flawcast.storage.garbage import Garbage, find_garbage
-from flawcast.storage.ids import IdSet
 from flawcast.storage.layered import LayeredArray, What
 from flawcast.storage.ledger import Ledger
 from flawcast.storage.local import LocalPlace
@@ -33,14 +32,14 @@ from flawcast.storage.read_set import read_set
 from flawcast.storage.reviews import Record, Reviews, check_review, set_of
 from flawcast.storage.sample_set import SampleSet, check_sample_set, check_set_id
 from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, STORE_KEY
+from flawcast.storage.streamed import Streamed
 from flawcast.storage.verification import Checks, find_problems
-from flawcast.storage.versioned import Versioned
 from flawcast.storage.versions import Versions, read_versions
 
 GRACE_HOURS = 1.0  # younger files may belong to a running writer
 
 
-class SampleStore(Versioned):
+class SampleStore(Streamed):
     """Sample sets in a folder or bucket; readers and writers need no locks.
 
     Args:
@@ -171,15 +170,6 @@ class SampleStore(Versioned):
         with self._as_store_errors():
             return self._catalogue.has(set_id)
 
-    def set_ids(self) -> list[str]:
-        """Ids of all committed sets, sorted."""
-        return list(self.ids())
-
-    def ids(self) -> IdSet:
-        """The same in little memory; `holds` looks for thousands at once."""
-        with self._as_store_errors():
-            return self._catalogue.ids()
-
     def load(self, set_id: str) -> SampleSet:
         """Read a whole set and compare every byte with its checksum.
 
@@ -208,11 +198,6 @@ class SampleStore(Versioned):
             ) from None
         except StoreError as error:
             raise self._damaged(set_id, error) from error
-
-    def tables(self, set_ids: Iterable[str], columns: list[str]) -> Iterator[pa.Table]:
-        """Columns of the rows of those sets that are there, unchecked, in portions."""
-        with self._as_store_errors():
-            yield from self._catalogue.tables(set_ids, columns)
 
     def open_array(self, set_id: str, name: str) -> "zarr.Array[Any] | LayeredArray":
         """Open one array of a set to read parts of it.
@@ -269,7 +254,7 @@ class SampleStore(Versioned):
         """
         # Imported here: DuckDB complains at the end of processes that write sets on Ray.
         from flawcast.storage.first_rows import answer_from
-        from flawcast.storage.query import Question, UnansweredError
+        from flawcast.storage.query import Question
 
         question = Question(where, order_by, limit, rows)
         find: Callable[[], Any] = {
@@ -278,24 +263,10 @@ class SampleStore(Versioned):
             "reviews": self.reviews.table,
             "forgotten": lambda: forgotten_table(read_versions(self._place)),
         }.get(rows, lambda: self._catalogue.dataset(rows))
-        for attempt in range(TRIES):
-            with self._as_store_errors():
-                state = self._catalogue.state()
-            try:
-                table = answer_from(self._catalogue, question, find, self.reviews.verdicts)
-                return table.replace_schema_metadata({STORE_KEY: self.url})
-            except (UnansweredError, FileNotFoundError) as error:
-                with self._as_store_errors():
-                    moved = self._catalogue.state() != state
-                    if moved and attempt + 1 < TRIES:
-                        continue  # rows moved while they were read
-                    for name in self._catalogue.damaged():
-                        raise StoreError(
-                            f"{name}: missing or damaged; `flawcast verify` lists what is"
-                        ) from None
-                if isinstance(error, UnansweredError):
-                    raise
-        raise StoreError(f"store {self.url}: files come and go; see `flawcast verify`")
+        table = self._in_one_state(
+            lambda: answer_from(self._catalogue, question, find, self.reviews.verdicts)
+        )
+        return table.replace_schema_metadata({STORE_KEY: self.url})
 
     def review(self, sample_id: str, review: str, note: str = "", reviewer: str = "") -> None:
         """Mark a kept sample; the newest mark counts, and earlier ones stay on record.
