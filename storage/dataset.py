@@ -1,7 +1,7 @@
 """Kept samples as a torch dataset, for training detectors."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from flawcast.storage.drawn import mask_sha256, read_checked
 from flawcast.storage.gate import Gate
 from flawcast.storage.layered import LayeredArray
 from flawcast.storage.leaks import OnTest, guarded_rows
+from flawcast.storage.pieces import Folders, Piece
+from flawcast.storage.reading_order import ReadingOrder
+from flawcast.storage.schema import STORED
 from flawcast.storage.store import SampleStore
 
 SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
@@ -107,6 +110,9 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any] | LayeredArray] = OrderedDict()
         self._checksums: dict[str, dict[str, Any]] = {}
         self._check_fields()
+        self._pieces = self._store.pieces
+        self._folders = Folders() if self._pieces is None else Folders.of(self._store, self.rows)
+        self._order: ReadingOrder | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -115,6 +121,35 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         row = self.rows[index]
         item = {field: self._field(field, row) for field in self.fields}
         return self._augment(item) if self._augment else item
+
+    def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
+        """The items of a batch; those of a bucket are fetched at once, and the next ones, too."""
+        if self._pieces is not None:
+            coming = [] if self._order is None else self._order.after(indices)
+            self._pieces.ahead(
+                piece for index in (*indices, *coming) for piece in self._pieces_of(index)
+            )
+        return [self[index] for index in indices]
+
+    def expect(self, order: ReadingOrder) -> None:
+        """Fetch ahead in this order from now on; `SampleLoader` says it at each epoch."""
+        self._order = order
+
+    def _pieces_of(self, index: int) -> Iterator[Piece]:
+        """What has to be fetched for an item."""
+        row = self.rows[index]
+        for field in self.fields:
+            name = {"video": "videos", "mask": "masks", "valid": "valid"}.get(field)
+            piece = None if name is None else self._piece(row, name)
+            if piece is not None:
+                yield piece
+
+    def _piece(self, row: dict[str, Any], name: str) -> Piece | None:
+        """Where a sample's part of an array is; None if it is drawn, or read in another way."""
+        attempt = self._folders.attempt(row["set_id"])
+        if self._pieces is None or attempt is None:
+            return None
+        return Piece(attempt, name, row["rank"], row["keep"], len(STORED[name].axes))
 
     def __getstate__(self) -> dict[str, Any]:
         """Each worker opens the arrays itself."""
@@ -149,6 +184,12 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     def _read(self, row: dict[str, Any], name: str, sha256: str) -> Tensor:
         """A sample's part of an array, compared with its checksum."""
         what = "video" if name == "videos" else name
+        piece = self._piece(row, name)
+        if piece is not None and self._pieces is not None:
+            stored = STORED[name]
+            values = self._pieces.read(piece, stored.dtype, stored.shape(row)[1:], sha256)
+            if values is not None:
+                return torch.from_numpy(values)
         try:
             array = self._open(row["set_id"], name)
             return torch.from_numpy(read_checked(array, what, row["rank"], sha256))

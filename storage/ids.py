@@ -18,7 +18,7 @@ from flawcast.storage.schema import SET_ID
 
 HEAD, DIGITS = 4, 16  # "set-", and the digits after it that make the key
 PLAIN = HEAD + DIGITS  # length of an id whose key is all of it
-PORTION = 4096  # ids that are Python objects at once
+PORTION = 4096  # ids that are worked on, or Python objects, at once
 _VALUES = np.zeros(256, np.uint8)
 _VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
@@ -34,6 +34,14 @@ def as_array(ids: "pa.Array | pa.ChunkedArray | Iterable[str]") -> pa.Array:
 
 def keys_of(ids: pa.Array) -> Keys:
     """The first 16 hexadecimal digits of each id as a number; 0 for what is no id."""
+    keys = np.zeros(len(ids), np.uint64)
+    for start in range(0, len(ids), PORTION):
+        keys[start : start + PORTION] = _keys_of_some(ids.slice(start, PORTION))
+    return keys
+
+
+def _keys_of_some(ids: pa.Array) -> Keys:
+    """The same in memory that is a dozen times that of the ids."""
     offsets = np.frombuffer(ids.buffers()[1], np.int32, len(ids) + 1, 4 * ids.offset)
     starts, lengths = offsets[:-1].astype(np.int64), np.diff(offsets)
     sound = lengths >= PLAIN
@@ -116,6 +124,14 @@ class IdSet(Set[str]):
 
     def __hash__(self) -> int:
         return hash(self._keys.tobytes())
+
+    def positions(self, ids: "pa.Array | pa.ChunkedArray | Iterable[str]") -> NDArray[np.int64]:
+        """Positions of ids that are all in it, in its order."""
+        asked = as_array(ids)
+        if self._plain and are_plain(asked):
+            return np.searchsorted(self._keys, keys_of(asked)).astype(np.int64)
+        found: NDArray[np.int64] = pc.index_in(asked, value_set=self.array).to_numpy()
+        return found.astype(np.int64)
 
     def holds(self, ids: "pa.Array | pa.ChunkedArray | Iterable[str]") -> NDArray[np.bool_]:
         """For each of some ids, whether it is among these."""

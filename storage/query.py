@@ -135,7 +135,7 @@ def stream(
             if columns is not None:
                 names = ", ".join(f'"{name}"' for name in columns)
                 statement = statement.replace("*", names, 1)
-            yield from connection.sql(statement + clause).fetch_record_batch(STREAMED)
+            yield from connection.sql(statement + clause).to_arrow_reader(STREAMED)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise UnansweredError(str(query_error("query", error, rows))) from error
 

@@ -26,6 +26,8 @@ from flawcast.storage.garbage import Garbage, find_garbage
 from flawcast.storage.layered import LayeredArray, What
 from flawcast.storage.ledger import Ledger
 from flawcast.storage.local import LocalPlace
+from flawcast.storage.local_cache import LocalCache
+from flawcast.storage.pieces import PieceReader
 from flawcast.storage.place import Place
 from flawcast.storage.problems import StoreProblem, next_step
 from flawcast.storage.read_set import read_set
@@ -36,6 +38,7 @@ from flawcast.storage.streamed import Streamed
 from flawcast.storage.verification import Checks, find_problems
 from flawcast.storage.versions import Versions, read_versions
 
+CACHE_BYTES = 10 * 10**9
 GRACE_HOURS = 1.0  # younger files may belong to a running writer
 
 
@@ -67,6 +70,7 @@ class SampleStore(Streamed):
         self._catalogue = Catalogue(place, only, pinned)
         self.reviews = Reviews(place)
         self.ledger = Ledger(place, writable=mode == "a")
+        self.pieces = None if isinstance(place, LocalPlace) else PieceReader(place)
 
     @classmethod
     def open(
@@ -75,6 +79,8 @@ class SampleStore(Streamed):
         mode: Literal["r", "a"] = "r",
         snapshot: bool = False,
         tag: str | None = None,
+        cache: str | Path | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> "SampleStore":
         """Open a store; mode "a" creates it if it is absent.
 
@@ -84,6 +90,9 @@ class SampleStore(Streamed):
             mode: "r" to read, "a" to read and commit.
             snapshot: Show only the sets of this moment; needs mode "r".
             tag: Show only the sets and reviews of this tag; needs mode "r".
+            cache: Folder of this machine in which loaders keep what they read from a bucket or a
+                slow disk; several processes may share it. None keeps nothing.
+            cache_bytes: How much it may hold.
 
         Raises:
             StoreError: If there is no store or tag, the folder holds something else, or a newer
@@ -95,6 +104,8 @@ class SampleStore(Streamed):
             what = "snapshot" if tag is None else "tag"
             raise StoreError(f"{what}: expected mode 'r', got 'a'; a {what} never changes")
         store = cls(open_place(url), mode)
+        if cache is not None:
+            store.pieces = PieceReader(store._place, LocalCache(Path(cache), cache_bytes))
         with store._as_store_errors():
             layout.make(store._place) if mode == "a" else layout.check(store._place)
             if tag is not None:
@@ -358,7 +369,7 @@ class SampleStore(Streamed):
         """The same store for reading, with some things as of one moment."""
         view = SampleStore(self._place, "r", only, pinned)
         view.reviews = self.reviews if reviews is None else Reviews(self._place, reviews)
-        view.tagged = self.tagged
+        view.tagged, view.pieces = self.tagged, self.pieces
         return view
 
     def _open(self, row: dict[str, Any], name: str) -> "zarr.Array[Any]":

@@ -230,7 +230,7 @@ def measured(root: str, step: str, sets: int) -> Figures:
     if step.startswith(("plan", "ids", "run", "loader")):  # whose imports are not the subject
         import flawcast.flows.generate.run
         import flawcast.flows.generate.summary
-        import flawcast.storage.dataset  # noqa: F401
+        import flawcast.storage.dataset
     import flawcast.storage.first_rows  # noqa: F401
 
     before = memory("VmRSS")
