@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from flawcast.storage.ids import are_plain, as_array, keys_of
+from flawcast.storage.ids import are_plain, keys_of
 
 SHA256 = pa.binary(32)
 SMALLER = (pa.int8(), pa.int16(), pa.int32())
@@ -42,23 +42,19 @@ class SampleRows(Sequence[dict[str, Any]]):
             batches: Rows in any order, with at least set_id, sample_id and index.
             schema: Their columns.
         """
-        pieces = [_in_short(pa.Table.from_batches([batch])) for batch in batches]
-        if not pieces:
-            return SampleRows(_in_short(schema.empty_table()), {}, schema.names)
-        table = pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
-        del pieces
-        table = table.take(pa.array(_order(table)))
+        gathered = {field.name: _Gathered(field) for field in schema if field.name != "sample_id"}
+        for batch in batches:
+            for name, column in gathered.items():
+                column.add(batch[name])
+        order = _order(gathered["set_id"], gathered["index"])
         constant: dict[str, Any] = {}
-        columns = {}
-        for name in schema.names:
-            column = as_one(table[name])
-            table = table.drop_columns([name])
-            if name == "sample_id":  # set and number say it
-                continue
-            if name not in ("set_id", "index") and _is_constant(column):
-                constant[name] = column[0].as_py()
-                continue
-            columns[name] = _smaller(column)
+        columns: dict[str, pa.Array] = {}
+        for name in list(gathered):  # one column after the other, so that few are there twice
+            column = gathered.pop(name)
+            if name not in ("set_id", "index") and column.is_constant:
+                constant[name] = column.value
+            else:
+                columns[name] = _smaller(column.whole().take(pa.array(order)))
         return SampleRows(pa.table(columns), constant, schema.names)
 
     def __len__(self) -> int:
@@ -150,50 +146,109 @@ def as_one(column: "pa.ChunkedArray | pa.Array") -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _in_short(table: pa.Table) -> pa.Table:
-    """A portion of the rows with texts as numbers of texts."""
-    columns = {}
-    for name in table.schema.names:
-        column = table[name]
-        if name == "video_sha256":
-            column = _digests(column)
-        elif name != "sample_id" and pa.types.is_string(column.type):
-            column = column.dictionary_encode()
-        columns[name] = column
-    return pa.table(columns)
+class _Gathered:
+    """One column of rows that come in portions; texts become numbers of texts.
+
+    Args:
+        field: Its name and type.
+    """
+
+    def __init__(self, field: pa.Field) -> None:
+        self._type, self._is_digest = field.type, field.name == "video_sha256"
+        self._is_text = pa.types.is_string(field.type) and not self._is_digest
+        self._numbers: dict[str | None, int] = {None: -1}
+        self._pieces: list[pa.Array] = []
+        self._same: list[tuple[Any, int]] = []  # value and length of portions with one value
+
+    def add(self, portion: pa.Array) -> None:
+        """Add rows."""
+        if not len(portion):
+            return
+        if self._is_text:
+            portion = self._numbered(portion)
+        elif self._is_digest:
+            portion = _digests(portion)
+        one = portion[0]
+        if portion.null_count == len(portion) or (
+            portion.null_count == 0 and pc.all(pc.equal(portion, one)).as_py()
+        ):
+            self._same.append((one, len(portion)))
+            self._pieces.append(portion[:0])
+        else:
+            self._same.append((one, 0))
+            self._pieces.append(portion)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows have the same value, or none has any."""
+        return all(count and value.equals(self._same[0][0]) for value, count in self._same)
+
+    @property
+    def value(self) -> Any:
+        """The value of all rows; None if there are no rows."""
+        value = self._same[0][0].as_py() if self._same else None
+        return self.texts[value].as_py() if self._is_text and value is not None else value
+
+    @property
+    def texts(self) -> pa.Array:
+        """All texts in the order of their numbers."""
+        return pa.array([text for text in self._numbers if text is not None], pa.string())
+
+    def whole(self) -> pa.Array:
+        """All rows."""
+        pieces = [
+            pa.repeat(value, count) if count else piece
+            for (value, count), piece in zip(self._same, self._pieces, strict=True)
+        ]
+        if not pieces:
+            return pa.array([], self._type)
+        kinds = {piece.type for piece in pieces}  # a portion may have other digests than the rest
+        pieces = pieces if len(kinds) == 1 else [_as_text(piece) for piece in pieces]
+        whole = pa.concat_arrays(pieces)
+        return pa.DictionaryArray.from_arrays(whole, self.texts) if self._is_text else whole
+
+    def _numbered(self, portion: pa.Array) -> pa.Array:
+        """Numbers of texts; null stays null."""
+        short = portion.dictionary_encode()
+        numbers = np.array(
+            [
+                self._numbers.setdefault(t, len(self._numbers) - 1)
+                for t in short.dictionary.to_pylist()
+            ]
+            + [-1],
+            np.int32,
+        )
+        codes = numbers[short.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        return pa.array(codes, mask=codes < 0)
 
 
-def _digests(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_text(digests: pa.Array) -> pa.Array:
+    """Digests as texts again."""
+    if not pa.types.is_fixed_size_binary(digests.type):
+        return digests
+    return pa.array([None if d is None else d.hex() for d in digests.to_pylist()], pa.string())
+
+
+def _digests(portion: pa.Array) -> pa.Array:
     """SHA-256 as 32 bytes, if all are 64 hexadecimal digits."""
-    texts = as_array(column)
     try:
-        found = [bytes.fromhex(text) for text in texts.to_pylist()]
-        return pa.chunked_array([pa.array(found, SHA256)])
+        return pa.array([bytes.fromhex(text) for text in portion.to_pylist()], SHA256)
     except (ValueError, TypeError, pa.ArrowInvalid):  # reading the video will tell
-        return column
+        return portion
 
 
-def _order(table: pa.Table) -> NDArray[np.int64]:
+def _order(sets: _Gathered, index: _Gathered) -> NDArray[np.int64]:
     """The order of the samples' ids."""
-    sets = as_one(table["set_id"])
-    index = table["index"].to_numpy()
-    if len(index) and index.max() < THREE_DIGITS and are_plain(sets.dictionary):
-        keys = keys_of(sets.dictionary)[sets.indices.to_numpy()]
-        return np.lexsort((index, keys))
-    order: NDArray[np.int64] = pc.sort_indices(table["sample_id"]).to_numpy()
+    texts, codes = sets.texts, sets.whole()
+    numbers = index.whole().to_numpy()
+    if not len(numbers):
+        return np.zeros(0, np.int64)
+    if numbers.max() < THREE_DIGITS and are_plain(texts):
+        return np.lexsort((numbers, keys_of(texts)[codes.indices.to_numpy()]))
+    names = codes.cast(pa.string()).to_pylist()
+    ids = [f"{name}-{number:03d}" for name, number in zip(names, numbers.tolist(), strict=True)]
+    order: NDArray[np.int64] = pc.sort_indices(pa.array(ids)).to_numpy()
     return order
-
-
-def _is_constant(column: pa.Array) -> bool:
-    """Whether all rows have the same value, or none has any."""
-    if column.null_count:
-        return bool(column.null_count == len(column))
-    if isinstance(column, pa.DictionaryArray):
-        codes = column.indices.to_numpy()
-        return bool(len(codes)) and bool((codes == codes[0]).all())
-    if not len(column) or pa.types.is_fixed_size_binary(column.type):
-        return False
-    return bool(pc.all(pc.equal(column, column[0])).as_py())
 
 
 def _smaller(column: pa.Array) -> pa.Array:
