@@ -173,7 +173,7 @@ class _Gathered:
             portion.null_count == 0 and pc.all(pc.equal(portion, one)).as_py()
         ):
             self._same.append((one, len(portion)))
-            self._pieces.append(portion[:0])
+            self._pieces.append(pa.array([], portion.type))  # a slice would keep all
         else:
             self._same.append((one, 0))
             self._pieces.append(portion)

@@ -114,6 +114,7 @@ def run(root: str, sets: int) -> Figures:
     from flawcast.flows.running.executor import Here
     from flawcast.flows.running.pieces import Job, Stage
     from flawcast.flows.running.progress import SetDone, current_receiver
+    from flawcast.generators.model import find_model
 
     class Quick(Shard):
         """A shard whose sets take no time."""
@@ -126,7 +127,7 @@ def run(root: str, sets: int) -> Figures:
 
     before = memory("VmRSS")
     store, planned = SampleStore.open(root), simulated_plan(sets)
-    request = GenerateRequest(clips=Path("clips"), model=Path("m"), store="s", workers=1)
+    request = GenerateRequest(clips=Path("clips"), model=find_model("demo"), store="s", workers=1)
     wanted = SetRequest(simulated_settings(), None, "run", "0")  # type: ignore[arg-type]
     nothing, _ = missing_sets(store, Plan(planned), False)
     shards = [
