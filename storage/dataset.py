@@ -165,7 +165,7 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         """Frames, height and width of the items' videos; empty if something may change them."""
         if self._transform or self._augment or not set(self.fields) & {"video", *MASKED}:
             return set()
-        return self.rows.distinct(("future", "height", "width"))  # type: ignore[return-value]
+        return self.rows.distinct(("future", "height", "width"))
 
     def _field(self, field: str, row: dict[str, Any]) -> Any:
         """One value of an item."""

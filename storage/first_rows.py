@@ -80,7 +80,8 @@ def answer_first(
                 f'"{name}"' for name in dict.fromkeys([IDS[rows], by or IDS[rows], GROUP])
             )
             narrow = statement_of(rows, reviewed, derived).replace("*", names, 1)
-            found, single = None, groups.single(columns)
+            found: pa.Table | None = None
+            single = groups.single(columns)
             for chosen, bound in _portions(groups, by, descending):
                 table = groups.read(chosen, columns)
                 if found is None and single.num_rows:
@@ -90,6 +91,8 @@ def answer_first(
                 found = some if found is None else _first(found, some, by, descending, limit)
                 if bound is not None and _reaches(found, by, descending, limit, bound):
                     break
+            if found is None:  # there is at least one portion
+                raise UnansweredError("query: the store has no rows; ask again")
             connection.register(rows, groups.whole(found, IDS[rows]))
             statement = statement_of(rows, reviewed, derived=True)
             table = ask(connection, replace(question, where=None), statement, checked=True)

@@ -114,7 +114,7 @@ class IdSet(Set[str]):
     def __and__(self, other: Set[Any]) -> "IdSet":
         return IdSet(self.array.filter(pa.array(_as_ids(other).holds(self.array))))
 
-    def __or__(self, other: Set[Any]) -> "IdSet":  # type: ignore[override]
+    def __or__(self, other: Set[Any]) -> "IdSet":
         return IdSet(pa.concat_arrays([self.array, _as_ids(other).array]))
 
     def __eq__(self, other: object) -> bool:

@@ -161,7 +161,7 @@ def _by_class(part: Any) -> list[float]:
 def _by_diversity(part: Any) -> "list[float] | NDArray[np.float64]":
     """Weights that grow with a sample's distance from the others of its set."""
     if isinstance(getattr(part, "rows", None), SampleRows):
-        return part.rows.numbers("diversity")  # type: ignore[no-any-return]
+        return part.rows.numbers("diversity")
     return [row["diversity"] for row in part.rows] if hasattr(part, "rows") else [1.0] * len(part)
 
 

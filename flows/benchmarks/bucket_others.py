@@ -110,7 +110,7 @@ def _upload(direct: str, name: str, data: bytes) -> None:
     import obstore
     from obstore.store import S3Store
 
-    store = S3Store(BUCKET, endpoint=direct, client_options={"allow_http": True})  # type: ignore[call-overload]
+    store = S3Store(BUCKET, endpoint=direct, client_options={"allow_http": True})
     obstore.put(store, name, data, use_multipart=False)
 
 

@@ -101,8 +101,8 @@ def measure_all(
         else:
             on_report(name, report)
     if failed:
-        name, error = next(iter(failed.items()))
-        raise FlawcastError(f"{name}: {error}") from error
+        name, first = next(iter(failed.items()))
+        raise FlawcastError(f"{name}: {first}") from first
     return left_out
 
 
