@@ -9,23 +9,26 @@ Forgotten rows do not exist for readers. A set that was forgotten and made again
 while. Then the new one has a file of its own, and parts never have two rows of one set.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from flawcast.configs.errors import StoreError
+from flawcast.storage.forgetting import located
+from flawcast.storage.ids import IdSet, Whereabouts, in_portions, keys_of
 from flawcast.storage.layout import SAMPLES, SETS, parse_row_file, row_file, samples_file
 from flawcast.storage.local import LocalPlace
 from flawcast.storage.manifest import Manifest, Part, manifest_numbers, read_manifest
 from flawcast.storage.parts import PartReader
 from flawcast.storage.place import Place
 from flawcast.storage.rows import check_row, check_samples, read_commit, read_samples
-from flawcast.storage.schema import ATTEMPT, COMMITS, GENERATION
+from flawcast.storage.schema import ATTEMPT, COMMITS
 from flawcast.storage.schema import SAMPLES as SAMPLE_COLUMNS
 from flawcast.storage.schema import SETS as SET_COLUMNS
 from flawcast.storage.versions import ForgottenRow, Versions, read_versions, version_numbers
@@ -34,6 +37,7 @@ COLUMNS = {"sets": SET_COLUMNS, "samples": SAMPLE_COLUMNS}
 TRIES = 5  # one fails only if a compaction and the end of a grace age come in between
 
 Answer = TypeVar("Answer")
+Numbers = NDArray[np.int64]
 
 
 class Catalogue:
@@ -48,14 +52,20 @@ class Catalogue:
     def __init__(
         self,
         place: Place,
-        only: frozenset[str] | None = None,
+        only: Set[str] | None = None,
         pinned: Versions | None = None,
     ) -> None:
-        self.place, self.only, self.pinned = place, only, pinned
+        self.place, self.pinned = place, pinned
+        self.only = only if only is None or isinstance(only, IdSet) else IdSet(only)
         self.parts = PartReader(place)
         self._manifest = Manifest()
         self._versions = Versions()
         self._hidden: dict[tuple[str, int], frozenset[str]] = {}
+        self._where: tuple[Manifest, Whereabouts] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Each process finds out itself where sets are."""
+        return {**self.__dict__, "_hidden": {}, "_where": None}
 
     def manifest(self) -> Manifest:
         """The newest manifest; read again only if there is a newer one."""
@@ -82,16 +92,19 @@ class Catalogue:
             return set_id in self.only
         return self._loose_row(set_id) is not None or self._find(set_id) is not None
 
-    def ids(self) -> list[str]:
-        """Ids of all committed sets, sorted."""
+    def ids(self) -> IdSet:
+        """Ids of all committed sets."""
         if self.only is not None:
-            return sorted(self.only)
-        versions = self.versions()
-        loose, manifest = self.listing(versions)
-        found = list(loose)
-        for part in manifest.parts:
-            found += self._visible(part, versions).to_pylist()
-        return sorted(found)
+            return self.only
+
+        def look() -> IdSet:
+            versions = self.versions()
+            loose, manifest = self.listing(versions)
+            pieces = [pa.array(loose, pa.string())]
+            pieces += [self.visible(part, versions) for part in manifest.parts]
+            return IdSet(pa.concat_arrays(pieces))
+
+        return again(look)
 
     def listing(self, versions: Versions | None = None) -> tuple[dict[str, str], Manifest]:
         """Sets that have files of their own and are in no part, with the files; the manifest.
@@ -157,11 +170,24 @@ class Catalogue:
             file for name, file in loose.items() if self.only is None or name in self.only
         )
         if kind == "samples" and files:
-            files = [f"{SAMPLES}/{name}" for name in self._samples_files(files)]
+            files = [f"{SAMPLES}/{name}" for name in self.samples_files(files)]
         pieces = [self._part_dataset(part, kind, versions) for part in manifest.parts]
         if files or not pieces:
-            pieces.append(self._loose(files, COLUMNS[kind]))
+            pieces.append(self.loose_rows(files, COLUMNS[kind]))
         return pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
+
+    def tables(
+        self, set_ids: Iterable[str], columns: list[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Rows of many sets in tables of a few thousand; sets that are not there are left out.
+
+        Args:
+            set_ids: Which sets; the answer has them in about this order.
+            columns: Columns of COMMITS; None for all.
+        """
+        for some in in_portions(set_ids):
+            wanted = some if self.only is None else [item for item in some if item in self.only]
+            yield again(lambda ids=wanted: self._table(ids, columns))  # type: ignore[misc]
 
     def loose_among(self, rows: list[tuple[str, int]]) -> list[str]:
         """Sets of those of some rows that are in no part, in memory that does not grow.
@@ -174,34 +200,25 @@ class Catalogue:
             versions = self.versions()
             shown = [name for name, number in rows if number in versions.generations(name)]
             left = list(dict.fromkeys(shown))
-            for part in self.manifest().parts:
-                hidden = self._hidden_in(part, versions)
-                for batch in self.parts.batches(part, "sets", ["set_id"]):
-                    moved = pc.is_in(pa.array(left, pa.string()), value_set=batch["set_id"])
-                    pairs = zip(left, moved.to_pylist(), strict=True)
-                    left = [name for name, gone in pairs if not gone or name in hidden]
-            return left
+            there = self._in_parts(pa.array(left, pa.string()), versions)[0] >= 0
+            return [name for name, moved in zip(left, there.tolist(), strict=True) if not moved]
 
         return again(look)
 
-    def locate(self, set_ids: frozenset[str]) -> list[ForgottenRow]:
+    def locate(self, set_ids: Set[str]) -> list[ForgottenRow]:
         """Where the rows of some sets are, to forget them; sets that are not there are left out."""
 
         def look() -> list[ForgottenRow]:
             versions = self.versions()
-            loose, manifest = self.listing(versions)
+            loose, _ = self.listing(versions)
             found = []
-            for part in manifest.parts:
-                hidden = self._hidden_in(part, versions)
-                columns = ["set_id", "arrays", "checksums"]
-                wanted = pa.array(sorted(set_ids - hidden), pa.string())
-                for batch in self.parts.batches(part, "sets", columns):
-                    rows = batch.filter(pc.is_in(batch["set_id"], value_set=wanted)).to_pylist()
-                    found += [row for row in map(_located, rows) if row.nonce]
+            for some in in_portions(sorted(set_ids - loose.keys())):
+                for rows in self._part_tables(some, ["set_id", "arrays", "checksums"], versions):
+                    found += [row for row in map(located, rows.to_pylist()) if row.nonce]
             for set_id in sorted(set_ids & loose.keys()):
                 name = loose[set_id]
                 try:
-                    found.append(_located(read_commit(self.place.read(name), set_id)))
+                    found.append(located(read_commit(self.place.read(name), set_id)))
                 except StoreError:  # cannot be read, but forgotten
                     _, generation = parse_row_file(name.rpartition("/")[2]) or ("", 0)
                     found.append(ForgottenRow(set_id, generation, ""))
@@ -212,7 +229,7 @@ class Catalogue:
     def holding(self, part: Part, attempts: frozenset[str]) -> frozenset[str]:
         """Sets of a part whose rows name one of some array folders."""
         names = pa.array({name.split(".")[0] for name in attempts}, pa.string())
-        if not pc.any(pc.is_in(self.parts.ids(part), value_set=names)).as_py():
+        if not np.isin(keys_of(names), self.parts.keys(part).keys).any():
             return frozenset()
         found: set[str] = set()
         wanted = pa.array(attempts, pa.string())
@@ -243,21 +260,58 @@ class Catalogue:
             if row[1] in versions.generations(row[0]):
                 loose[row[0]] = min(row[1], loose.get(row[0], row[1]))
         manifest = self.manifest()
-        for part in manifest.parts:
+        if loose and manifest.parts:
             names = pa.array(loose, pa.string())
-            moved = names.filter(pc.is_in(names, value_set=self._visible(part, versions)))
-            for name in moved.to_pylist():
+            there = self._in_parts(names, versions)[0] >= 0
+            for name in names.filter(pa.array(there)).to_pylist():
                 del loose[name]
         return {name: row_file(name, number) for name, number in loose.items()}, manifest
 
-    def _visible(self, part: Part, versions: Versions) -> pa.ChunkedArray:
+    def visible(self, part: Part, versions: Versions) -> pa.Array:
         """Ids of a part's sets, without forgotten ones."""
-        ids, hidden = self.parts.ids(part), self._hidden_in(part, versions)
+        ids, hidden = self.parts.ids(part), self.hidden_in(part, versions)
         if not hidden:
             return ids
         return ids.filter(pc.invert(pc.is_in(ids, value_set=pa.array(hidden, pa.string()))))
 
-    def _hidden_in(self, part: Part, versions: Versions) -> frozenset[str]:
+    def _in_parts(self, ids: pa.Array, versions: Versions) -> tuple[Numbers, Numbers]:
+        """Number of the part, and position in it, of each set's row that is shown; or -1."""
+        manifest = self.manifest()
+        if self._where is None or self._where[0] is not manifest:
+            self._where = manifest, Whereabouts([self.parts.keys(part) for part in manifest.parts])
+        numbers, positions = self._where[1].find(ids)
+        if versions.attempts:
+            for place in np.flatnonzero(numbers >= 0).tolist():
+                set_id = ids[place].as_py()
+                if set_id in versions.by_set and set_id in self.hidden_in(
+                    manifest.parts[numbers[place]], versions
+                ):
+                    numbers[place] = positions[place] = -1
+        return numbers, positions
+
+    def _part_tables(
+        self, ids: list[str], columns: list[str] | None, versions: Versions
+    ) -> Iterator[pa.Table]:
+        """Rows of sets that are in parts."""
+        numbers, positions = self._in_parts(pa.array(ids, pa.string()), versions)
+        for number in np.unique(numbers[numbers >= 0]).tolist():
+            part = self.manifest().parts[number]
+            yield self.parts.rows(part, positions[numbers == number], columns)
+
+    def _table(self, ids: list[str], columns: list[str] | None) -> pa.Table:
+        """Rows of some sets that are there."""
+        versions = self.versions()
+        pieces = list(self._part_tables(ids, columns, versions))
+        schema = COMMITS if columns is None else pa.schema([COMMITS.field(n) for n in columns])
+        if sum(piece.num_rows for piece in pieces) < len(ids):
+            found = IdSet() if not pieces else IdSet(pa.concat_tables(pieces)["set_id"])
+            rows = (self._loose_row(name) for name in ids if name not in found)
+            files = [name for name in rows if name is not None]
+            if files:
+                pieces.append(self.loose_rows(files, schema).to_table())
+        return pa.concat_tables([schema.empty_table(), *pieces])
+
+    def hidden_in(self, part: Part, versions: Versions) -> frozenset[str]:
         """Sets of a part whose rows in it are forgotten."""
         if not versions.attempts:
             return frozenset()
@@ -275,25 +329,22 @@ class Catalogue:
         """The part that has a set, and the set's position in it."""
 
         def look() -> tuple[Part, int] | None:
-            versions = self.versions()
-            doubtful = set_id in versions.by_set
-            for part in self.manifest().parts:
-                position = self.parts.find(part, set_id)
-                if position >= 0 and not (doubtful and set_id in self._hidden_in(part, versions)):
-                    return part, position
-            return None
+            numbers, positions = self._in_parts(pa.array([set_id]), self.versions())
+            if numbers[0] < 0:
+                return None
+            return self.manifest().parts[numbers[0]], int(positions[0])
 
         return again(look)
 
     def _part_dataset(self, part: Part, kind: str, versions: Versions) -> pads.Dataset:
         """The rows of a part that are shown; read at once if it has others, too."""
         rows = self.parts.dataset(part, kind, COLUMNS[kind])
-        ids = self._visible(part, versions)
+        ids = self.visible(part, versions)
         if self.only is not None:
-            ids = ids.filter(pc.is_in(ids, value_set=pa.array(self.only, pa.string())))
+            ids = ids.filter(pa.array(self.only.holds(ids)))
         if len(ids) == part.count:
             return rows
-        return pads.dataset(rows.to_table(filter=pc.field("set_id").isin(ids.combine_chunks())))
+        return pads.dataset(rows.to_table(filter=pc.field("set_id").isin(ids)))
 
     def _part_row(self, set_id: str) -> dict[str, Any] | None:
         """A set's row if it is in a part."""
@@ -305,9 +356,9 @@ class Catalogue:
         position = self._find(row["set_id"])
         return self.parts.samples(position[0], row["set_id"], row["apd"]) if position else None
 
-    def _samples_files(self, files: list[str]) -> list[str]:
+    def samples_files(self, files: list[str]) -> list[str]:
         """Names of the samples files that the rows of single sets give."""
-        column = self._loose(files, COMMITS).to_table(columns=["samples_file"])["samples_file"]
+        column = self.loose_rows(files, COMMITS).to_table(columns=["samples_file"])["samples_file"]
         names: list[str] = column.to_pylist()
         for name in names:
             stem, _, suffix = str(name).rpartition(".")
@@ -317,25 +368,13 @@ class Catalogue:
                 )
         return names
 
-    def _loose(self, files: list[str], schema: pa.Schema) -> pads.Dataset:
+    def loose_rows(self, files: list[str], schema: pa.Schema) -> pads.Dataset:
         """The rows in files of single sets."""
         if isinstance(self.place, LocalPlace):
             paths = [str(self.place.root / name) for name in files]
             return pads.dataset(paths, schema=schema, format="parquet")
         tables = [pq.ParquetFile(self.place.open(name)).read(schema.names) for name in files]
         return pads.dataset(pa.concat_tables([schema.empty_table(), *tables]))
-
-
-def _located(row: Mapping[str, Any]) -> ForgottenRow:
-    """What is needed of a row to forget it; without a nonce if it is damaged."""
-    checksums, arrays = row["checksums"], str(row["arrays"])
-    sound = ATTEMPT.fullmatch(arrays) and arrays.startswith(f"{row['set_id']}.")
-    try:
-        facts = json.loads(checksums) if isinstance(checksums, str) else checksums
-        generation = int(facts.get(GENERATION, 0))
-    except (ValueError, AttributeError, TypeError):
-        sound, generation = None, 0
-    return ForgottenRow(row["set_id"], generation, arrays.partition(".")[2] if sound else "")
 
 
 def again(look: Callable[[], Answer]) -> Answer:

@@ -26,6 +26,7 @@ from flawcast.storage.rows import commit_table, moved_row, sample_table
 from flawcast.storage.versions import Versions
 
 SETS_PER_PART = 10_000  # sets that are sorted in memory together; a full part is never rewritten
+GROWTH = 4  # a part is merged with others of a quarter of its sets or more: few parts, few rewrites
 
 PORTION = 500  # single sets whose rows are held as Python objects at once
 
@@ -97,7 +98,10 @@ class _Gone:
 def compact(
     catalogue: Catalogue, on_set: Callable[[int, int], None] = lambda done, total: None
 ) -> Compaction:
-    """Move the rows of single sets into parts, and merge parts that are not full.
+    """Move the rows of single sets into parts, and merge small parts with them.
+
+    What is written depends on what is new, not on the store: full parts stay as they are, and so do
+    others that are much larger than what would be merged with them.
 
     Args:
         catalogue: The committed sets.
@@ -113,7 +117,7 @@ def compact(
     gone = _Gone(catalogue, versions)
     stale = {part.name for part in manifest.parts if gone.in_part(part)}
     loose = gone.movable(listed, manifest)
-    merged = [part for part in manifest.parts if part.count < SETS_PER_PART or part.name in stale]
+    merged = _to_merge(manifest.parts, len(loose), stale)
     full = [part for part in manifest.parts if part not in merged]
     if not loose and len(merged) < 2 and not stale:
         return Compaction(0, len(manifest.parts))
@@ -143,6 +147,25 @@ def compact(
         _discard(place, written)
         return Compaction(0, len(manifest.parts), len(left), won=False)
     return Compaction(moved, len(parts), len(left))
+
+
+def _to_merge(parts: Iterable[Part], new: int, stale: set[str]) -> list[Part]:
+    """Parts that are written anew: those with rows that go, and small ones beside what is new.
+
+    Args:
+        parts: All parts.
+        new: Number of single sets that move.
+        stale: Names of parts with rows that go.
+    """
+    found = [part for part in parts if part.name in stale]
+    gathered = new + sum(part.count for part in found)
+    small = (part for part in parts if part.count < SETS_PER_PART and part.name not in stale)
+    for part in sorted(small, key=lambda part: part.count):
+        if part.count > GROWTH * gathered:
+            break
+        found.append(part)
+        gathered += part.count
+    return found
 
 
 def _counted(

@@ -1,7 +1,7 @@
 """Kept samples as a torch dataset, for training detectors."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from flawcast.storage.arrays import by_video
 from flawcast.storage.drawn import mask_sha256, read_checked
 from flawcast.storage.gate import Gate
 from flawcast.storage.layered import LayeredArray
-from flawcast.storage.leaks import OnTest, guarded
+from flawcast.storage.leaks import OnTest, guarded_rows
+from flawcast.storage.pieces import Folders, Piece
+from flawcast.storage.reading_order import ReadingOrder
+from flawcast.storage.schema import STORED
 from flawcast.storage.store import SampleStore
 
 SCALARS = ("sample_id", "set_id", "clip_id", "label", "mae", "diversity")
@@ -56,7 +59,8 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     Videos keep their own size and aspect. Batches need one size: name it in `where`, or give a
     `transform` that makes one.
 
-    `rows[i]` has all columns of item i. A dataset can be pickled; each worker opens its own files.
+    `rows[i]` has all columns of item i, as a dict that is made when it is asked for. A dataset can
+    be pickled; each worker opens its own files.
     Samples of clips of the test split raise an error, unless `on_test` says otherwise.
 
     Args:
@@ -95,16 +99,20 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         self._store = opened.pinned()  # an epoch does not end because a set is forgotten
         self._transform, self._augment = transform, augment
         self.fields = tuple(fields)
-        rows: list[dict[str, Any]] = self._store.query(where, rows="samples").to_pylist()
-        sets = self._store.query().select(["clip_id", "split", "source_clip_id", "settings"])
-        self.rows = guarded(rows, sets.to_pylist(), on_test, test_clips)
+        rows = self._store.sample_rows(where)
+        columns = ["clip_id", "split", "source_clip_id", "settings"]
+        sets = (dict(zip(columns, found, strict=True)) for found in self._store.distinct(columns))
+        self.rows = guarded_rows(rows, sets, on_test, test_clips)
         self.left_out = len(rows) - len(self.rows)
-        passed = self.rows if gate is None else Gate.read(gate).passed(self.rows)
+        passed = self.rows if gate is None else Gate.read(gate).passed_rows(self.rows)
         self.gated = len(self.rows) - len(passed)
         self.rows = passed
         self._arrays: OrderedDict[tuple[str, str], zarr.Array[Any] | LayeredArray] = OrderedDict()
         self._checksums: dict[str, dict[str, Any]] = {}
         self._check_fields()
+        self._pieces = self._store.pieces
+        self._folders = Folders() if self._pieces is None else Folders.of(self._store, self.rows)
+        self._order: ReadingOrder | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -114,6 +122,35 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
         item = {field: self._field(field, row) for field in self.fields}
         return self._augment(item) if self._augment else item
 
+    def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
+        """The items of a batch; those of a bucket are fetched at once, and the next ones, too."""
+        if self._pieces is not None:
+            coming = [] if self._order is None else self._order.after(indices)
+            self._pieces.ahead(
+                piece for index in (*indices, *coming) for piece in self._pieces_of(index)
+            )
+        return [self[index] for index in indices]
+
+    def expect(self, order: ReadingOrder) -> None:
+        """Fetch ahead in this order from now on; `SampleLoader` says it at each epoch."""
+        self._order = order
+
+    def _pieces_of(self, index: int) -> Iterator[Piece]:
+        """What has to be fetched for an item."""
+        row = self.rows[index]
+        for field in self.fields:
+            name = {"video": "videos", "mask": "masks", "valid": "valid"}.get(field)
+            piece = None if name is None else self._piece(row, name)
+            if piece is not None:
+                yield piece
+
+    def _piece(self, row: dict[str, Any], name: str) -> Piece | None:
+        """Where a sample's part of an array is; None if it is drawn, or read in another way."""
+        attempt = self._folders.attempt(row["set_id"])
+        if self._pieces is None or attempt is None:
+            return None
+        return Piece(attempt, name, row["rank"], row["keep"], len(STORED[name].axes))
+
     def __getstate__(self) -> dict[str, Any]:
         """Each worker opens the arrays itself."""
         return self.__dict__ | {"_arrays": OrderedDict(), "_checksums": {}}
@@ -121,14 +158,14 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     @property
     def labels(self) -> list[str]:
         """Each item's label."""
-        return [row["label"] for row in self.rows]
+        return self.rows.values("label")
 
     @property
     def sizes(self) -> set[tuple[int, int, int]]:
         """Frames, height and width of the items' videos; empty if something may change them."""
         if self._transform or self._augment or not set(self.fields) & {"video", *MASKED}:
             return set()
-        return {(row["future"], row["height"], row["width"]) for row in self.rows}
+        return self.rows.distinct(("future", "height", "width"))
 
     def _field(self, field: str, row: dict[str, Any]) -> Any:
         """One value of an item."""
@@ -147,6 +184,12 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     def _read(self, row: dict[str, Any], name: str, sha256: str) -> Tensor:
         """A sample's part of an array, compared with its checksum."""
         what = "video" if name == "videos" else name
+        piece = self._piece(row, name)
+        if piece is not None and self._pieces is not None:
+            stored = STORED[name]
+            values = self._pieces.read(piece, stored.dtype, stored.shape(row)[1:], sha256)
+            if values is not None:
+                return torch.from_numpy(values)
         try:
             array = self._open(row["set_id"], name)
             return torch.from_numpy(read_checked(array, what, row["rank"], sha256))
@@ -175,18 +218,18 @@ class SampleSetDataset(Dataset[dict[str, Any]]):
     def _check_fields(self) -> None:
         """Refuse fields that items cannot hold, before a worker fails on them."""
         for field in set(self.fields) - {"video", "provenance", *MASKED}:
-            if self.rows and field not in self.rows[0]:
+            if self.rows and field not in self.rows.names:
                 raise StoreError(
                     f"fields: expected video, mask, valid, provenance or a column, got {field!r}; "
                     "columns are listed in storage/schema.py"
                 )
-            empty = sum(row[field] is None for row in self.rows)
+            empty = self.rows.nulls(field) if self.rows else 0
             if empty:
                 raise StoreError(
                     f"fields: {field} has no value in {empty} of {len(self.rows)} samples, and "
                     f'batches hold none; read it from `rows`, or ask where="{field} is not null"'
                 )
-        without = sum(row["masks"] is None for row in self.rows)
+        without = self.rows.nulls("masks") if self.rows else 0
         if without and set(self.fields) & set(MASKED):
             raise StoreError(
                 f"fields: {without} of {len(self.rows)} samples have no masks; make them with "

@@ -1,13 +1,15 @@
 """Which forgotten rows can come back, which may go for good, and the table of all of them."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 
 from flawcast.configs.errors import StoreError
 from flawcast.storage.place import Place
-from flawcast.storage.schema import FORGOTTEN
+from flawcast.storage.schema import ATTEMPT, FORGOTTEN, GENERATION
 from flawcast.storage.tags import read_tag
 from flawcast.storage.versions import ForgottenRow, Versions, with_rows
 
@@ -27,6 +29,18 @@ def forgotten_table(versions: Versions) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=FORGOTTEN)
 
 
+def located(row: Mapping[str, Any]) -> ForgottenRow:
+    """What is needed of a row to forget it; without a nonce if it is damaged."""
+    checksums, arrays = row["checksums"], str(row["arrays"])
+    sound = ATTEMPT.fullmatch(arrays) and arrays.startswith(f"{row['set_id']}.")
+    try:
+        facts = json.loads(checksums) if isinstance(checksums, str) else checksums
+        generation = int(facts.get(GENERATION, 0))
+    except (ValueError, AttributeError, TypeError):
+        sound, generation = None, 0
+    return ForgottenRow(row["set_id"], generation, arrays.partition(".")[2] if sound else "")
+
+
 def swept(place: Place, versions: Versions, before: float) -> Versions | None:
     """The document in which what `gc` may remove is gone; None if that changes nothing.
 
@@ -43,7 +57,7 @@ def swept(place: Place, versions: Versions, before: float) -> Versions | None:
     return with_rows(versions, lambda row: row._replace(gone=True) if row in free else row)
 
 
-def undoable(versions: Versions, there: frozenset[str], set_id: str) -> ForgottenRow:
+def undoable(versions: Versions, there: Set[str], set_id: str) -> ForgottenRow:
     """The row that comes back if forgetting a set is undone.
 
     Raises:
@@ -59,7 +73,7 @@ def undoable(versions: Versions, there: frozenset[str], set_id: str) -> Forgotte
     return rows[-1]
 
 
-def forgotten_last(versions: Versions, there: frozenset[str]) -> list[ForgottenRow]:
+def forgotten_last(versions: Versions, there: Set[str]) -> list[ForgottenRow]:
     """The rows that were forgotten last and can come back.
 
     Raises:

@@ -38,7 +38,7 @@ from flawcast.storage.versions import (
     versions_file,
 )
 
-PORTION = 4096  # sets whose names are in memory at once
+PORTION = 65_536  # sets whose names are in memory at once; each portion lists the folders anew
 DIGITS = "0123456789abcdef"
 _PART_FILE = re.compile(r"([0-9a-f]{32})\.(sets|samples)\.parquet")
 
@@ -123,8 +123,11 @@ def _garbage_of_sets(
     arrays = [name for name in place.names(ARRAYS, prefix) if ATTEMPT.fullmatch(name)]
     samples = [name.removesuffix(".parquet") for name in place.names(SAMPLES, prefix)]
     rows = list(filter(None, map(parse_row_file, place.names(SETS, prefix))))
-    newest = _named(catalogue, catalogue.manifest(), prefix, gone)
-    settled = _named(catalogue, settled_manifest, prefix, gone)
+    there = {name.split(".")[0] for name in (*arrays, *samples)}.union(name for name, _ in rows)
+    newest_manifest = catalogue.manifest()
+    newest = _named(catalogue, newest_manifest, prefix, there, gone)
+    same = settled_manifest.number == newest_manifest.number
+    settled = newest if same else _named(catalogue, settled_manifest, prefix, there, gone)
     several = catalogue.versions().by_set  # sets that may have several rows
     loose: dict[str, set[str]] = {}  # array folders by set; "" for a row that cannot be read
     moved = []
@@ -160,15 +163,26 @@ def _garbage_of_sets(
             yield from _if_older(place, array_folder(attempt), "arrays", before)
 
 
-def _named(catalogue: Catalogue, manifest: Manifest, prefix: str, gone: Versions) -> dict[str, str]:
-    """Array folders that the rows in parts name, by set id, for ids that begin with a prefix."""
+def _named(
+    catalogue: Catalogue, manifest: Manifest, prefix: str, there: set[str], gone: Versions
+) -> dict[str, str]:
+    """Array folders that the rows in parts name, by set id, for sets that have files.
+
+    Args:
+        catalogue: The committed sets.
+        manifest: The parts.
+        prefix: What the sets' ids begin with.
+        there: Sets that have files in arrays, samples or sets.
+        gone: The forgotten rows that go now.
+    """
     named: dict[str, str] = {}
     for part in manifest.parts:
         try:
             catalogue.parts.trust(part)
             for batch in catalogue.parts.batches(part, "sets", ["set_id", "arrays"]):
                 rows = batch.filter(pc.starts_with(batch["set_id"], prefix)).to_pydict()
-                named |= dict(zip(rows["set_id"], rows["arrays"], strict=True))
+                pairs = zip(rows["set_id"], rows["arrays"], strict=True)
+                named.update((set_id, name) for set_id, name in pairs if set_id in there)
         except FileNotFoundError:
             raise StoreError(
                 f"{part.sets}: missing; see `flawcast verify`, nothing more was removed"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flawcast.configs.errors import SettingsError
+from flawcast.storage.sample_rows import SampleRows
 
 USE, AVOID, UNCLEAR = "use", "do not use", "cannot tell"
 KEY = "gate"  # of the report
@@ -73,3 +74,8 @@ class Gate:
         """Rows of samples, without those of labels that hurt."""
         hurt = set(self.left_out)
         return [row for row in rows if row["label"] not in hurt]
+
+    def passed_rows(self, rows: SampleRows) -> SampleRows:
+        """As `passed`, for many rows."""
+        hurt = set(self.left_out)
+        return rows.where(~rows.among("label", hurt)) if hurt else rows

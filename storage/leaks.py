@@ -4,11 +4,12 @@ A sample comes from two clips: the one whose future was sampled (it gave the mot
 whose frame was animated (it gave the looks). Both count.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 from flawcast.configs.errors import LeakError
 from flawcast.configs.set_settings import SetSettings
+from flawcast.storage.sample_rows import SampleRows
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 NAMED = 3  # samples that an error message names
@@ -41,13 +42,26 @@ def guarded(
     held_out = set(test_clips) | _clips_of_split(all_sets, TEST)
     leaks = [row for row in rows if _is_held_out(row, held_out)]
     if leaks and on_test == "refuse":
-        names = ", ".join(f"{row['sample_id']} ({_clips(row, held_out)})" for row in leaks[:NAMED])
-        more = f" and {len(leaks) - NAMED} more" if len(leaks) > NAMED else ""
-        raise LeakError(
-            f"samples: expected none from clips of the test split, got {len(leaks)} of {len(rows)}:"
-            f" {names}{more}; leave them out with on_test='leave_out'"
-        )
+        raise _refusal(leaks, len(rows), held_out)
     return [row for row in rows if not _is_held_out(row, held_out)]
+
+
+def guarded_rows(
+    rows: SampleRows,
+    all_sets: Iterable[dict[str, Any]],
+    on_test: OnTest,
+    test_clips: Collection[str] = (),
+) -> SampleRows:
+    """As `guarded`, for many rows."""
+    if on_test == "allow":
+        return rows
+    held_out = set(test_clips) | _clips_of_split(all_sets, TEST)
+    leaks = rows.among("split", {TEST})
+    for name in ("clip_id", "clip_name", "source_clip_id", "source_clip_name"):
+        leaks = leaks | rows.among(name, held_out)
+    if on_test == "refuse" and leaks.any():
+        raise _refusal(rows.where(leaks), len(rows), held_out)
+    return rows.where(~leaks) if leaks.any() else rows
 
 
 def splits_of(rows: Iterable[dict[str, Any]], all_sets: Iterable[dict[str, Any]]) -> dict[str, str]:
@@ -68,6 +82,16 @@ def splits_of(rows: Iterable[dict[str, Any]], all_sets: Iterable[dict[str, Any]]
         )
         for row in rows
     }
+
+
+def _refusal(leaks: Sequence[dict[str, Any]], total: int, held_out: set[str]) -> LeakError:
+    """An error that names some samples of test clips."""
+    names = ", ".join(f"{row['sample_id']} ({_clips(row, held_out)})" for row in leaks[:NAMED])
+    more = f" and {len(leaks) - NAMED} more" if len(leaks) > NAMED else ""
+    return LeakError(
+        f"samples: expected none from clips of the test split, got {len(leaks)} of {total}:"
+        f" {names}{more}; leave them out with on_test='leave_out'"
+    )
 
 
 def _clips_of_split(all_sets: Iterable[dict[str, Any]], split: str) -> set[str]:

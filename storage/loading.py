@@ -7,11 +7,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from flawcast.configs.errors import SettingsError
+from flawcast.storage.reading_order import ReadingOrder
 from flawcast.storage.sampling import sampler_for
 
 
 class SampleLoader(DataLoader[dict[str, Any]]):
     """A `torch.utils.data.DataLoader` with a seeded order and a position that can be saved.
+
+    Samples of a bucket are fetched many at a time, and ahead in this order.
 
     Workers read ahead, so the position counts the batches that were handed out: the `state_dict`
     after batch 7 leads to batch 8, whatever the workers had read. Every pass over the loader is an
@@ -52,6 +55,8 @@ class SampleLoader(DataLoader[dict[str, Any]]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self._batches = 0
+        if hasattr(self.dataset, "expect"):
+            self.dataset.expect(ReadingOrder(self.order, self.batch_size or 1, self.num_workers))
         for batch in super().__iter__():
             self._batches += 1
             yield batch

@@ -29,6 +29,18 @@ class LocalPlace(Place):
         """The bytes of a file."""
         return (self.root / name).read_bytes()
 
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """Some bytes of a file."""
+        with (self.root / name).open("rb") as stream:
+            stream.seek(start)
+            return stream.read(size)
+
+    def read_tail(self, name: str, size: int) -> bytes:
+        """The last bytes of a file."""
+        with (self.root / name).open("rb") as stream:
+            stream.seek(-size, os.SEEK_END)
+            return stream.read()
+
     def open(self, name: str) -> pa.NativeFile:
         """An open file, to read parts of it."""
         return pa.OSFile(str(self.root / name))

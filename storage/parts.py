@@ -1,15 +1,19 @@
 """Compacted parts: the rows of many sets and of their samples in two Parquet files."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from flawcast.configs.errors import StoreError
+from flawcast.storage.ids import PartIds, as_array
 from flawcast.storage.local import LocalPlace
 from flawcast.storage.manifest import Part
 from flawcast.storage.place import Place, file_sha256
@@ -17,6 +21,8 @@ from flawcast.storage.schema import COMMITS, SAMPLES
 
 SETS_PER_GROUP, SAMPLES_PER_GROUP = 1000, 10_000  # rows that are read to find one set
 ORDER = [("apd", "descending"), ("set_id", "ascending")]  # most diverse first
+UNKNOWN = (np.nan, np.nan)
+OPEN_FILES = 256  # of parts at once; those used last stay open
 
 
 class PartReader:
@@ -28,20 +34,22 @@ class PartReader:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._files: dict[str, pq.ParquetFile] = {}
-        self._ids: dict[str, pa.ChunkedArray] = {}
+        self._files: OrderedDict[str, pq.ParquetFile] = OrderedDict()
+        self._keys: dict[str, PartIds] = {}
+        self._bounds: dict[tuple[str, str], NDArray[np.float64]] = {}
         self._trusted: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Each process opens the files itself."""
-        return {"place": self.place, "_files": {}, "_ids": {}, "_trusted": set()}
+        return PartReader(self.place).__dict__
 
     def forget(self, *named: Part) -> None:
         """Close all files but those of the named parts."""
         wanted = {name for part in named for name in (part.sets, part.samples)}
-        for cache in (self._files, self._ids):
-            for name in [name for name in cache if name not in wanted]:
-                cache.pop(name, None)
+        for name in [name for name in self._files if name not in wanted]:
+            self._files.pop(name, None)
+        self._keys = {name: keys for name, keys in self._keys.items() if name in wanted}
+        self._bounds = {key: found for key, found in self._bounds.items() if key[0] in wanted}
 
     def trust(self, part: Part) -> None:
         """Compare the file of the sets' rows with its checksum, once.
@@ -57,17 +65,17 @@ class PartReader:
             raise StoreError(f"{part.sets}: the bytes are not those that were written")
         self._trusted.add(part.name)
 
-    def ids(self, part: Part) -> pa.ChunkedArray:
-        """Ids of a part's sets, in its order."""
-        if part.sets not in self._ids:
-            with _readable(part.sets):
-                table = self._file(part.sets, COMMITS).read(["set_id"], use_threads=False)
-            self._ids[part.sets] = table["set_id"]
-        return self._ids[part.sets]
+    def ids(self, part: Part) -> pa.Array:
+        """Ids of a part's sets, in its order; read anew each time, as a million take 24 MB."""
+        with _readable(part.sets):
+            table = self._file(part.sets, COMMITS).read(["set_id"], use_threads=False)
+        return as_array(table["set_id"])
 
-    def find(self, part: Part, set_id: str) -> int:
-        """Position of a set's row in a part; -1 if it is not there."""
-        return int(pc.index(self.ids(part), set_id).as_py())
+    def keys(self, part: Part) -> PartIds:
+        """What is needed to find a part's sets."""
+        if part.sets not in self._keys:
+            self._keys[part.sets] = PartIds.of(self.ids(part))
+        return self._keys[part.sets]
 
     def row(self, part: Part, position: int) -> dict[str, Any]:
         """One set's row."""
@@ -81,6 +89,51 @@ class PartReader:
                     return rows[0]
                 position -= count
         raise StoreError(f"{part.sets}: damaged; see `flawcast verify`")
+
+    def rows(
+        self, part: Part, positions: NDArray[np.int64], columns: list[str] | None = None
+    ) -> pa.Table:
+        """Rows of some sets at once, in the order of the positions."""
+        file = self._file(part.sets, COMMITS)
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        groups = np.searchsorted(np.cumsum(sizes), positions, "right")
+        wanted = np.unique(groups)
+        starts = np.cumsum([0, *sizes])[wanted]  # of the groups in the part, then in the table
+        offsets = np.cumsum([0, *np.array(sizes)[wanted]])[:-1]
+        place = np.searchsorted(wanted, groups)
+        with _readable(part.sets):
+            table = file.read_row_groups(wanted.tolist(), columns, use_threads=False)
+        return table.take(pa.array(positions - starts[place] + offsets[place]))
+
+    def groups(self, part: Part, kind: str) -> int:
+        """Number of row groups."""
+        return int(self._file_of(part, kind).metadata.num_row_groups)
+
+    def read_groups(self, part: Part, kind: str, groups: list[int], columns: list[str]) -> pa.Table:
+        """Some columns of some row groups."""
+        with _readable(part.sets if kind == "sets" else part.samples):
+            return self._file_of(part, kind).read_row_groups(groups, columns, use_threads=False)
+
+    def bounds(self, part: Part, kind: str, column: str) -> NDArray[np.float64]:
+        """Smallest and largest value of a column in each row group, (groups, 2); NaN if unknown."""
+        name, schema = (part.sets, COMMITS) if kind == "sets" else (part.samples, SAMPLES)
+        if (name, column) not in self._bounds:
+            with _readable(name):
+                metadata = self._file(name, schema).metadata
+                found = [
+                    metadata.row_group(group).column(schema.names.index(column)).statistics
+                    for group in range(metadata.num_row_groups)
+                ]
+                self._bounds[name, column] = np.array(
+                    [
+                        (stats.min, stats.max)
+                        if stats is not None and stats.has_min_max
+                        else UNKNOWN
+                        for stats in found
+                    ],
+                    np.float64,
+                ).reshape(-1, 2)
+        return self._bounds[name, column]
 
     def samples(self, part: Part, set_id: str, apd: float) -> list[dict[str, Any]]:
         """Rows of a set's kept samples, best first; row groups are found by the set's APD."""
@@ -105,10 +158,9 @@ class PartReader:
             kind: "sets" or "samples".
             columns: Which columns; None for all.
         """
-        name, schema = (part.sets, COMMITS) if kind == "sets" else (part.samples, SAMPLES)
-        file = self._file(name, schema)
+        file = self._file_of(part, kind)
         for group in range(file.num_row_groups):
-            with _readable(name):
+            with _readable(part.sets if kind == "sets" else part.samples):
                 table = file.read_row_group(group, columns, use_threads=False)
             yield table
 
@@ -122,15 +174,23 @@ class PartReader:
         with _readable(name):
             return pads.dataset(file.read(schema.names, use_threads=False))
 
+    def _file_of(self, part: Part, kind: str) -> pq.ParquetFile:
+        """The open file of sets' or of samples' rows."""
+        sets = kind == "sets"
+        return self._file(part.sets, COMMITS) if sets else self._file(part.samples, SAMPLES)
+
     def _file(self, name: str, schema: pa.Schema) -> pq.ParquetFile:
         """An open file, which must have exactly these columns."""
-        if name not in self._files:
+        file = self._files.get(name)
+        if file is None:
             with _readable(name):
                 file = pq.ParquetFile(self.place.open(name), page_checksum_verification=True)
                 if not file.schema_arrow.equals(schema):
                     raise StoreError(f"{name}: expected the columns of a flawcast store")
             self._files[name] = file
-        return self._files[name]
+            while len(self._files) > OPEN_FILES:
+                self._files.popitem(last=False)
+        return file
 
 
 def encode_part(table: pa.Table, group: int) -> bytes:

@@ -35,6 +35,14 @@ class Place(ABC):
         """The bytes of a file."""
 
     @abstractmethod
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """Some bytes of a file."""
+
+    @abstractmethod
+    def read_tail(self, name: str, size: int) -> bytes:
+        """The last bytes of a file."""
+
+    @abstractmethod
     def open(self, name: str) -> pa.NativeFile:
         """An open file, to read parts of it."""
 

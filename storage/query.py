@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,6 +52,7 @@ REVIEWED = {  # what reviews add; without any the counts are 0 and the verdicts 
 }
 KIND_OF_MASKS = "json_extract_string(settings, '$.masks.kind') AS masks"
 FROM_SETTINGS = {rows: f"{KIND_OF_MASKS}, {defect_columns(rows)}" for rows in REVIEWED}
+STREAMED = 50_000  # rows that are in memory at once
 ERROR_KIND = re.compile(r"[A-Z][A-Za-z ]{2,20} Error: ")
 
 
@@ -86,22 +87,60 @@ def answer(
         UnansweredError: If answering failed, because of the question or because of a file.
         StoreError: If `rows` raises it.
     """
-    _check(question)
+    check(question)
     table = rows()
     try:
-        with closing(_sandbox().cursor()) as connection:
+        with closing(sandbox().cursor()) as connection:
             connection.register(question.rows, table)
             reviewed = question.rows in REVIEWED and (reviews := verdicts()).num_rows > 0
             if reviewed:
                 connection.register("verdicts", reviews)
             # Columns that are there were found out before: see storage/sample_cache.py.
-            statement = _statement(question.rows, reviewed, "masks" not in table.schema.names)
-            return _ask(connection, question, statement)
+            statement = statement_of(question.rows, reviewed, "masks" not in table.schema.names)
+            return ask(connection, question, statement)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise UnansweredError(str(_query_error("query", error, question.rows))) from error
+        raise UnansweredError(str(query_error("query", error, question.rows))) from error
 
 
-def _statement(rows: str, reviewed: bool, derived: bool) -> str:
+def stream(
+    rows: str,
+    table: "pads.Dataset | pa.Table",
+    verdicts: pa.Table,
+    where: str | None,
+    columns: Sequence[str] | None,
+) -> Iterator[pa.RecordBatch]:
+    """Rows of sets or samples one portion after the other, in any order.
+
+    Args:
+        rows: "sets" or "samples".
+        table: The rows of that kind.
+        verdicts: The present reviews of samples.
+        where: A condition of `answer`.
+        columns: Columns of ANSWERS; None for all.
+
+    Raises:
+        QueryError: If the condition is not valid.
+        UnansweredError: If answering failed, because of the condition or because of a file.
+    """
+    check(Question(where, None, None, rows))
+    try:
+        with closing(sandbox().cursor()) as connection:
+            connection.register(rows, table)
+            if verdicts.num_rows:
+                connection.register("verdicts", verdicts)
+            statement = statement_of(rows, verdicts.num_rows > 0, derived=True)
+            clause = "" if where is None else f" WHERE ({where}\n)"
+            if where is not None:
+                _check_clause(connection, "where", statement, clause, rows)
+            if columns is not None:
+                names = ", ".join(f'"{name}"' for name in columns)
+                statement = statement.replace("*", names, 1)
+            yield from connection.sql(statement + clause).to_arrow_reader(STREAMED)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise UnansweredError(str(query_error("query", error, rows))) from error
+
+
+def statement_of(rows: str, reviewed: bool, derived: bool) -> str:
     """The statement that a user's clauses are added to.
 
     Args:
@@ -119,7 +158,7 @@ def _statement(rows: str, reviewed: bool, derived: bool) -> str:
 
 
 @lru_cache(maxsize=1)
-def _sandbox() -> duckdb.DuckDBPyConnection:
+def sandbox() -> duckdb.DuckDBPyConnection:
     """An empty database, opened once, because opening takes as long as answering.
 
     Tables that a question registers belong to its own cursor and disappear with it.
@@ -129,10 +168,10 @@ def _sandbox() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-os.register_at_fork(before=_sandbox.cache_clear)  # its threads do not survive a fork
+os.register_at_fork(before=sandbox.cache_clear)  # its threads do not survive a fork
 
 
-def _check(question: Question) -> None:
+def check(question: Question) -> None:
     """Refuse mistakes that can be seen without parsing SQL."""
     if question.rows not in ANSWERS:
         expected = ", ".join(map(repr, ANSWERS))
@@ -144,15 +183,22 @@ def _check(question: Question) -> None:
         raise QueryError(f"limit: expected 0 or more, got {question.limit}; leave it out for all")
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, question: Question, statement: str) -> pa.Table:
-    """Build and run the statement; each expression is checked on its own."""
+def ask(
+    connection: duckdb.DuckDBPyConnection,
+    question: Question,
+    statement: str,
+    checked: bool = False,
+) -> pa.Table:
+    """Build and run the statement; each expression is checked on its own, if it was not before."""
     where, order = "", f" ORDER BY {IDS[question.rows]}"  # the same answer every time
     if question.where is not None:
         where = f" WHERE ({question.where}\n)"  # the line ends a comment in the expression
-        _check_clause(connection, "where", statement, where, question.rows)
+        if not checked:
+            _check_clause(connection, "where", statement, where, question.rows)
     if question.order_by is not None:
         order = f" ORDER BY {question.order_by}\n, {IDS[question.rows]}"
-        _check_clause(connection, "order by", statement, order, question.rows)
+        if not checked:
+            _check_clause(connection, "order by", statement, order, question.rows)
     limit = "" if question.limit is None else f" LIMIT {int(question.limit)}"
     return connection.sql(statement + where + order + limit).to_arrow_table()
 
@@ -167,21 +213,21 @@ def _check_clause(
     to read files.
     """
     try:
-        tree, plain = _parse(connection, statement + clause), _parse(connection, statement)
+        tree, plain = parse(connection, statement + clause), parse(connection, statement)
         if isinstance(tree.get("error_message"), str):
             raise duckdb.ParserException(tree["error_message"])
         texts = list(_without_clause(tree, name)), list(_without_clause(plain, name))
-        functions = any(node.get("type") == "TABLE_FUNCTION" for node in _nodes(tree))
+        functions = any(node.get("type") == "TABLE_FUNCTION" for node in nodes(tree))
         if texts[0] != texts[1] or functions:
             raise duckdb.ParserException(
                 "expected expressions over the columns" + ", without table functions" * functions
             )
         connection.sql(statement + clause)  # binds the columns; nothing is read
     except (duckdb.Error, RecursionError, UnicodeError) as error:
-        raise _query_error(name, error, rows) from None
+        raise query_error(name, error, rows) from None
 
 
-def _parse(connection: duckdb.DuckDBPyConnection, statement: str) -> dict[str, Any]:
+def parse(connection: duckdb.DuckDBPyConnection, statement: str) -> dict[str, Any]:
     """DuckDB's own parse tree of a statement."""
     ((text,),) = connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchall()
     tree: dict[str, Any] = json.loads(text)
@@ -200,7 +246,7 @@ def _without_clause(tree: dict[str, Any], name: str) -> Iterator[str]:
         yield json.dumps(node, sort_keys=True)
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
     """All objects of a parse tree."""
     waiting = [tree]
     while waiting:
@@ -212,7 +258,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(node)
 
 
-def _query_error(name: str, error: Exception, rows: str) -> QueryError:
+def query_error(name: str, error: Exception, rows: str) -> QueryError:
     """One line: what is wrong, how to quote text, and the names of the columns."""
     reason = one_line(str(error).partition("\n\nLINE")[0], limit=None)
     reason = ERROR_KIND.sub("", reason, count=1)

@@ -90,6 +90,18 @@ class S3Place(Place):
         with _as_os_errors(name):
             return bytes(obstore.get(self._store, name).bytes())
 
+    def read_range(self, name: str, start: int, size: int) -> bytes:
+        """Some bytes of an object, by one request."""
+        with _as_os_errors(name):
+            return bytes(obstore.get_range(self._store, name, start=start, length=size))
+
+    def read_tail(self, name: str, size: int) -> bytes:
+        """The last bytes of an object, by one request."""
+        with _as_os_errors(name):
+            return bytes(
+                obstore.get(self._store, name, options={"range": {"suffix": size}}).bytes()
+            )
+
     def open(self, name: str) -> pa.NativeFile:
         """An object, fetched whole: parts are read once, and most of their columns are needed."""
         return pa.BufferReader(self.read(name))

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from flawcast.configs.errors import StoreError
 from flawcast.storage.address import open_place
+from flawcast.storage.ids import IdSet
 from flawcast.storage.query import Question, answer
 from flawcast.storage.schema import ANSWERS
 from flawcast.storage.store import SampleStore
@@ -37,7 +38,7 @@ class CachedSamples:
         self._place = open_place(url)
         self._held: tuple[pa.Table, dict[str, int]] = (HELD.empty_table(), {})
         self._number = 0
-        self._known: frozenset[str] = frozenset()
+        self._known = IdSet()
         self._lock = threading.Lock()
         self.rows()
 
@@ -51,7 +52,7 @@ class CachedSamples:
             versions, there = self._there()
             (rows, _), known = self._held, self._known
             if versions.number != self._number:  # what was forgotten may have been made again
-                known, rows = frozenset(), HELD.empty_table()
+                known, rows = IdSet(), HELD.empty_table()
             if new := there - known:
                 new_rows = SampleStore(self._place, "r", new, versions).query(rows="samples")
                 rows = pa.concat_tables([rows, new_rows.select(HELD.names)]).combine_chunks()
@@ -61,11 +62,11 @@ class CachedSamples:
                 self._known, self._number = known | new, versions.number
             return rows
 
-    def _there(self) -> tuple[Versions, frozenset[str]]:
+    def _there(self) -> tuple[Versions, IdSet]:
         """What is forgotten, and the sets that are there, as of one moment."""
         while True:
             versions = self.store.versions
-            there = frozenset(self.store.set_ids())
+            there = self.store.ids()
             if self.store.versions.number == versions.number:
                 return versions, there
 

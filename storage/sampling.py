@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch.utils.data import ConcatDataset, Dataset, Sampler
 
 from flawcast.configs.errors import SettingsError
+from flawcast.storage.sample_rows import SampleRows
 
 WEIGHTS = ("class", "diversity")
+PORTION = 65_536  # items of an order that are Python objects at once
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class SeededSampler(Sampler[int]):
         return sum(group.count for group in self.groups) - self.position
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.order()[self.position :].tolist())
+        order = self.order()
+        for start in range(self.position, len(order), PORTION):
+            yield from order[start : start + PORTION].tolist()
 
     def order(self) -> NDArray[np.int64]:
         """All items of the present epoch."""
@@ -149,12 +153,15 @@ def _weights(dataset: Any, weights: str) -> NDArray[np.float64]:
 
 def _by_class(part: Any) -> list[float]:
     """Weights that draw rare labels as often as frequent ones."""
-    counts = Counter(part.labels)
-    return [1 / counts[label] for label in part.labels]
+    labels = part.labels
+    weights = {label: 1 / count for label, count in Counter(labels).items()}
+    return [weights[label] for label in labels]
 
 
-def _by_diversity(part: Any) -> list[float]:
+def _by_diversity(part: Any) -> "list[float] | NDArray[np.float64]":
     """Weights that grow with a sample's distance from the others of its set."""
+    if isinstance(getattr(part, "rows", None), SampleRows):
+        return part.rows.numbers("diversity")
     return [row["diversity"] for row in part.rows] if hasattr(part, "rows") else [1.0] * len(part)
 
 

@@ -135,7 +135,7 @@ FORGOTTEN = pa.schema(
     ]
 )
 
-_MASKS = pa.field("masks", pa.string())  # their kind, from the set's settings; null without masks
+MASKS = pa.field("masks", pa.string())  # their kind, from the set's settings; null without masks
 DEFECT_COLUMNS = [  # of a set's defect of looks, from its settings; null without one
     ("motion_label", pa.string()),  # of the clip that gave the motion; never null
     ("defect_type", pa.string()),  # null for a placebo, too
@@ -154,10 +154,10 @@ DEFECT_COLUMNS = [  # of a set's defect of looks, from its settings; null withou
 ]
 ANSWERS = {  # columns as queries see them
     "sets": pa.schema(
-        [*SETS, _MASKS, *DEFECT_COLUMNS, ("accepted", pa.int64()), ("rejected", pa.int64())]
+        [*SETS, MASKS, *DEFECT_COLUMNS, ("accepted", pa.int64()), ("rejected", pa.int64())]
     ),
     "samples": pa.schema(
-        [*SAMPLES, _MASKS, *DEFECT_COLUMNS, ("review", pa.string())]
+        [*SAMPLES, MASKS, *DEFECT_COLUMNS, ("review", pa.string())]
     ),  # "none" without a review, never null
     "runs": RUNS,
     "rejects": REJECTS,

@@ -6,7 +6,7 @@ for readers: a killed writer left them, or a writer is still at work.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,7 +17,7 @@ from flawcast.configs.errors import StoreError
 from flawcast.storage import layout
 from flawcast.storage.address import open_place
 from flawcast.storage.arrays import open_array
-from flawcast.storage.catalogue import TRIES, Catalogue
+from flawcast.storage.catalogue import Catalogue
 from flawcast.storage.commit import commit_set
 from flawcast.storage.compaction import Compaction, compact
 from flawcast.storage.drawn import is_drawn, open_drawn
@@ -26,20 +26,23 @@ from flawcast.storage.garbage import Garbage, find_garbage
 from flawcast.storage.layered import LayeredArray, What
 from flawcast.storage.ledger import Ledger
 from flawcast.storage.local import LocalPlace
+from flawcast.storage.local_cache import LocalCache
+from flawcast.storage.pieces import PieceReader
 from flawcast.storage.place import Place
 from flawcast.storage.problems import StoreProblem, next_step
 from flawcast.storage.read_set import read_set
 from flawcast.storage.reviews import Record, Reviews, check_review, set_of
 from flawcast.storage.sample_set import SampleSet, check_sample_set, check_set_id
 from flawcast.storage.schema import ARRAYS, MASK_ARRAYS, STORE_KEY
+from flawcast.storage.streamed import Streamed
 from flawcast.storage.verification import Checks, find_problems
-from flawcast.storage.versioned import Versioned
 from flawcast.storage.versions import Versions, read_versions
 
+CACHE_BYTES = 10 * 10**9
 GRACE_HOURS = 1.0  # younger files may belong to a running writer
 
 
-class SampleStore(Versioned):
+class SampleStore(Streamed):
     """Sample sets in a folder or bucket; readers and writers need no locks.
 
     Args:
@@ -59,7 +62,7 @@ class SampleStore(Versioned):
         self,
         place: Place,
         mode: Literal["r", "a"],
-        only: frozenset[str] | None = None,
+        only: Set[str] | None = None,
         pinned: Versions | None = None,
     ) -> None:
         self.mode = mode
@@ -67,6 +70,7 @@ class SampleStore(Versioned):
         self._catalogue = Catalogue(place, only, pinned)
         self.reviews = Reviews(place)
         self.ledger = Ledger(place, writable=mode == "a")
+        self.pieces = None if isinstance(place, LocalPlace) else PieceReader(place)
 
     @classmethod
     def open(
@@ -75,6 +79,8 @@ class SampleStore(Versioned):
         mode: Literal["r", "a"] = "r",
         snapshot: bool = False,
         tag: str | None = None,
+        cache: str | Path | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> "SampleStore":
         """Open a store; mode "a" creates it if it is absent.
 
@@ -84,6 +90,9 @@ class SampleStore(Versioned):
             mode: "r" to read, "a" to read and commit.
             snapshot: Show only the sets of this moment; needs mode "r".
             tag: Show only the sets and reviews of this tag; needs mode "r".
+            cache: Folder of this machine in which loaders keep what they read from a bucket or a
+                slow disk; several processes may share it. None keeps nothing.
+            cache_bytes: How much it may hold.
 
         Raises:
             StoreError: If there is no store or tag, the folder holds something else, or a newer
@@ -95,6 +104,8 @@ class SampleStore(Versioned):
             what = "snapshot" if tag is None else "tag"
             raise StoreError(f"{what}: expected mode 'r', got 'a'; a {what} never changes")
         store = cls(open_place(url), mode)
+        if cache is not None:
+            store.pieces = PieceReader(store._place, LocalCache(Path(cache), cache_bytes))
         with store._as_store_errors():
             layout.make(store._place) if mode == "a" else layout.check(store._place)
             if tag is not None:
@@ -125,7 +136,7 @@ class SampleStore(Versioned):
         """
         with self._as_store_errors():
             pinned, reviews = self.pinned(), self.reviews.records()
-            return self._view(frozenset(pinned.set_ids()), pinned.versions, reviews)
+            return self._view(pinned.ids(), pinned.versions, reviews)
 
     def commit(self, sample_set: SampleSet, again: bool = False) -> bool:
         """Add a set; it becomes visible in one last step, whole and on disk.
@@ -174,11 +185,6 @@ class SampleStore(Versioned):
         check_set_id(set_id)
         with self._as_store_errors():
             return self._catalogue.has(set_id)
-
-    def set_ids(self) -> list[str]:
-        """Ids of all committed sets, sorted."""
-        with self._as_store_errors():
-            return self._catalogue.ids()
 
     def load(self, set_id: str) -> SampleSet:
         """Read a whole set and compare every byte with its checksum.
@@ -263,7 +269,8 @@ class SampleStore(Versioned):
             StoreError: If a file that the query needs is damaged.
         """
         # Imported here: DuckDB complains at the end of processes that write sets on Ray.
-        from flawcast.storage.query import Question, UnansweredError, answer
+        from flawcast.storage.first_rows import answer_from
+        from flawcast.storage.query import Question
 
         question = Question(where, order_by, limit, rows)
         find: Callable[[], Any] = {
@@ -272,24 +279,10 @@ class SampleStore(Versioned):
             "reviews": self.reviews.table,
             "forgotten": lambda: forgotten_table(read_versions(self._place)),
         }.get(rows, lambda: self._catalogue.dataset(rows))
-        for attempt in range(TRIES):
-            with self._as_store_errors():
-                state = self._catalogue.state()
-            try:
-                table = answer(question, find, self.reviews.verdicts)
-                return table.replace_schema_metadata({STORE_KEY: self.url})
-            except (UnansweredError, FileNotFoundError) as error:
-                with self._as_store_errors():
-                    moved = self._catalogue.state() != state
-                    if moved and attempt + 1 < TRIES:
-                        continue  # rows moved while they were read
-                    for name in self._catalogue.damaged():
-                        raise StoreError(
-                            f"{name}: missing or damaged; `flawcast verify` lists what is"
-                        ) from None
-                if isinstance(error, UnansweredError):
-                    raise
-        raise StoreError(f"store {self.url}: files come and go; see `flawcast verify`")
+        table = self._in_one_state(
+            lambda: answer_from(self._catalogue, question, find, self.reviews.verdicts)
+        )
+        return table.replace_schema_metadata({STORE_KEY: self.url})
 
     def review(self, sample_id: str, review: str, note: str = "", reviewer: str = "") -> None:
         """Mark a kept sample; the newest mark counts, and earlier ones stay on record.
@@ -374,14 +367,14 @@ class SampleStore(Versioned):
 
     def _view(
         self,
-        only: frozenset[str] | None,
+        only: Set[str] | None,
         pinned: Versions,
         reviews: frozenset[Record] | None = None,
     ) -> "SampleStore":
         """The same store for reading, with some things as of one moment."""
         view = SampleStore(self._place, "r", only, pinned)
         view.reviews = self.reviews if reviews is None else Reviews(self._place, reviews)
-        view.tagged = self.tagged
+        view.tagged, view.pieces = self.tagged, self.pieces
         return view
 
     def _open(self, row: dict[str, Any], name: str) -> "zarr.Array[Any]":

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from flawcast.configs.errors import StoreError
+from flawcast.storage.ids import IdSet
 from flawcast.storage.layout import ATTEMPT_SECONDS
 from flawcast.storage.place import Place, UnsettledError
 from flawcast.storage.problems import StoreProblem
@@ -43,7 +44,7 @@ class TagContent:
         reviews: The reviews of its samples at that moment.
     """
 
-    sets: frozenset[str]
+    sets: IdSet
     hidden: frozenset[ForgottenRow]
     reviews: frozenset[Record]
 
@@ -102,7 +103,7 @@ def write_tag(place: Place, name: str, where: str | None, content: TagContent, b
     """
     values = {
         "format": FORMAT,
-        "sets": sorted(content.sets),
+        "sets": list(content.sets),
         "hidden": [list(row) for row in sorted(content.hidden)],
         "reviews": [list(record) for record in sorted(content.reviews)],
     }
@@ -137,10 +138,11 @@ def read_tag(place: Place, tag: Tag) -> TagContent:
         data = place.read(tag.file)
         sound = hashlib.sha256(data).hexdigest() == tag.sha256
         values = json.loads(data)
-        sets = frozenset(values["sets"])
+        sound &= all(map(SET_ID.fullmatch, values["sets"]))
+        sets = IdSet(values["sets"])
         hidden = frozenset(ForgottenRow(*row) for row in values["hidden"])
         reviews = frozenset(Record(*record) for record in values["reviews"])
-        sound &= values["format"] == FORMAT and all(map(SET_ID.fullmatch, sets))
+        sound &= values["format"] == FORMAT
     except FileNotFoundError:
         raise StoreError(f"tag {tag.name}: {tag.file} is missing; see `flawcast verify`") from None
     except (ValueError, KeyError, TypeError):

@@ -7,7 +7,7 @@ is not made again unless somebody says so.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, Self
@@ -17,6 +17,7 @@ import pyarrow as pa
 from flawcast.configs.errors import FlawcastError, StoreError
 from flawcast.storage.catalogue import Catalogue
 from flawcast.storage.forgetting import forgotten_last, swept, undoable
+from flawcast.storage.ids import IdSet
 from flawcast.storage.layout import mark_forgetting
 from flawcast.storage.place import Place, UnsettledError
 from flawcast.storage.problems import StoreProblem
@@ -66,7 +67,7 @@ class Versioned(ABC):
         """Rows that meet a condition."""
 
     @abstractmethod
-    def set_ids(self) -> list[str]:
+    def ids(self) -> IdSet:
         """Ids of all sets."""
 
     @abstractmethod
@@ -76,7 +77,7 @@ class Versioned(ABC):
     @abstractmethod
     def _view(
         self,
-        only: frozenset[str] | None,
+        only: Set[str] | None,
         pinned: Versions,
         reviews: frozenset[Record] | None = None,
     ) -> Self:
@@ -177,7 +178,9 @@ class Versioned(ABC):
         left: list[str] = []
 
         def add(versions: Versions) -> Versions | None:
-            there = wanted & frozenset(self._catalogue.ids())  # others may have forgotten some
+            there = frozenset(
+                _among(wanted, self._catalogue.ids())
+            )  # others may have forgotten some
             rows = tuple(self._catalogue.locate(there))
             forgotten[:] = sorted(row.set_id for row in rows)
             left[:] = sorted(there - set(forgotten))
@@ -213,7 +216,7 @@ class Versioned(ABC):
         back: set[ForgottenRow] = set()
 
         def remove(versions: Versions) -> Versions:
-            there = frozenset(self._catalogue.ids())
+            there = self._catalogue.ids()
             back.clear()
             back.update(
                 [undoable(versions, there, set_id) for set_id in asked]
@@ -261,17 +264,16 @@ class Versioned(ABC):
             StoreError: If it would be empty.
         """
         view = self._view(None, versions)
-        ids = view.set_ids() if where is None else view.query(where)["set_id"].to_pylist()
+        ids = view.ids() if where is None else IdSet(view.query(where)["set_id"])
         if not ids:
             raise StoreError(
                 "tag: expected a store with sets, got an empty one"
                 if where is None
                 else "tag: no set meets the condition; see `flawcast query`"
             )
-        sets = frozenset(ids)
-        hidden = (row for set_id in sets for row in versions.by_set.get(set_id, ()))
-        reviews = (item for item in Reviews(self._place).records() if item.set_id in sets)
-        return TagContent(sets, frozenset(hidden), frozenset(reviews))
+        hidden = (row for rows in versions.by_set.values() for row in rows if row.set_id in ids)
+        reviews = (item for item in Reviews(self._place).records() if item.set_id in ids)
+        return TagContent(ids, frozenset(hidden), frozenset(reviews))
 
     def _discard_unused(self, written: list[Tag]) -> None:
         """Remove the files of tags that were not published."""
@@ -286,7 +288,8 @@ class Versioned(ABC):
         """
         for set_id in set_ids:
             check_set_id(set_id)
-        unknown = sorted(set(set_ids) - set(self.set_ids()))
+        asked = set(set_ids)
+        unknown = sorted(asked - _among(asked, self.ids()))
         if unknown:
             known = unknown[0] in self._catalogue.versions().by_set
             raise StoreError(
@@ -340,3 +343,9 @@ class Versioned(ABC):
         except StoreError:  # is named already
             return
         yield from tag_problems(self._place, versions)
+
+
+def _among(set_ids: Iterable[str], there: IdSet) -> set[str]:
+    """Those of some sets that are there."""
+    asked = list(set_ids)
+    return {name for name, found in zip(asked, there.holds(asked).tolist(), strict=True) if found}

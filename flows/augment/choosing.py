@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flawcast.configs.identity import derive_seed
-from flawcast.flows.generate.plan import ReadClip
+from flawcast.flows.generate.reading import ReadClip
 from flawcast.generators.clips import Window
 
 

@@ -12,14 +12,8 @@ from flawcast.configs.labels import check_normal
 from flawcast.flows.augment.choosing import Pair, in_turn, order_seed, pair_up
 from flawcast.flows.augment.looks import with_looks
 from flawcast.flows.augment.request import AugmentRequest
-from flawcast.flows.generate.plan import (
-    Plan,
-    ReadClip,
-    SetPlan,
-    SourceFrame,
-    planned_id,
-    read_clips,
-)
+from flawcast.flows.generate.plan import Plan, SetPlan, SourceFrame, planned_id
+from flawcast.flows.generate.reading import ReadClip, read_clips
 from flawcast.flows.inspection import same_bytes
 from flawcast.generators.clips import Reject, list_clips
 from flawcast.generators.clips.listing import TEST, TRAIN, VALIDATION

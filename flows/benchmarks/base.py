@@ -53,6 +53,8 @@ class Report:
         note: How to read them.
         curves: Points (x, y) by name, for a plot; empty where there is nothing to plot.
         axes: What x and y are.
+        headlines: Figures for the table of all machines, by name; empty for how many times as fast
+            the ways are whose names begin with "ours".
     """
 
     title: str
@@ -60,6 +62,7 @@ class Report:
     note: str = ""
     curves: Mapping[str, Points] = field(default_factory=dict)
     axes: tuple[str, str] = ("", "")
+    headlines: Mapping[str, float] = field(default_factory=dict)
 
     def plot(self, path: Path) -> Path:
         """Draw the curves as SVG.
@@ -83,7 +86,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
-        return {"title": self.title, "rows": [dict(row) for row in self.rows], "note": self.note}
+        values = {"title": self.title, "rows": [dict(row) for row in self.rows], "note": self.note}
+        return {**values, "headlines": dict(self.headlines)} if self.headlines else values
 
     def show(self, console: Console) -> None:
         """Print the table, in several pieces where it is wider than the console."""
@@ -126,6 +130,24 @@ def _shown(value: str | float | int) -> str:
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3f}"
 
 
-BENCHMARKS: Registry[Callable[[BenchmarkRequest, OnDone], Report]] = Registry(
-    "benchmark", "flawcast.flows.benchmarks"
-)
+Measure = Callable[[BenchmarkRequest, OnDone], Report]
+BENCHMARKS: Registry[Measure] = Registry("benchmark", "flawcast.flows.benchmarks")
+
+
+def alone(reason: str) -> Callable[[Measure], Measure]:
+    """Leave a benchmark out of `--all`, which measures what a machine is quick at.
+
+    Args:
+        reason: Why, for people who read the code.
+    """
+
+    def mark(measure: Measure) -> Measure:
+        measure.alone = reason  # type: ignore[attr-defined]
+        return measure
+
+    return mark
+
+
+def subjects_of_all() -> list[str]:
+    """Subjects of `--all`: all that are registered, unless they are marked with `alone`."""
+    return [name for name in BENCHMARKS.names() if not hasattr(BENCHMARKS[name], "alone")]

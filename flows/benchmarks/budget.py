@@ -7,7 +7,7 @@ import numpy as np
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, alone
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.flows.query.diverse import shrunk
@@ -22,6 +22,7 @@ BOUNDS = {"half": 0.5, "three quarters": 0.75, "all": 1.0}  # share of the futur
 
 
 @BENCHMARKS.register("budget")
+@alone("its table is about a model")
 def budget(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """APD against k for the k closest futures and for the k most diverse under an error bound.
 

@@ -12,7 +12,7 @@ import torch
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.defect_settings import DefectSettings
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.mask_renderings import rendered_agreements
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.flows.generate.defects.orders import with_defects
@@ -31,6 +31,7 @@ STATES = ("normal", "slip", "wobble")
 
 
 @BENCHMARKS.register("defect-cost")
+@alone("it is about defects")
 def defect_cost(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """CPU time per sample of sets without defects, with placebos, and with defects."""
     torch.set_num_threads(1)

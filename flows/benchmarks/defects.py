@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.stats import spearmanr
 
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.defect_hosts import MovingHost, line_hosts, real_hosts
 from flawcast.flows.benchmarks.defect_proofs import (
     angle_error,
@@ -55,6 +55,7 @@ class Measured:
 
 
 @BENCHMARKS.register("defects")
+@alone("its table is about defects")
 def defects(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Whether procedural defects are where and what they say, on parts of the built-in line."""
     cv2.setNumThreads(1)  # times are those of one core

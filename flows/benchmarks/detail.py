@@ -10,7 +10,7 @@ import torch
 
 from flawcast.configs.clip_settings import LARGEST, ClipSettings
 from flawcast.configs.errors import FlawcastError, one_line
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.detail_drawings import Video, draw_by_keypoints, draw_second_half
 from flawcast.flows.benchmarks.detail_figures import figures, mean_row, row_of
 from flawcast.flows.benchmarks.detail_sheet import write_sheet
@@ -23,6 +23,7 @@ FRAMES = 24  # of a clip, its first ones
 
 
 @BENCHMARKS.register("detail")
+@alone("its table is about clips")
 def detail(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """How well real parts are drawn at the clips' own size and aspect, nothing cropped.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flawcast.configs.errors import ClipError, FlawcastError
 from flawcast.configs.set_settings import SetSettings
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.detail import read_native
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.backbones.layers import appearance, best_sources, observe
@@ -32,6 +32,7 @@ Video = NDArray[np.uint8]
 
 
 @BENCHMARKS.register("kept-layers")
+@alone("its table is about bytes")
 def kept_layers(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Bytes of a set and of each further video, and time to draw a frame and to load one."""
     torch.set_num_threads(1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import StoreError
 from flawcast.configs.settings import GenerateSettings
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.generators.line.clips import STATES, draw_line, write_line
@@ -21,6 +21,7 @@ FRAMES = 24
 
 
 @BENCHMARKS.register("kept-masks")
+@alone("its table is about a model")
 def kept_masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Intersection over union of stored masks with the part's true mask, in reconstruction mode.
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from flawcast.configs.model_card import read_card
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import STATES, LineClip, draw_line
@@ -15,6 +15,7 @@ FRAMES = 24
 
 
 @BENCHMARKS.register("masks")
+@alone("its table is about a model")
 def masks(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Intersection over union with the part's true mask, driven by the true keypoints.
 

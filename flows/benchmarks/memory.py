@@ -78,6 +78,11 @@ def memory(request: BenchmarkRequest, on_done: OnDone) -> Report:
         rows=tuple(rows),
         note="most memory up to the end of each stage, beyond what the first row says; "
         f"{kept.drawn} of {request.samples * FUTURE} frames were needed. {machine()}",
+        headlines={
+            f"MiB beyond the model, {request.samples} futures": max(
+                float(row["MiB"]) for row in rows[1:]
+            )
+        },
     )
 
 

@@ -78,6 +78,7 @@ def realtime(request: BenchmarkRequest, on_done: OnDone) -> Report:
         f"source encoding included; TOPS = GMAC x {SHOWN} / 600, as in the paper, whose own count "
         f"of FOMM's generator, {PUBLISHED['fomm'] / 1e9} GMAC, has more than convolutions in "
         f"it. {machine()}",
+        headlines={f"{row['backbone']}, fps": float(row["fps"]) for row in rows},
     )
 
 

@@ -71,6 +71,10 @@ def scaling(request: BenchmarkRequest, on_done: OnDone) -> Report:
         rows=tuple(rows),
         note="by the clock, once; of it starting: the same with one window of each clip, which is "
         f"reading clips, services and the first sets. {machine()}",
+        headlines={
+            "cost of Prefect and Ray, one worker": took[WAYS[1]][1] / first[1],
+            "two workers over one": took[WAYS[1]][1] / took[WAYS[2]][1],
+        },
     )
 
 

@@ -129,19 +129,24 @@ def gigaflops(timings: Mapping[str, Timing], operations: Mapping[str, float]) ->
     return {name: count / timings[name].cpu_seconds / 1e9 for name, count in operations.items()}
 
 
-def machine() -> str:
-    """What this machine is: processor, cores, what it knows, threads, versions."""
+def processor() -> tuple[str, set[str]]:
+    """Name of the processor, and what it knows, as the operating system says."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     facts = {
         key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
     }
-    flags = set(facts.get("flags", "").split())
+    return facts.get("model name", platform.processor()), set(facts.get("flags", "").split())
+
+
+def machine() -> str:
+    """What this machine is: processor, cores, what it knows, threads, versions."""
+    name, flags = processor()
     kinds = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16")
-    known = [name for name in kinds if name in flags]
+    known = [kind for kind in kinds if kind in flags]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return (
-        f"{facts.get('model name', platform.processor())}, {os.cpu_count()} cores "
+        f"{name}, {os.cpu_count()} cores "
         f"({', '.join(known) or 'no known extensions'}), {torch.get_num_threads()} torch threads, "
         f"torch {torch.__version__}, Python {platform.python_version()}, load {load:.0f}"
     )

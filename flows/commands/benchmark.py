@@ -16,18 +16,6 @@ from flawcast.flows.commands.base import (
     interruptible,
 )
 
-SPEED = (
-    "render",
-    "sample",
-    "metrics",
-    "store",
-    "loader",
-    "pipeline",
-    "memory",
-    "realtime",
-    "scaling",
-)
-
 
 @app.command(epilog="Example: flawcast benchmark detail CLIPS --out detail")
 def benchmark(
@@ -35,8 +23,8 @@ def benchmark(
         str | None,
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
-            "realtime, scaling (cost, beside alternatives), masks, kept-masks, kept-layers, "
-            "budget, detail (real parts at their own size) or defects (of looks)."
+            "realtime, scaling, bucket (cost, beside alternatives), masks, kept-masks, "
+            "kept-layers, budget, detail (real parts at their own size) or defects (of looks)."
         ),
     ] = None,
     folder: Annotated[
@@ -47,7 +35,8 @@ def benchmark(
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All subjects about speed, one after the other.")
+        bool,
+        typer.Option("--all", help="All subjects about speed; --out gets a folder for this CPU."),
     ] = False,
     model: Annotated[str, typer.Option(help="Model folder, or a shipped model.")] = "line-128",
     clips_per_state: Annotated[
@@ -62,7 +51,8 @@ def benchmark(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for SUBJECT.json and SUBJECT.md; detail and defects add pictures."
+            help="Folder for SUBJECT.json and SUBJECT.md; detail and defects add pictures. "
+            "With --all, CPU-TYPE/SUBJECT.json, and headlines.md for all types there."
         ),
     ] = None,
     plot: Annotated[
@@ -72,7 +62,13 @@ def benchmark(
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a model or this machine, and print a table."""
-    from flawcast.flows.benchmarks import BENCHMARKS, BenchmarkRequest
+    from flawcast.flows.benchmarks import BENCHMARKS, BenchmarkRequest, Report
+    from flawcast.flows.benchmarks.suite import (
+        Machine,
+        measure_all,
+        write_headlines,
+        write_report,
+    )
 
     if everything == (subject is not None):
         raise SettingsError("subject: expected one subject or --all, got both or neither")
@@ -87,24 +83,32 @@ def benchmark(
         clips=folder or clips,
         pictures=out,
     )
-    subjects = SPEED if subject is None else (subject,)
-    reports = []
-    for name in subjects:
-        measure = BENCHMARKS[name]
-        with (
-            interruptible("what was measured before is written"),
-            display(quiet or as_json).counting(name) as on_done,
-        ):
-            report = measure(request, on_done)
+    reports: list[Report] = []
+    machine = Machine.here()
+    folder_of_tables = None if out is None else out / machine.name if everything else out
+
+    def on_report(name: str, report: Report) -> None:
         reports.append(report)
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / f"{name}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
-            (out / f"{name}.md").write_text(report.markdown())
+        if folder_of_tables is not None:
+            write_report(folder_of_tables, name, report)
         if not as_json:
             report.show(console())
+
+    with interruptible("what was measured before is written"):
+        counting = display(quiet or as_json).counting
+        if everything:
+            left_out = measure_all(request, counting, on_report)
+            for name, reason in left_out.items():
+                console().print(f"left out: {name}: {reason}", highlight=False, markup=False)
+            if out is not None:
+                write_headlines(out, machine, left_out)
+        elif subject is not None:
+            measure = BENCHMARKS[subject]
+            with counting(subject) as on_done:
+                report = measure(request, on_done)
+            on_report(subject, report)
     if as_json:
         values = [report.to_json() for report in reports]
-        typer.echo(json.dumps(values[0] if subject is not None else values))
+        typer.echo(json.dumps(values if everything else values[0]))
     if plot is not None:
         reports[-1].plot(plot)

@@ -1,9 +1,14 @@
 """What a run will make: every sample set with its id, decided before anything is rendered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.defect_settings import DefectOrder
@@ -13,21 +18,11 @@ from flawcast.configs.identity import derive_seed, sample_set_id
 from flawcast.configs.set_settings import SetMasks
 from flawcast.configs.settings import GenerateSettings
 from flawcast.configs.spread import spread
-from flawcast.configs.window_lengths import WindowLengths
-from flawcast.flows.generate.masks import plan_masks
-from flawcast.generators.clips import (
-    ClipEntry,
-    Reject,
-    Window,
-    iter_clips,
-)
+from flawcast.flows.generate.reading import ReadClip, read_clips
+from flawcast.generators.clips import ClipEntry, Reject, Window
 from flawcast.generators.clips.reading import windows_within
-from flawcast.generators.clips.times import pieces_in_time, pieces_of
 
-OTHER_RATE = (
-    "its frames were taken at another rate than those of the others: no window lasts as long as "
-    "was asked for"
-)
+PORTION = 4096  # ids that are texts at once
 
 
 @dataclass(frozen=True)
@@ -88,34 +83,16 @@ class Plan:
     """What a run will make.
 
     Args:
-        sets: All sets, in order.
+        sets: All sets, in order; a million `PlannedSets` take 20 MB.
         rejects: The clips that could not be used.
         notes: Notes on the others.
         about: What else the run's record says, as plain values.
     """
 
-    sets: tuple[SetPlan, ...]
+    sets: Sequence[SetPlan]
     rejects: tuple[Reject, ...] = field(default=())
     notes: tuple[Reject, ...] = field(default=())
     about: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ReadClip:
-    """A clip that was read, reduced to what planning needs."""
-
-    entry: ClipEntry
-    clip_id: str
-    length: int
-    masks: dict[int, SetMasks] = field(default_factory=dict)  # by frame
-    pieces: tuple[tuple[int, int], ...] = ()  # in which a window may lie; none: anywhere
-    onset: int | None = None
-    size: tuple[int, int] = (0, 0)
-
-    @property
-    def stretches(self) -> tuple[tuple[int, int], ...]:
-        """First frame and end of every stretch in which a window may lie."""
-        return self.pieces or ((0, self.length),)
 
 
 def plan_sets(
@@ -154,80 +131,140 @@ def plan_sets(
     others = read
     if "transfer" in modes and sources is not None:
         others = read_clips(sources, clip_settings, None, rejects, on_clip, masks, notes)
-    sets = [
-        _plan_set(mode, clip, window, others, settings, weights_id)
-        for clip in read
-        for window in spread(_windows(clip, settings), windows)
-        for mode in modes
-    ]
-    return Plan(tuple({plan.set_id: plan for plan in sets}.values()), tuple(rejects), tuple(notes))
+    draw = partial(_draw_source, others=others, seed=settings.seed)
+    sets = PlannedSets.plan(read, others, dict.fromkeys(modes), settings, weights_id, windows, draw)
+    return Plan(sets, tuple(rejects), tuple(notes))
 
 
-def read_clips(
-    folder: Path,
-    settings: ClipSettings,
-    lengths: WindowLengths | None,
-    rejects: list[Reject],
-    on_clip: Callable[[str], None],
-    masks: bool,
-    notes: list[Reject],
-    split: str | None = None,
-) -> list[ReadClip]:
-    """Read every clip, or those of a split, once to check that it decodes and to hash its bytes.
+@dataclass(frozen=True, eq=False)
+class PlannedSets(Sequence[SetPlan]):
+    """Sets that become objects when they are asked for, so that a million of them take 20 MB.
 
     Args:
-        folder: Folder of clips.
-        settings: How clips are read.
-        lengths: Of the windows; clips without room for one are left out. None for sources.
-        rejects: Gets those that are left out.
-        on_clip: Called with the name of each clip that was read.
-        masks: Whether a clip whose masks cannot be read is left out.
-        notes: Gets what people should know of the others.
-        split: "train", "val" or "test"; None for all clips.
-
-    Raises:
-        ClipError: If no clip can be used.
+        clips: The clips whose futures are sampled.
+        others: The clips of the source frames.
+        horizon: Past and future frames.
+        modes: The modes.
+        keys: The number that each set's id says in hexadecimal digits.
+        table: For each set the numbers of its clip, its first frame, its mode and the source's
+            clip, (sets, 4).
     """
-    read = []
-    minimum = 1 if lengths is None else lengths.past + lengths.future
-    first: dict[str, ClipEntry] = {}
-    for clip in iter_clips(folder, settings, minimum, rejects.append, split):
-        entry, length = clip.entry, len(clip.frames)
-        pieces = pieces_of(length, clip.gaps)
-        longest = max(end - start for start, end in pieces)
-        if longest < minimum:
-            reason = f"expected {minimum} frames between two pauses of the camera, got {longest}"
-            rejects.append(Reject(entry.name, reason))
-            continue
-        if lengths is not None:
-            pieces = pieces_in_time(clip.times, length, clip.gaps, lengths)
-            if not pieces:
-                rejects.append(Reject(entry.name, OTHER_RATE))
-                continue
-        same = first.setdefault(clip.id, entry)
-        if same is not entry:
-            rejects.append(Reject(entry.name, _same_bytes(same, entry)))
-            continue
-        try:
-            frame_masks = plan_masks(entry, settings, length, range(length)) if masks else {}
-        except ClipError as error:
-            rejects.append(Reject(entry.name, str(error).removeprefix(f"{entry.name}: ")))
-            continue
-        size = (clip.frames.shape[1], clip.frames.shape[2])
-        read.append(ReadClip(entry, clip.id, length, frame_masks, tuple(pieces), clip.onset, size))
-        notes += [Reject(clip.name, note) for note in clip.notes]
-        on_clip(clip.name)
-    if not read and masks:
-        raise ClipError(
-            f"clips: expected a clip of {folder} whose masks can be read, the first cannot: "
-            f"{rejects[-1].name}: {rejects[-1].reason}; mend them or leave out --masks"
-        )
-    if not read:
-        raise ClipError(
-            f"clips: expected one of {folder} with room for a window, none of {len(rejects)} has: "
-            f"{rejects[-1].name}: {rejects[-1].reason}"
-        )
-    return read
+
+    clips: Sequence[ReadClip]
+    others: Sequence[ReadClip]
+    horizon: tuple[int, int]
+    modes: tuple[str, ...]
+    keys: NDArray[np.uint64]
+    table: NDArray[np.int32]
+
+    @staticmethod
+    def plan(
+        clips: Sequence[ReadClip],
+        others: Sequence[ReadClip],
+        modes: Iterable[str],
+        settings: GenerateSettings,
+        weights_id: str,
+        windows: int | None,
+        draw: Callable[[ReadClip, Window], ReadClip],
+    ) -> "PlannedSets":
+        """Decide every set's source and id.
+
+        Args:
+            clips: As `read_clips` returns them.
+            others: As `read_clips` returns them.
+            modes: Modes, each once.
+            settings: As in `plan_sets`.
+            weights_id: The model's id.
+            windows: As in `plan_sets`.
+            draw: Chooses the clip to animate in transfer mode.
+        """
+        horizon, plain = (settings.past, settings.future), settings.model_dump(mode="json")
+        number_of = {other.clip_id: number for number, other in enumerate(others)}
+        table, keys = array("i"), array("Q")
+        names = tuple(modes)
+        empty = np.zeros(0, np.uint64), np.zeros((0, 4), np.int32)
+        found = PlannedSets(clips, others, horizon, names, *empty)
+        for number, clip in enumerate(clips):
+            for window in spread(_windows(clip, settings), windows):
+                for mode, name in enumerate(names):
+                    drawn = number_of[draw(clip, window).clip_id] if name == "transfer" else 0
+                    row = (number, window.start, mode, drawn)
+                    one = found.at(row)
+                    set_id = planned_id(one, plain, weights_id, one.masks)
+                    table.extend(row)
+                    keys.append(int(set_id.removeprefix("set-"), 16))
+        rows = np.frombuffer(table, np.int32).reshape(-1, 4) if keys else empty[1]
+        return replace(found, keys=np.array(keys, np.uint64), table=rows)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, index: int) -> SetPlan: ...
+
+    @overload
+    def __getitem__(self, index: "slice | NDArray[np.bool_]") -> "PlannedSets": ...
+
+    def __getitem__(self, index: "int | slice | NDArray[np.bool_]") -> "SetPlan | PlannedSets":
+        if isinstance(index, (slice, np.ndarray)):
+            return replace(self, keys=self.keys[index], table=self.table[index])
+        row = tuple(self.table[index].tolist())
+        return replace(self.at(row), set_id=f"set-{int(self.keys[index]):016x}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(self.keys.tobytes())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To a worker go only the clips and masks that its sets need."""
+        table = self.table.copy()
+        named: list[tuple[ReadClip, ...]] = []
+        for column, clips in ((0, self.clips), (3, self.others)):
+            used, table[:, column] = np.unique(table[:, column], return_inverse=True)
+            starts = {self._source_frame(row) for row in table.tolist()}
+            named.append(
+                tuple(
+                    replace(clip, masks={at: clip.masks[at] for at in starts & clip.masks.keys()})
+                    for clip in (clips[number] for number in used.tolist())
+                )
+            )
+        return {**self.__dict__, "clips": named[0], "others": named[1], "table": table}
+
+    def ids(self) -> Iterator[list[str]]:
+        """Ids of the sets, a few thousand at a time."""
+        for start in range(0, len(self), PORTION):
+            yield [f"set-{key:016x}" for key in self.keys[start : start + PORTION].tolist()]
+
+    def at(self, row: Sequence[int]) -> SetPlan:
+        """The set of a row of the table, without its id."""
+        clip, mode = self.clips[row[0]], self.modes[row[2]]
+        other = self.others[row[3]] if mode == "transfer" else clip
+        frame = self._source_frame(row)
+        source = SourceFrame(other.entry, other.clip_id, frame, other.length, other.size)
+        window = Window(row[1], *self.horizon)
+        return SetPlan("", clip.entry, clip.clip_id, window, source, mode, other.masks.get(frame))
+
+    def _source_frame(self, row: Sequence[int]) -> int:
+        """The frame that is animated: the window's first, or the first of another clip."""
+        return 0 if self.modes[row[2]] == "transfer" else row[1]
+
+
+def ids_of(plans: Sequence[SetPlan]) -> Iterator[list[str]]:
+    """Ids of some sets, a few thousand at a time."""
+    if isinstance(plans, PlannedSets):
+        yield from plans.ids()
+        return
+    for start in range(0, len(plans), PORTION):
+        yield [plan.set_id for plan in plans[start : start + PORTION]]
+
+
+def modes_of(plans: Sequence[SetPlan]) -> set[str]:
+    """The modes of some sets."""
+    if isinstance(plans, PlannedSets):
+        return {plans.modes[number] for number in np.unique(plans.table[:, 2]).tolist()}
+    return {plan.mode for plan in plans}
 
 
 def _windows(clip: ReadClip, settings: GenerateSettings) -> list[Window]:
@@ -235,36 +272,9 @@ def _windows(clip: ReadClip, settings: GenerateSettings) -> list[Window]:
     return windows_within(clip.stretches, settings.past, settings.future)
 
 
-def _same_bytes(first: ClipEntry, second: ClipEntry) -> str:
-    """The reason to leave out a copy of a clip."""
-    said = [f"{one.label}{f', {one.split}' if one.split else ''}" for one in (first, second)]
-    other = "" if said[0] == said[1] else f" ({said[0]}), though this one is {said[1]}"
-    return f"has the same bytes as {first.name}{other}"
-
-
-def _plan_set(
-    mode: str,
-    clip: ReadClip,
-    window: Window,
-    others: Sequence[ReadClip],
-    settings: GenerateSettings,
-    weights_id: str,
-) -> SetPlan:
-    """Plan one set; its id is a hash of everything that decides its content."""
-    if mode == "transfer":
-        other = _draw_source(clip, window, others, settings.seed)
-        source = SourceFrame(other.entry, other.clip_id, 0, other.length, other.size)
-    else:
-        other = clip
-        source = SourceFrame(clip.entry, clip.clip_id, window.start, clip.length, clip.size)
-    masks = other.masks.get(source.frame)
-    plan = SetPlan("", clip.entry, clip.clip_id, window, source, mode, masks)
-    return replace(plan, set_id=planned_id(plan, settings, weights_id, masks))
-
-
 def planned_id(
     plan: SetPlan,
-    settings: GenerateSettings,
+    settings: GenerateSettings | Mapping[str, Any],
     weights_id: str,
     masks: SetMasks | None = None,
     order: DefectOrder | None = None,
@@ -273,7 +283,7 @@ def planned_id(
 
     Args:
         plan: Its clips, window and mode.
-        settings: As in `plan_sets`.
+        settings: As in `plan_sets`, or these as plain values.
         weights_id: The model's id.
         masks: The kind of its masks.
         order: The defect or placebo that it gets.
@@ -285,7 +295,7 @@ def planned_id(
         (source.clip_id, source.frame),
         plan.mode,
         weights_id,
-        settings.model_dump(mode="json"),
+        settings if isinstance(settings, Mapping) else settings.model_dump(mode="json"),
         masks.id if masks else None,
         order.id if order else None,
     )

@@ -3,10 +3,14 @@
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, DefectError, one_line
@@ -15,7 +19,7 @@ from flawcast.flows.generate.defects.ledger import DefectLedger, count_defects
 from flawcast.flows.generate.defects.orders import with_defects
 from flawcast.flows.generate.layered import expect_renderer
 from flawcast.flows.generate.own_model import with_model
-from flawcast.flows.generate.plan import Plan, SetPlan, plan_sets
+from flawcast.flows.generate.plan import Plan, PlannedSets, SetPlan, ids_of, plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
 from flawcast.flows.generate.shards import RETRIES, cut_shards
@@ -162,13 +166,11 @@ def _generate(
                     _run(
                         place,
                         job,
-                        lambda: all(
-                            store.has(one.set_id) or one.set_id in left_out for one in missing
-                        ),
+                        lambda: _count(store, missing) + len(left_out) >= len(missing),
                     )
         finally:
             entry.reject((item.name, item.reason) for item in left_out.values())
-            written = sum(store.has(item.set_id) for item in missing)
+            written = _count(store, missing)
             present = len(plan.sets) - len(missing) - len(forgotten)
             failed = len(missing) - written - len(left_out)
             entry.count(written, present, max(0, failed))
@@ -195,8 +197,16 @@ def _generate(
     return write_sheet(summary, store) if summary.fresh else summary
 
 
+def _count(store: SampleStore, plans: Sequence[SetPlan]) -> int:
+    """How many of some sets the store has."""
+    there = store.ids()
+    return sum(int(there.holds(ids).sum()) for ids in ids_of(plans))
+
+
 def _counted(store: SampleStore, plan: Plan, refused: Mapping[str, str]) -> DefectLedger | None:
     """What became of the plan's orders."""
+    if isinstance(plan.sets, PlannedSets):  # which have none
+        return None
     rows = {
         one.set_id: store.row(one.set_id)
         for one in plan.sets
@@ -207,7 +217,7 @@ def _counted(store: SampleStore, plan: Plan, refused: Mapping[str, str]) -> Defe
 
 def missing_sets(
     store: SampleStore, plan: Plan, again: bool
-) -> tuple[list[SetPlan], tuple[str, ...]]:
+) -> tuple[Sequence[SetPlan], tuple[str, ...]]:
     """The plan's sets that are to be made, and ids of those that are left out as forgotten.
 
     Args:
@@ -215,12 +225,20 @@ def missing_sets(
         plan: All sets.
         again: Whether forgotten sets are made again.
     """
-    missing = [item for item in plan.sets if not store.has(item.set_id)]
-    if again:
-        return missing, ()
-    known = store.versions.by_set
-    forgotten = tuple(item.set_id for item in missing if item.set_id in known)
-    return [item for item in missing if item.set_id not in known], forgotten
+    there, known = store.ids(), {} if again else store.versions.by_set
+    wanted: list[NDArray[np.bool_]] = [np.zeros(0, bool)]
+    forgotten: list[str] = []
+    for ids in ids_of(plan.sets):
+        missing = ~there.holds(ids)
+        for place in np.flatnonzero(missing).tolist() if known else ():
+            if ids[place] in known:
+                forgotten.append(ids[place])
+                missing[place] = False
+        wanted.append(missing)
+    chosen = np.concatenate(wanted)
+    if isinstance(plan.sets, PlannedSets):
+        return plan.sets[chosen], tuple(forgotten)
+    return list(compress(plan.sets, chosen.tolist())), tuple(forgotten)
 
 
 def _run(place: Here | OnRay, job: Job, is_done: Callable[[], bool]) -> None:

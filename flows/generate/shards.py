@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from flawcast.configs.errors import FlawcastError, ModelError, NothingToFollowError
-from flawcast.flows.generate.plan import SetPlan
+from flawcast.flows.generate.plan import SetPlan, modes_of
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.sample_set import SetRequest, make_set
 from flawcast.flows.running.deadline import time_limit
@@ -77,7 +77,7 @@ class Shard:
     """
 
     number: int
-    plans: tuple[SetPlan, ...]
+    plans: Sequence[SetPlan]
     model: Path
     weights_id: str
     store: str
@@ -241,7 +241,7 @@ def cut_shards(
     """
     count = max(1, min(len(plans), request.workers * SHARDS_PER_WORKER))
     bounds = [len(plans) * number // count for number in range(count + 1)]
-    shares = [tuple(plans[bounds[number] : bounds[number + 1]]) for number in range(count)]
+    shares = [plans[bounds[number] : bounds[number + 1]] for number in range(count)]
     return [
         Shard(
             number=number,
@@ -265,7 +265,7 @@ def _title(number: int, plans: Sequence[SetPlan], forecaster: str) -> str:
     """A shard's clips, modes and forecaster, for people."""
     first, last = plans[0].entry.name, plans[-1].entry.name
     clips = first if first == last else f"{first} to {last}"
-    modes = "+".join(sorted({plan.mode for plan in plans}))
+    modes = "+".join(sorted(modes_of(plans)))
     return f"{number}: {len(plans)} sets, {clips}, {modes}, {forecaster}"
 
 

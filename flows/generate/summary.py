@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -15,13 +19,18 @@ from flawcast.configs.mask_levels import DEFECT
 from flawcast.configs.set_settings import SetSettings
 from flawcast.configs.spread import spread
 from flawcast.flows.generate.defects.ledger import DefectLedger
-from flawcast.flows.generate.plan import Plan, SetPlan
+from flawcast.flows.generate.plan import Plan, SetPlan, ids_of
 from flawcast.flows.pictures.contact_sheet import SheetRow, contact_sheet, spread_futures
 from flawcast.flows.pictures.thumbnails import thumbnails
 from flawcast.generators.clips import Reject
 from flawcast.storage import SampleStore
+from flawcast.storage.ids import IdSet
+from flawcast.storage.schema import SETS
 
 SHEET_ROWS, SHEET_FUTURES = 24, 5
+SCORES = ("mae", "hold_mae", "ssim", "apd", "coherence")
+COLUMNS = ["label", "mode", "keep", *SCORES]
+SCHEMA = pa.schema([SETS.field(name) for name in COLUMNS])
 LARGEST_SHOWN = 256  # pixels: larger frames are shrunk before they are laid out
 
 
@@ -86,15 +95,20 @@ def summarise(
     store: SampleStore, plan: Plan, missing: Sequence[SetPlan], run_id: str, seconds: float
 ) -> RunSummary:
     """Summarise the plan's sets from their rows in the store."""
-    rows = [store.row(item.set_id) for item in plan.sets if store.has(item.set_id)]
-    fresh = tuple(item.set_id for item in missing if store.has(item.set_id))
+    there = store.ids()
+    present = chain.from_iterable(_among(ids, there) for ids in ids_of(plan.sets))
+    means, sets, kept = Means(), 0, 0
+    for table in store.tables(present, COLUMNS):
+        sets, kept = sets + table.num_rows, kept + int(pc.sum(table["keep"]).as_py() or 0)
+        means.add(table)
+    fresh = tuple(chain.from_iterable(_among(ids, there) for ids in ids_of(missing)))
     return RunSummary(
         run_id=run_id,
         store=store.url,
         written=len(fresh),
-        present=len(rows) - len(fresh),
-        kept=sum(row["keep"] for row in rows),
-        groups=tuple(groups_of(rows)),
+        present=sets - len(fresh),
+        kept=kept,
+        groups=tuple(means.groups()),
         rejects=plan.rejects,
         seconds=seconds,
         sheet=None,
@@ -102,23 +116,44 @@ def summarise(
     )
 
 
+def _among(ids: list[str], there: IdSet) -> list[str]:
+    """Those of some sets that are there."""
+    return list(compress(ids, there.holds(ids).tolist()))
+
+
 def groups_of(rows: Sequence[dict[str, Any]]) -> list[GroupMeans]:
     """Mean scores by label and mode."""
-    groups = []
-    for label, mode in sorted({(row["label"], row["mode"]) for row in rows}):
-        members = [row for row in rows if (row["label"], row["mode"]) == (label, mode)]
-        means = {
-            score: _mean([row[score] for row in members])
-            for score in ("mae", "hold_mae", "ssim", "apd", "coherence")
-        }
-        groups.append(GroupMeans(label, mode, len(members), **means))  # type: ignore[arg-type]
-    return groups
+    means = Means()
+    means.add(pa.Table.from_pylist([{name: row[name] for name in COLUMNS} for row in rows], SCHEMA))
+    return means.groups()
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the values that are not None; None if there are none."""
-    present = [value for value in values if value is not None]
-    return sum(present) / len(present) if present else None
+class Means:
+    """Mean scores by label and mode, of rows that come in portions."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str], NDArray[np.float64]] = {}
+
+    def add(self, rows: pa.Table) -> None:
+        """Add rows, with the columns COLUMNS."""
+        asked = [(score, kind) for score in SCORES for kind in ("sum", "count")]
+        grouped = rows.group_by(["label", "mode"]).aggregate([*asked, ("keep", "count")])
+        for row in grouped.to_pylist():
+            values = [row[f"{score}_{kind}"] or 0 for score, kind in asked]
+            key = row["label"], row["mode"]
+            added = np.array([*values, row["keep_count"]], np.float64)
+            self._sums[key] = self._sums.get(key, np.zeros(len(added))) + added
+
+    def groups(self) -> list[GroupMeans]:
+        """The means, sorted by label and mode."""
+        found = []
+        for (label, mode), sums in sorted(self._sums.items()):
+            means = {
+                score: float(sums[2 * at] / sums[2 * at + 1]) if sums[2 * at + 1] else None
+                for at, score in enumerate(SCORES)
+            }
+            found.append(GroupMeans(label, mode, int(sums[-1]), **means))  # type: ignore[arg-type]
+        return found
 
 
 def write_sheet(summary: RunSummary, store: SampleStore) -> RunSummary:

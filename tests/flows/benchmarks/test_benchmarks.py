@@ -8,18 +8,23 @@ import pytest
 
 from flawcast.configs.errors import ClipError
 from flawcast.flows.benchmarks import BENCHMARKS, BenchmarkRequest, Report, kept_layers
+from flawcast.flows.benchmarks.base import subjects_of_all
 from flawcast.flows.benchmarks.containers import CONTAINERS
 from flawcast.flows.benchmarks.realtime import PUBLISHED, kilobits, saving, tera_operations
 from flawcast.flows.benchmarks.timing import Timing, alternately, compared
-from flawcast.flows.commands.benchmark import SPEED
 from flawcast.generators.line.clips import draw_line, write_line
 from tests.flows.commands.running import mistake, run
 from tests.flows.generate.test_own_model import write_clips
 from tests.generators.backbones.layers.drawn_clips import draw_clip
 
 
-def test_every_subject_about_speed_exists() -> None:
-    assert set(SPEED) < set(BENCHMARKS.names())
+def test_all_has_every_subject_that_is_not_marked() -> None:
+    found = set(subjects_of_all())
+    assert {"render", "sample", "metrics", "store", "loader", "pipeline", "bucket"} <= found
+    assert set(BENCHMARKS.names()) - found == {
+        *("budget", "masks", "kept-masks", "kept-layers"),
+        *("detail", "defects", "defect-cost"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,203 @@
+"""Random videos from a bucket with the latency of a network, beside a local disk and others."""
+
+import importlib.util
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.bucket_others import OTHERS
+from flawcast.flows.benchmarks.slow_bucket import BUCKET, environment, slow_bucket
+from flawcast.flows.benchmarks.timing import machine
+from flawcast.generators.line.clips import draw_line
+from flawcast.storage import SampleLoader, SampleSet, SampleSetDataset, SampleStore, SetProvenance
+
+DELAY = 0.02  # seconds that each request waits
+WORKERS, BATCH = 4, 4
+SETS, KEEP, FRAMES, SIDE = 24, 20, 24, 64
+AHEAD = 2 * WORKERS  # batches that workers have ready before the clock starts
+LOCAL, NAIVE = "local disk", "bucket, one request after the other"
+
+Epochs = Callable[[], Iterator[int]]
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Where the same videos are.
+
+    Args:
+        url: The store in the bucket.
+        folder: The store on disk, and room for files.
+        direct: Address of the server.
+        slow: Address of the proxy.
+    """
+
+    url: str
+    folder: Path
+    direct: str
+    slow: str
+
+
+@BENCHMARKS.register("bucket")
+def bucket(request: BenchmarkRequest, on_done: OnDone) -> Report:
+    """Videos a second by the clock, in random order, with four workers."""
+    with tempfile.TemporaryDirectory() as folder, slow_bucket(DELAY) as (direct, slow):
+        place = Bucket(f"s3://{BUCKET}/store", Path(folder), direct, slow)
+        sets = [_sample_set(number, request.seed) for number in range(SETS)]
+        with environment(direct):
+            for url in (str(place.folder / "store"), place.url):
+                store = SampleStore.open(url, "a")
+                for made in sets:
+                    store.commit(made)
+                store.compact()
+            others = {
+                name: prepare(place.folder, place.direct, sets)
+                for name, prepare in OTHERS.items()
+                if importlib.util.find_spec(name) is not None
+            }
+        with environment(slow):
+            rates = _rates(place, request, on_done, others)
+    rows: list[Row] = [
+        {
+            "way": way,
+            "videos/s": float(np.median(found)),
+            "spread": float(np.ptp(np.percentile(found, [25, 75])) / np.median(found)),
+            "of the local rate": float(np.median(found) / np.median(rates[LOCAL])),
+            "times the naive way": float(np.median(found) / np.median(rates[NAIVE])),
+        }
+        for way, found in rates.items()
+    ]
+    absent = [name for name in OTHERS if name not in others]
+    return Report(
+        title=f"bucket: {SETS * KEEP} videos of {FRAMES} frames at {SIDE}x{SIDE}, {WORKERS} "
+        f"workers, {1000 * DELAY:.0f} ms added to each request, {request.repeats} repetitions",
+        rows=tuple(rows),
+        note="by the clock, from the first batches on. first epoch: nothing is here yet. after "
+        "warm-up: a second epoch in another order, with a local cache that holds everything. "
+        "WebDataset and litdata hold the same compressed videos, a shard for each set; WebDataset "
+        "shuffles within a buffer, litdata shards and items; ours takes any order. "
+        + (f"Not installed: {', '.join(absent)}. " if absent else "")
+        + machine(),
+        headlines={
+            f"{row['way']}, {what}": float(row[what])
+            for row in rows
+            if "ours" in str(row["way"])
+            for what in ("of the local rate", "times the naive way")
+        },
+    )
+
+
+def _rates(
+    place: Bucket,
+    request: BenchmarkRequest,
+    on_done: OnDone,
+    others: Mapping[str, Callable[[str, Path], Any]],
+) -> dict[str, list[float]]:
+    """Videos per second of each way, of every repetition."""
+    rates: dict[str, list[float]] = {}
+    for number in range(request.repeats):
+        on_done(number, request.repeats)
+        cache = place.folder / f"cache {number}"
+        plain = SampleStore.open(place.url)
+        plain.pieces = None
+        ways: dict[str, tuple[Any, int]] = {
+            LOCAL: (str(place.folder / "store"), 1),
+            NAIVE: (plain, 1),
+            "bucket, ours without a cache": (place.url, 1),
+            "bucket, ours": (SampleStore.open(place.url, cache=cache), 2),
+        }
+        for name, (store, epochs) in ways.items():
+            loader = _loader(SampleSetDataset(store), request.seed + number, epochs > 1)
+            found = [_rate(loader) for _ in range(epochs)]
+            said = [", first epoch", " after warm-up"] if epochs > 1 else [""]
+            for suffix, rate in zip(said, found, strict=True):
+                rates.setdefault(name + suffix, []).append(rate)
+            del loader
+        for name, load in others.items():
+            folder = place.folder / f"{name} {number}"
+            rates.setdefault(f"{name}, first epoch", []).append(_rate(load(place.slow, folder)))
+    on_done(request.repeats, request.repeats)
+    return rates
+
+
+def _loader(dataset: SampleSetDataset, seed: int, persistent: bool) -> SampleLoader:
+    """A loader whose workers know the address of the server."""
+    return SampleLoader(
+        dataset,
+        BATCH,
+        seed=seed,
+        num_workers=WORKERS,
+        multiprocessing_context="spawn",  # a fork server would have the environment of before
+        persistent_workers=persistent,
+    )
+
+
+def _rate(loader: Any) -> float:
+    """Videos per second of an epoch, without the start of its workers."""
+    batches = 0
+    began = 0.0
+    for batches, _ in enumerate(loader, start=1):
+        if batches == AHEAD:
+            began = time.perf_counter()
+    return (batches - AHEAD) * BATCH / (time.perf_counter() - began)
+
+
+def _sample_set(number: int, seed: int) -> SampleSet:
+    """A set whose videos are clips of the line, each shifted in time and light."""
+    clip = next(iter(draw_line(1, seed + number, FRAMES, SIDE)))
+    videos = np.stack([_changed(clip.frames, rank) for rank in range(KEEP)])
+    scores = np.linspace(0, 1, KEEP, dtype=np.float32)
+    return SampleSet(
+        id=f"set-{seed * SETS + number:016x}",
+        videos=videos,
+        indices=list(range(KEEP)),
+        keypoints=np.zeros((KEEP, FRAMES, 2), np.float32),
+        mae=scores,
+        hold_mae=0.0,
+        past=clip.frames[:2],
+        reference=clip.frames,
+        source=clip.frames[0],
+        ssim=scores,
+        diversity=scores,
+        apd=float(number),
+        coherence=1.0,
+        provenance=SetProvenance(
+            clip_id=f"clip-{number}",
+            clip_name=f"clip {number}",
+            label="normal",
+            source_clip_id=f"clip-{number}",
+            source_clip_name=f"clip {number}",
+            forecaster="none",
+            weights_id="none",
+            settings_id="none",
+            run_id="benchmark",
+            version="0",
+            split=None,
+            onset=None,
+            window_start=0,
+            past=2,
+            future=FRAMES,
+            mode="reconstruction",
+            source_frame=0,
+            backbone="none",
+            settings="{}",
+            seed=seed,
+            samples=KEEP,
+            keep=KEEP,
+            fps=25.0,
+        ),
+    )
+
+
+def _changed(frames: NDArray[np.uint8], rank: int) -> NDArray[np.uint8]:
+    """A clip that begins at another frame, a little darker, with noise of its own."""
+    rng = np.random.default_rng(rank)
+    noise = rng.normal(0, 1, frames.shape)
+    changed = np.roll(frames, rank, axis=0) * (1 - 0.005 * rank) + noise
+    return np.clip(changed, 0, 255).astype(np.uint8)
