@@ -34,7 +34,7 @@ def test_frames_from_arrays_are_those_of_the_appearance(
 
 
 def test_patches_over_backdrops_are_the_frames(seen: tuple[Image, Observation]) -> None:
-    """Also where the part is cut off by an edge or outside, and the belt goes beyond its texture."""
+    """Also where the part is cut off or outside, and where the belt goes beyond its texture."""
     frames, observation = seen
     drawing = LayerDrawing(to_arrays(appearance(observation, frames, [2, 6])))
     way = observation.keypoints.copy()
