@@ -8,6 +8,7 @@ import typer
 
 from flawcast.configs.errors import SettingsError
 from flawcast.flows.commands.base import (
+    DeviceOption,
     JsonFlag,
     QuietFlag,
     app,
@@ -25,6 +26,7 @@ SPEED = (
     "pipeline",
     "memory",
     "realtime",
+    "layers",
     "scaling",
 )
 
@@ -35,8 +37,8 @@ def benchmark(
         str | None,
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
-            "realtime, scaling (cost, beside alternatives), masks, kept-masks, kept-layers, "
-            "budget, detail (real parts at their own size) or defects (of looks)."
+            "realtime, layers, scaling (cost, beside alternatives), masks, kept-masks, "
+            "kept-layers, budget, detail (real parts at their own size) or defects (of looks)."
         ),
     ] = None,
     folder: Annotated[
@@ -65,6 +67,7 @@ def benchmark(
             help="Folder for SUBJECT.json and SUBJECT.md; detail and defects add pictures."
         ),
     ] = None,
+    device: DeviceOption = "cpu",
     plot: Annotated[
         Path | None, typer.Option(help="SVG file to draw curves into; budget has some.")
     ] = None,
@@ -86,6 +89,7 @@ def benchmark(
         repeats=repeats,
         clips=folder or clips,
         pictures=out,
+        device=device,
     )
     subjects = SPEED if subject is None else (subject,)
     reports = []

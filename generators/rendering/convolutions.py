@@ -51,7 +51,7 @@ class SameConv(nn.Module):
         """(B, C, H, W) -> (B, C', H, W)."""
         traced = torch.compiler.is_compiling()  # PyTorch's compiler does not know NNPACK
         supported = features.device.type == "cpu" and features.dtype == self.weight.dtype
-        if traced or not supported or torch.is_autocast_enabled(features.device.type):
+        if traced or not supported or torch.is_autocast_enabled("cpu"):
             return F.conv2d(features, self.weight, self.bias, padding=self.margin)
         return self.ways()[self._way(*features.shape[2:])](features)
 

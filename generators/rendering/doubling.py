@@ -46,8 +46,7 @@ class UpConv(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
         supported = features.device.type == "cpu" and features.dtype == self.parts.dtype
-        half = torch.is_autocast_enabled(features.device.type)  # many small sums are slow then
-        if not supported or half or torch.compiler.is_compiling():
+        if not supported or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
             return self._by_corners(features)
         return self.ways()[self._way(*features.shape[2:])](features)
 

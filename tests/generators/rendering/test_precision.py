@@ -142,6 +142,7 @@ def test_compiled_halves_draw_nearly_the_same(scene: tuple[Scene, Tensor]) -> No
 
 
 @NO_GPU
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_gpu_draws_nearly_the_same(precision: str, scene: tuple[Scene, Tensor]) -> None:
     exact, keypoints = scene
