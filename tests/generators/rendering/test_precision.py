@@ -96,13 +96,13 @@ def test_half_precision_is_for_processors_with_amx(
     assert {HalfConv, HalfUp} <= kinds
     assert not kinds & {SameConv, UpConv}
     futures = keypoints[-2:] + 0.05 * torch.randn(
-        20, 1, keypoints.shape[1], generator=torch.Generator().manual_seed(0)
+        8, 1, keypoints.shape[1], generator=torch.Generator().manual_seed(0)
     )
     kept = []
     for one in (exact, half):
-        videos = np.stack([one.render(future) for future in futures])
-        kept.append(set(np.argsort(mae(videos, wanted[-2:]))[:5].tolist()))
-    assert len(kept[0] & kept[1]) >= 4
+        videos = one.render(futures.flatten(0, 1)).reshape(8, 2, *wanted.shape[1:])
+        kept.append(set(np.argsort(mae(videos, wanted[-2:]))[:3].tolist()))
+    assert len(kept[0] & kept[1]) >= 2
     monkeypatch.setattr(name, lambda: PLAIN)
     monkeypatch.setenv("FLAWCAST_SLOW_BF16", "1")
     check_precision("bf16", torch.device("cpu"))
