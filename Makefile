@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 # `pytest` alone runs them one after the other.
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=15
 
-.PHONY: help demo test test-all lint docs dist dist-demo clean
+.PHONY: help demo test test-all gpu lint docs dist dist-demo clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -22,6 +22,9 @@ test: .venv/dev.done lint ## format, lint, types, fast tests
 
 test-all: .venv/dev.done lint ## the slow tests too
 	$(PYTEST) -m ""
+
+gpu: .venv/dev.done ## on a machine with a GPU: its tests, equality, speed; GPU_OPTIONS="--train-minutes 5"
+	$(BIN)/python -m flawcast.flows.benchmarks.gpu --out gpu $(GPU_OPTIONS)
 
 lint: .venv/dev.done ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Renderers by name: they draw videos that a store keeps as what they are drawn from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,32 @@ from numpy.typing import NDArray
 from flawcast.configs.registry import Registry
 
 Arrays = Mapping[str, NDArray[Any]]
+Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels; right and bottom excluded
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where the parts of one frame are; outside, the frame is its backdrop.
+
+    Args:
+        backdrop: Which backdrop; those of one source that are equal have the same pixels.
+        box: What may differ from it; empty where no part is in the frame.
+    """
+
+    backdrop: Hashable
+    box: Box
+
+    @property
+    def empty(self) -> bool:
+        """Whether the frame is its backdrop."""
+        left, top, right, bottom = self.box
+        return right <= left or bottom <= top
+
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns of the box."""
+        left, top, right, bottom = self.box
+        return slice(top, bottom), slice(left, right)
 
 
 class Drawing(Protocol):
@@ -31,6 +58,15 @@ class Drawing(Protocol):
         Returns:
             RGB, (n, H, W, 3).
         """
+
+    def spots(self, keypoints: NDArray[np.float32]) -> Sequence[Spot]:
+        """Where the parts of a video with keypoints (F, D) are, frame by frame."""
+
+    def backdrop(self, spot: Spot, box: Box | None = None) -> NDArray[np.uint8]:
+        """A frame's backdrop, or a box of it, RGB, (h, w, 3)."""
+
+    def patch(self, spot: Spot) -> NDArray[np.uint8]:
+        """The box of a frame, if it is not empty, as `frames` without noise, RGB, (h, w, 3)."""
 
     def maps(
         self, keypoints: NDArray[np.float32], wanted: Sequence[int]

@@ -54,6 +54,7 @@ def examine(folder: Path, services: bool = True) -> Iterator[Finding]:
         ("python", _python),
         ("packages", _packages),
         ("processor", _processor),
+        ("kernels", _kernels),
         ("memory", _memory),
         ("disk", lambda: _disk(folder)),
         ("accelerator", _accelerator),
@@ -102,6 +103,21 @@ def _processor() -> Finding:
     cores = usable_cores()
     text = f"{cores} core{'s' * (cores != 1)}; as many workers unless --workers says otherwise"
     return Finding("processor", "ok", text)
+
+
+def _kernels() -> Finding:
+    """Which precisions are fast here, and the file of the kernels that are."""
+    from flawcast.generators.rendering.kernels import FILE_VARIABLE, USUAL, choice_file, processor
+    from flawcast.generators.rendering.precision import has_amx
+
+    name, extensions = processor()
+    half = "bf16 (AMX)" if has_amx() else "not bf16, which needs AMX or a GPU"
+    precisions = f"{name} ({', '.join(extensions) or 'no known extensions'}): int8, {half}"
+    if os.environ.get(FILE_VARIABLE) == USUAL:
+        return Finding("kernels", "ok", f"{precisions}; the usual kernels, by {FILE_VARIABLE}")
+    path = choice_file()
+    when = "measured" if path.is_file() else "measured by the first large rendering, kept in"
+    return Finding("kernels", "ok", f"{precisions}; kernels {when}: {path}")
 
 
 def _memory() -> Finding:

@@ -82,40 +82,9 @@ def keep_closest(
         >>> closest.indices.tolist(), closest.drawn
         ([1, 3], 15)
     """
-    videos: dict[int, NDArray[np.uint8]] = {}
-    found = _rank(draw, reference, guess, keep, batch, on_done, videos)
-    kept = np.stack([videos[index] for index in found.indices.tolist()])
-    return Closest(found.indices, found.mae, found.drawn, kept)
-
-
-def rank_closest(
-    draw: Draw,
-    reference: NDArray[np.uint8],
-    guess: NDArray[np.floating],
-    keep: int,
-    batch: int = 1,
-    on_done: Callable[[int], None] = lambda done: None,
-) -> Ranking:
-    """Find the same futures as `keep_closest`, without keeping any frame in memory.
-
-    Arguments and errors are those of `keep_closest`.
-    """
-    return _rank(draw, reference, guess, keep, batch, on_done, None)
-
-
-def _rank(
-    draw: Draw,
-    reference: NDArray[np.uint8],
-    guess: NDArray[np.floating],
-    keep: int,
-    batch: int,
-    on_done: Callable[[int], None],
-    videos: dict[int, NDArray[np.uint8]] | None,
-) -> Ranking:
-    """Draw until no other future can be kept; `videos` gets the frames of the kept ones."""
     expect_shape("reference", reference, "F H W 3")
     expect_keep(keep, len(guess))
-    race = _Race(reference, len(guess), keep, videos)
+    race = _Race(reference, len(guess), keep)
     waiting = iter(np.argsort(guess, kind="stable").tolist())
     done = drawn = 0
     while pairs := race.next_frames(waiting, batch):
@@ -125,22 +94,72 @@ def _rank(
             done = race.done
             on_done(done)
     indices = np.array([index for _, index in race.best], np.intp)
-    return Ranking(indices, race.sums / (reference.size * 255), drawn)
+    videos = np.stack([race.videos[index] for index in indices.tolist()])
+    return Closest(indices, race.sums / (reference.size * 255), drawn, videos)
+
+
+def rank_by_bounds(
+    error: Callable[[int, int], float],
+    least: NDArray[np.float64],
+    guess: NDArray[np.floating],
+    keep: int,
+    values: int,
+    on_done: Callable[[int], None] = lambda done: None,
+    on_dropped: Callable[[int], None] = lambda future: None,
+) -> Ranking:
+    """Find the same futures as `keep_closest`, where part of each frame's error is known at once.
+
+    A frame that is not drawn yet counts with that part. So a future is given up sooner, and many
+    are not drawn at all.
+
+    Args:
+        error: Draws a frame of a (future, frame) and gives its summed absolute error, a whole
+            number of gray levels.
+        least: What that error is at least, whole numbers, (N, F).
+        guess: As in `keep_closest`.
+        keep: As in `keep_closest`.
+        values: Number of values in the reference, F * H * W * 3.
+        on_done: As in `keep_closest`.
+        on_dropped: Called with a future that is not kept, once it was drawn in part or in full.
+
+    Returns:
+        The futures that drawing everything would keep.
+
+    Raises:
+        SettingsError: If `keep` is not in [1, N].
+
+    Example:
+        >>> errors = np.array([[9, 9], [1, 1], [5, 5], [0, 8]])
+        >>> least = errors - 1.0
+        >>> ranked = rank_by_bounds(lambda n, t: errors[n, t], least, errors.sum(1), 2, 255)
+        >>> ranked.indices.tolist(), ranked.drawn
+        ([1, 3], 4)
+    """
+    expect_keep(keep, len(guess))
+    sums, drawn = least.sum(axis=1), 0
+    best: list[tuple[float, int]] = []  # (sum, future), at most `keep`, ascending
+    for done, future in enumerate(np.argsort(guess, kind="stable").tolist(), start=1):
+        for time in reversed(range(least.shape[1])):
+            if len(best) == keep and (float(sums[future]), future) > best[-1]:
+                on_dropped(future)
+                break
+            sums[future] += error(future, time) - least[future, time]
+            drawn += 1
+        else:
+            insort(best, (float(sums[future]), future))
+            if len(best) > keep:
+                on_dropped(best.pop()[1])
+        on_done(done)
+    return Ranking(np.array([index for _, index in best], np.intp), sums / (values * 255), drawn)
 
 
 class _Race:
     """Futures that are being drawn, and the best of those that are complete."""
 
-    def __init__(
-        self,
-        reference: NDArray[np.uint8],
-        samples: int,
-        keep: int,
-        videos: dict[int, NDArray[np.uint8]] | None,
-    ) -> None:
+    def __init__(self, reference: NDArray[np.uint8], samples: int, keep: int) -> None:
         self.reference, self.keep = reference, keep
         self.sums = np.zeros(samples)  # integers: exact
-        self.videos = videos  # of the best and of unfinished futures; None keeps none
+        self.videos: dict[int, NDArray[np.uint8]] = {}  # of the best and of unfinished futures
         self.best: list[tuple[float, int]] = []  # (sum, future), at most `keep`, ascending
         self.left: dict[int, int] = {}  # frames still to draw, by unfinished future
         self.done = 0
@@ -149,8 +168,7 @@ class _Race:
         """The next batch to draw: the last missing frames of at most `batch` futures."""
         while len(self.left) < batch and (index := next(waiting, None)) is not None:
             self.left[index] = len(self.reference)
-            if self.videos is not None:
-                self.videos[index] = np.empty_like(self.reference)
+            self.videos[index] = np.empty_like(self.reference)
         rounds = range(len(self.reference))
         frames = (
             (index, left - 1 - ahead)
@@ -168,8 +186,7 @@ class _Race:
                 f"frames: expected uint8 {expected}, got {frames.dtype} {frames.shape}"
             )
         for (index, time), frame in zip(pairs, frames, strict=True):
-            if self.videos is not None:
-                self.videos[index][time] = frame
+            self.videos[index][time] = frame
             truth = self.reference[time].reshape(-1)
             self.sums[index] += cv2.norm(frame.reshape(-1), truth, cv2.NORM_L1)
             self.left[index] -= 1
@@ -178,16 +195,11 @@ class _Race:
                 insort(self.best, (float(self.sums[index]), index))
                 self._retire(index)
                 if len(self.best) > self.keep:
-                    self._forget(self.best.pop()[1])
+                    del self.videos[self.best.pop()[1]]
         if len(self.best) == self.keep:
             for index in [index for index in self.left if self._beaten(index)]:
-                self._forget(index)
+                del self.videos[index]
                 self._retire(index)
-
-    def _forget(self, index: int) -> None:
-        """Drop the frames of a future that is not kept."""
-        if self.videos is not None:
-            del self.videos[index]
 
     def _beaten(self, index: int) -> bool:
         """Whether a future can no longer be among the best; among equals the first one wins."""

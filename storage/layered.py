@@ -94,17 +94,17 @@ class Layers:
         keypoints, seed = self.keypoints[rank], int(self.seeds[rank])
         try:
             if what == "videos":
-                return self._drawing.frames(keypoints, None if seed == CLEAN else seed, frames)
-            if what == "valid" and self._drawing.always_valid:
+                return self.drawing.frames(keypoints, None if seed == CLEAN else seed, frames)
+            if what == "valid" and self.drawing.always_valid:
                 return np.ones((len(frames), *self.size), bool)
-            return self._drawing.maps(keypoints, frames)[what == "valid"]
+            return self.drawing.maps(keypoints, frames)[what == "valid"]
         except KeyError as error:
             raise StoreError(
                 f"{what}: {self.renderer} draws them from an array {error}, which is not there"
             ) from error
 
     @cached_property
-    def _drawing(self) -> Drawing:
+    def drawing(self) -> Drawing:
         """The source, ready to be drawn."""
         with named_if_missing("videos that are kept as layers"):
             renderer = RENDERERS[self.renderer]

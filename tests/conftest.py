@@ -19,6 +19,7 @@ from tests.processes import PROCESSES  # noqa: E402, F401 - before a fork server
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["FLAWCAST_KERNELS"] = "usual"  # nothing is measured, and the user's cache stays as it is
 
 TINY_FOMM = {
     "common_params": {"num_kp": 3},

@@ -32,6 +32,7 @@ class BenchmarkRequest:
         clips: Real clips for what depends on content (store, loader, detail); None for the
             built-in line.
         pictures: Folder for pictures, where a benchmark draws any (detail); None for no pictures.
+        device: Where render, sample, pipeline and realtime compute: "cpu", or a GPU.
     """
 
     model: str = "line-128"
@@ -41,6 +42,7 @@ class BenchmarkRequest:
     repeats: int = 5
     clips: Path | None = None
     pictures: Path | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

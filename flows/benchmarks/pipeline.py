@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.benchmarks import on_device
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.on_device import Sizes
 from flawcast.flows.benchmarks.timing import Way, alternately, compared, machine
 from flawcast.flows.generate.plan import SetPlan, plan_sets
 from flawcast.flows.generate.sample_set import SetRequest, make_set
@@ -22,6 +24,7 @@ from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.clips.frames import to_tensor, to_video
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.model import Model, find_model, load_model
+from flawcast.generators.rendering.devices import pick_device
 from flawcast.storage import SampleSet, SampleStore
 
 FRAMES = 24
@@ -33,6 +36,8 @@ OURS = "ours"
 @BENCHMARKS.register("pipeline")
 def pipeline(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Time per set, the share of frames that were rendered, and the memory that a worker takes."""
+    if request.device != "cpu":
+        return on_device.pipeline(pick_device(request.device), Sizes.of(request))
     torch.set_num_threads(1)
     model, plain = load_model(find_model(request.model)), load_backbone(find_model(request.model))
     size, horizon = model.clip_settings().size, model.card.settings.forecast

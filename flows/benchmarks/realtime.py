@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from flawcast.flows.benchmarks import on_device
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.on_device import Sizes
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.backbones import MotionBackbone, build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.forecasters.base import Forecaster, build_forecaster
+from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.fused import for_inference
 
 FRAMES, BLOCK = 36, 6  # blocks of six seen and six predicted frames
@@ -60,6 +63,8 @@ def tera_operations(multiply_adds: float) -> float:
 @torch.no_grad()
 def realtime(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Keypoints of the seen frames, forecasts of the others, rendering of all, at 256x256."""
+    if request.device != "cpu":
+        return on_device.realtime(pick_device(request.device), Sizes.of(request))
     torch.set_num_threads(1)
     rows: list[Row] = []
     for done, (name, config) in enumerate(MODELS.items()):

@@ -5,7 +5,9 @@ from dataclasses import replace
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from flawcast.flows.benchmarks import on_device
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.on_device import Sizes
 from flawcast.flows.benchmarks.timing import (
     Way,
     alternately,
@@ -18,6 +20,7 @@ from flawcast.generators.backbones import build_backbone
 from flawcast.generators.backbones.base import ready
 from flawcast.generators.backbones.fomm import FOMM, FOMMAppearance
 from flawcast.generators.clips.frames import to_video
+from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.fused import for_inference
 from flawcast.generators.rendering.precision import in_precision
 from flawcast.generators.rendering.scene import Scene
@@ -31,6 +34,8 @@ REFERENCE = "reference: source encoded for every frame, batch of one"
 @torch.no_grad()
 def render(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Frames per second of the published sizes with seeded weights, which cost what any cost."""
+    if request.device != "cpu":
+        return on_device.render(pick_device(request.device), Sizes.of(request))
     torch.set_num_threads(1)
     plain = ready(build_backbone("fomm", {}, request.seed))
     assert isinstance(plain, FOMM)  # noqa: S101 - narrows the type

@@ -4,7 +4,9 @@ import copy
 
 import torch
 
+from flawcast.flows.benchmarks import on_device
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.on_device import Sizes
 from flawcast.flows.benchmarks.timing import (
     Way,
     alternately,
@@ -14,6 +16,7 @@ from flawcast.flows.benchmarks.timing import (
     peak_ways,
 )
 from flawcast.generators.forecasters.base import build_forecaster
+from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.packed import with_packed_linears
 
 FEATURES, PAST = 60, 12
@@ -26,6 +29,8 @@ REFERENCE = "one future at a time"
 @torch.no_grad()
 def sample(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Time per future and step; weights are seeded, their values cost nothing."""
+    if request.device != "cpu":
+        return on_device.sample(pick_device(request.device), Sizes.of(request))
     torch.set_num_threads(1)
     torch.manual_seed(request.seed)
     model = build_forecaster("gru_nf", FEATURES, {"preset": "paper"}).eval()

@@ -8,6 +8,7 @@ import typer
 
 from flawcast.configs.errors import SettingsError
 from flawcast.flows.commands.base import (
+    DeviceOption,
     JsonFlag,
     QuietFlag,
     app,
@@ -23,7 +24,7 @@ def benchmark(
         str | None,
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
-            "realtime, scaling, bucket (cost, beside alternatives), masks, kept-masks, "
+            "realtime, layers, scaling, bucket (cost, beside alternatives), masks, kept-masks, "
             "kept-layers, budget, detail (real parts at their own size) or defects (of looks)."
         ),
     ] = None,
@@ -55,6 +56,7 @@ def benchmark(
             "With --all, CPU-TYPE/SUBJECT.json, and headlines.md for all types there."
         ),
     ] = None,
+    device: DeviceOption = "cpu",
     plot: Annotated[
         Path | None, typer.Option(help="SVG file to draw curves into; budget has some.")
     ] = None,
@@ -82,6 +84,7 @@ def benchmark(
         repeats=repeats,
         clips=folder or clips,
         pictures=out,
+        device=device,
     )
     reports: list[Report] = []
     machine = Machine.here()

@@ -11,17 +11,18 @@ from torch import Tensor
 from flawcast.configs.defect_settings import MadeDefect
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import GenerateSettings
+from flawcast.flows.generate.compared import Compared
 from flawcast.flows.generate.defects.on_layers import DefectOnLayers
 from flawcast.flows.generate.defects.on_pixels import DefectOnPixels, OnPixels, with_levels
 from flawcast.flows.generate.defects.orders import WITH_DEFECT
-from flawcast.flows.generate.layered import chosen, draw_pairs, frame_by_frame
+from flawcast.flows.generate.layered import chosen
 from flawcast.flows.generate.masks import make_masks
 from flawcast.flows.generate.plan import SetPlan
 from flawcast.flows.generate.sampled import Sampled
 from flawcast.generators.backbones import MotionBackbone
 from flawcast.selection.metrics import mae, sample_diversity, ssim, temporal_coherence
 from flawcast.selection.metrics.by_frame import KeptScores, score_by_frame
-from flawcast.selection.pruning import Closest, Ranking, keep_closest, rank_closest
+from flawcast.selection.pruning import Closest, Ranking, keep_closest
 from flawcast.selection.selectors import SELECTORS, Candidates, lowest_mae
 from flawcast.storage import Layers
 from flawcast.storage.layered import LayeredArray
@@ -124,15 +125,12 @@ def keep_layers(
         still = replace(layers, keypoints=last).draw("videos", 0, [0])[0]
         true = _placed(sampled, sampled.keypoints[settings.past :])
         reference = np.asarray(replace(layers, keypoints=true, seeds=layers.seeds[:1]).videos()[0])
-    selector = SELECTORS[settings.selector]
+    selector, compared = SELECTORS[settings.selector], Compared(layers, reference)
     if selector is lowest_mae:
-        ranking = rank_closest(
-            lambda pairs: draw_pairs(layers, pairs),
-            reference,
-            _distances(sampled.scene.backbone, sampled.futures, sampled.keypoints[settings.past :]),
-            settings.keep,
-            on_done=on_futures,
+        guess = _distances(
+            sampled.scene.backbone, sampled.futures, sampled.keypoints[settings.past :]
         )
+        ranking = compared.closest(guess, settings.keep, on_futures)
     else:
         videos = np.asarray(layers.videos())
         errors = mae(videos, reference)
@@ -148,7 +146,7 @@ def keep_layers(
     return Kept(
         ranking,
         kept.videos(),
-        score_by_frame(frame_by_frame(layers, indices), reference),
+        score_by_frame(compared.by_time(indices), reference),
         reference,
         _hold_mae(still, reference),
         None if plan.masks is None else kept.masks(),

@@ -1,6 +1,6 @@
 """Videos of a backbone whose frames can be drawn without it: scored and kept as layers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -88,14 +88,3 @@ def chosen(layers: Layers, indices: Sequence[int], seeds: Sequence[int]) -> Laye
     """Some of the videos, with sensor noise."""
     keypoints = np.ascontiguousarray(layers.keypoints[list(indices)])
     return replace(layers, keypoints=keypoints, seeds=np.array(seeds, np.int64))
-
-
-def draw_pairs(layers: Layers, pairs: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
-    """Frames of (video, time) pairs, (n, H, W, 3)."""
-    return np.concatenate([layers.draw("videos", video, [time]) for video, time in pairs])
-
-
-def frame_by_frame(layers: Layers, indices: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """For each time, the frames of some videos, (n, H, W, 3)."""
-    for time in range(layers.shape[1]):
-        yield draw_pairs(layers, [(video, time) for video in indices])

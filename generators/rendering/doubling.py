@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flawcast.generators.rendering.kernels import Kernel, fastest, sample_image, worth_measuring
+
 PIXELS_AT_ONCE = 2**10  # input pixels per band: its products are added while they are in the cache
 
 
@@ -39,13 +41,42 @@ class UpConv(nn.Module):
         # (3, 3, C', C), rows first: factors of a pixel and of its differences to both neighbours.
         self.register_buffer("parts", by_both.to(weight.dtype).contiguous())
         self.register_buffer("bias", bias.detach())
+        self._made: tuple[object, Tensor] | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
-        if features.device.type == "cpu" and features.dtype == self.parts.dtype:
-            return self._by_products(features)
+        supported = features.device.type == "cpu" and features.dtype == self.parts.dtype
+        if not supported or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+            return self._by_corners(features)
+        return self.ways()[self._way(*features.shape[2:])](features)
+
+    def ways(self) -> dict[str, Kernel]:
+        """The kernels, which give the same up to rounding."""
+        return {"products": self._by_products, "corners": self._by_corners}
+
+    def _way(self, height: int, width: int) -> str:
+        """The kernel for images of a size."""
+        outputs, inputs = self.parts.shape[2:]
+        if not worth_measuring(inputs, outputs, 4, height, width):  # 16 products per pixel
+            return "products"
+        shape = f"doubling, {inputs} to {outputs} channels, {height}x{width}"
+        way = fastest(shape, self.ways(), "products", lambda: sample_image(inputs, height, width))
+        if way == "products":
+            self._made = None  # measuring made it
+        return way
+
+    def _by_corners(self, features: Tensor) -> Tensor:
+        """Compute the four pixels of every input pixel by a 2x2 convolution each."""
         edged = F.pad(features, (1, 1, 1, 1))
-        return interleave(edged, [partial(self._corner, kernel) for kernel in self.kernels()])
+        kernels = self.kernels() if torch.compiler.is_compiling() else self._corners()
+        return interleave(edged, [partial(self._corner, kernel) for kernel in kernels])
+
+    def _corners(self) -> Tensor:
+        """The four kernels, computed once for every place that the weights are at."""
+        place = self.parts.device, self.parts.dtype, self.parts._version
+        if self._made is None or self._made[0] != place:
+            self._made = place, self.kernels()
+        return self._made[1]
 
     def kernels(self) -> Tensor:
         """2x2 kernels, one for each of the four output pixels of a source pixel.

@@ -1,5 +1,9 @@
 """Structural similarity: how alike local brightness, contrast and structure are."""
 
+from dataclasses import dataclass
+from math import prod
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +11,10 @@ from numpy.typing import NDArray
 from flawcast.configs.errors import ShapeError
 from flawcast.selection.metrics.base import METRICS, expect_comparable
 
+Kind = TypeVar("Kind", bound=np.generic)
+
 BAND_VALUES = 2**15  # values compared at once: few enough to stay in the processor's cache
+MOST_KNOWN, MOST_MISSES = 2, 6  # frames that others may repeat; tries that may fail
 WINDOW = 7  # pixels: the side of the neighbourhood over which local statistics are taken
 
 
@@ -72,6 +79,15 @@ def frame_similarities(
     return similarity
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A frame that was compared: its similarities, (h, w, 3), a quarter each, and their mean."""
+
+    frame: NDArray[np.uint8]
+    places: NDArray[np.float32]
+    similarity: float
+
+
 class _Target:
     """A reference frame with its local sums over the uniform window: exact, in 32-bit integers.
 
@@ -79,36 +95,79 @@ class _Target:
     n (n - 1) times as large in numerator and denominator, so the factors cancel. Only the products
     become floats. All steps write to preallocated memory, because allocating takes longer than
     they do.
+
+    Frames of one source often share their background. Where a frame repeats the pixels of one
+    before it, it repeats its similarities; the mean is taken over all, so no bit of it changes.
     """
 
     def __init__(self, frame: NDArray[np.uint8]) -> None:
         self.count = WINDOW**2
         self.frame = np.ascontiguousarray(frame)
-        self.products = np.empty(self.frame.shape, np.uint16)
-        self.scratch = [np.empty(self.frame.shape, np.int32) for _ in range(5)]
+        self.products = np.empty(self.frame.size, np.uint16)
+        self.scratch = [np.empty(self.frame.size, np.int32) for _ in range(6)]
         self.sums, squares = self._sums(self.frame, 3), self._squares(self.frame, 4)
         self.squared = self.sums * self.sums
         self.spread = self.count * squares - self.squared  # n (n - 1) times the sample variance
-        self.product = np.empty_like(self.squared)
-        self.floats = [np.empty(self.squared.shape, np.float32) for _ in range(3)]
+        self.floats = [np.empty(self.squared.size, np.float32) for _ in range(2)]
         self.brightness = np.float32((0.01 * 255) ** 2 * self.count**2)
         self.contrast = np.float32((0.03 * 255) ** 2 * self.count * (self.count - 1))
+        self.places = np.empty(self.squared.shape, np.float32)
+        self.known: list[_Known] = []
+        self.misses = MOST_MISSES if self.frame.size < BAND_VALUES // 2 else 0
 
     def similarity(self, frame: NDArray[np.uint8]) -> float:
         """Mean SSIM over pixels and channels of one frame."""
         frame = np.ascontiguousarray(frame)
+        if self.misses < MOST_MISSES:
+            for known in self.known:
+                if not cv2.norm(frame, known.frame, cv2.NORM_INF):
+                    return known.similarity
+        width = self.squared.shape[1]
+        new = self._repeated(frame) if self.misses < MOST_MISSES else slice(0, width)
+        self._compare(frame, new, self.places[:, new])
+        similarity = 4 * float(self.places.mean(dtype=np.float64))
+        if new == slice(0, width):
+            self.misses += 1
+            if len(self.known) < MOST_KNOWN:
+                self.known.append(_Known(frame, self.places.copy(), similarity))
+        return similarity
+
+    def _repeated(self, frame: NDArray[np.uint8]) -> slice:
+        """Copy what is known from a frame before; the columns that lack.
+
+        At least half of the columns are known, or all lack.
+        """
+        width, source = self.squared.shape[1], None
+        new = slice(0, width)
+        for known in self.known:
+            apart = cv2.absdiff(frame, known.frame).reshape(len(frame), -1)
+            differ = np.flatnonzero(cv2.reduce(apart, 0, cv2.REDUCE_MAX)) // 3
+            first, last = max(0, int(differ[0]) - WINDOW + 1), min(width, int(differ[-1]) + 1)
+            if 2 * (last - first) <= width and last - first < new.stop - new.start:
+                new, source = slice(first, last), known
+        if source is not None:
+            np.copyto(self.places, source.places)
+        return new
+
+    def _compare(self, frame: NDArray[np.uint8], columns: slice, out: NDArray[np.float32]) -> None:
+        """A quarter of the SSIM of some columns, into `out`, (h, w, 3)."""
+        pixels = slice(columns.start, columns.stop + WINDOW - 1)
+        frame, target = (np.ascontiguousarray(each[:, pixels]) for each in (frame, self.frame))
         sums, squares = self._sums(frame, 0), self._squares(frame, 1)
-        cv2.multiply(frame, self.frame, dst=self.products, dtype=cv2.CV_16U)
-        crossed = self._sums(self.products, 2)
-        mixed = np.multiply(sums, self.sums, out=self.product)
+        products = _room(self.products, frame.shape)
+        cv2.multiply(frame, target, dst=products, dtype=cv2.CV_16U)
+        crossed = self._sums(products, 2)
+        mixed = _room(self.scratch[5], out.shape)
+        np.multiply(sums, self.sums[:, columns], out=mixed)
         sums *= sums
         crossed *= self.count
         crossed -= mixed
         squares *= self.count
         squares -= sums
-        squares += self.spread
-        sums += self.squared
-        above, below, factor = self.floats
+        squares += self.spread[:, columns]
+        sums += self.squared[:, columns]
+        below, factor = (_room(each, out.shape) for each in self.floats)
+        above = out
         above[...] = mixed
         above += self.brightness / 2  # both factors of the numerator are halved
         factor[...] = crossed
@@ -120,16 +179,21 @@ class _Target:
         factor += self.contrast
         below *= factor
         above /= below
-        return 4 * float(above.mean(dtype=np.float64))
 
     def _squares(self, frame: NDArray[np.uint8], place: int) -> NDArray[np.int32]:
         """Sums of squares of pixels, which 16 bits hold."""
-        cv2.multiply(frame, frame, dst=self.products, dtype=cv2.CV_16U)
-        return self._sums(self.products, place)
+        products = _room(self.products, frame.shape)
+        cv2.multiply(frame, frame, dst=products, dtype=cv2.CV_16U)
+        return self._sums(products, place)
 
     def _sums(self, values: NDArray[np.unsignedinteger], place: int) -> NDArray[np.int32]:
         """Sums around every pixel whose whole neighbourhood lies inside the frame."""
         size, edge = (WINDOW, WINDOW), WINDOW // 2
-        whole = self.scratch[place]
+        whole = _room(self.scratch[place], values.shape)
         cv2.boxFilter(values, cv2.CV_32S, size, dst=whole, normalize=False)
         return whole[edge:-edge, edge:-edge]
+
+
+def _room(memory: NDArray[Kind], shape: tuple[int, ...]) -> NDArray[Kind]:
+    """The beginning of some memory as an array of a shape."""
+    return memory[: prod(shape)].reshape(shape)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flawcast.configs.errors import SettingsError, ShapeError
 from flawcast.selection.metrics import mae
-from flawcast.selection.pruning import Draw, keep_closest, rank_closest
+from flawcast.selection.pruning import Draw, keep_closest, rank_by_bounds
 from flawcast.selection.selectors import Candidates, lowest_mae
 
 
@@ -52,10 +52,36 @@ def test_kept_futures_are_those_of_drawing_everything(data: st.DataObject) -> No
     assert (found.mae[lost] <= errors[lost]).all()
     assert (found.mae[lost] >= errors[wanted].max()).all()
     assert len(seen) == len(set(seen)) == found.drawn
-    ranked = rank_closest(draw_from(videos), reference, guess, keep, batch)
-    assert np.array_equal(ranked.indices, found.indices)
-    assert np.array_equal(ranked.mae, found.mae)
-    assert ranked.drawn == found.drawn
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_bounds_keep_the_same_futures(data: st.DataObject) -> None:
+    """Whatever part of each error is known at once, none of it or all, and whatever the guess."""
+    samples, frames = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 5))
+    level = st.integers(0, data.draw(st.sampled_from([1, 3, 255])))
+    errors = data.draw(arrays(np.int64, (samples, frames), elements=level))
+    least = np.minimum(errors, data.draw(arrays(np.int64, (samples, frames), elements=level)))
+    guess = data.draw(arrays(np.float64, samples, elements=st.floats(0, 1)))
+    keep = data.draw(st.integers(1, samples))
+    seen: list[tuple[int, int]] = []
+    dropped: list[int] = []
+
+    def error(future: int, time: int) -> float:
+        seen.append((future, time))
+        return float(errors[future, time])
+
+    found = rank_by_bounds(
+        error, least.astype(float), guess, keep, frames, on_dropped=dropped.append
+    )
+    wanted = np.argsort(errors.sum(1), kind="stable")[:keep]
+    assert found.indices.tolist() == wanted.tolist()
+    assert np.array_equal(found.mae[wanted], errors.sum(1)[wanted] / (frames * 255))
+    lost = np.setdiff1d(np.arange(samples), wanted)
+    assert (found.mae[lost] <= errors.sum(1)[lost] / (frames * 255)).all()
+    assert (found.mae[lost] >= found.mae[wanted].max()).all()
+    assert len(seen) == len(set(seen)) == found.drawn
+    assert sorted(dropped) == lost.tolist()
 
 
 def test_far_futures_stop_early() -> None:

@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from flawcast.generators.backbones.layers.belt_motion import Floats, Image, Mask, Positions
 from flawcast.generators.backbones.layers.mattes import filled
+from flawcast.generators.backbones.layers.motion import Box
 from flawcast.generators.backbones.layers.vision import cv2
 
 LEAST_GAIN = 0.06  # share of the plate's error that the texture must take away
 LEAST_AREA = 0.08  # of the frame: less texture is no belt
 PHASES = 3  # steps of a pixel at which the texture is kept, so that drawing copies it only
 MOST_PHASES = 9  # kept at once
+Step = tuple[int, int, int, int]  # left, top of the cut in whole pixels, and its phases
 ZERO = 128  # gray level of a texture that changes nothing
 
 
@@ -45,16 +47,28 @@ class Belt:
         return np.median(np.diff(self.positions, axis=0), axis=0)
 
     def over(self, plate: Image, position: NDArray[np.float64]) -> Image:
-        """The plate with the belt at a position: (H, W, 3), (2,) -> (H, W, 3).
-
-        Beyond what was seen the texture is mirrored: a weave goes on as a weave.
-        """
+        """The plate with the belt at a position: (H, W, 3), (2,) -> (H, W, 3)."""
         height, width = self.region.shape
+        return self.at(plate, self.step(position), (0, 0, width, height))
+
+    def step(self, position: NDArray[np.float64]) -> Step:
+        """Where the texture is cut for a position (2,): positions of one step look the same."""
         ways = np.ptp(self.positions, axis=0)
         fine = np.where(ways >= ways.max(), PHASES, 1)
         steps = np.round((self.origin - position) * fine).astype(int)
         (left, top), (across, down) = steps // fine, steps % fine
-        texture = self._phase(int(across), int(down))
+        return int(left), int(top), int(across), int(down)
+
+    def at(self, plate: Image, step: Step, box: Box) -> Image:
+        """A box of the plate with the belt: (H, W, 3) -> (h, w, 3), the same as cut from a frame.
+
+        Beyond what was seen the texture is mirrored: a weave goes on as a weave.
+        """
+        left, top, across, down = step
+        rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
+        left, top, width, height = left + box[0], top + box[1], box[2] - box[0], box[3] - box[1]
+        plate, region = plate[rows, columns], self.region[rows, columns]
+        texture = self._phase(across, down)
         inside = min(left, top) >= 0
         inside &= left + width <= texture.shape[1] and top + height <= texture.shape[0]
         if inside:
@@ -65,7 +79,7 @@ class Belt:
             border = cv2.BORDER_REFLECT
             shown = cv2.warpAffine(texture, there, (width, height), flags=flags, borderMode=border)
         woven = cv2.addWeighted(plate, 1, shown, 1, -ZERO)
-        return cv2.copyTo(woven, self.region.view(np.uint8), plate.copy())
+        return cv2.copyTo(woven, region.view(np.uint8), plate.copy())
 
     def _phase(self, across: int, down: int) -> Image:
         """The texture shifted by fractions of a pixel; the last ones used are kept."""

@@ -88,14 +88,29 @@ def lay_over(frame: Image, alpha: Image, cut_out: CutOut, driving: Keypoints) ->
     (left, top, right, bottom), field = source_places(cut_out, driving, size)
     if field is None:
         return
-    layer = cv2.remap(cut_out.pixels, field, None, cv2.INTER_CUBIC, borderValue=0)
-    opacity = layer[..., 3]
-    rest = cv2.merge([255 - opacity] * 3)
-    under = frame[top:bottom, left:right]
-    light = cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB)
-    frame[top:bottom, left:right] = cv2.add(cv2.multiply(under, rest, scale=1 / 255), light)
+    opacity = blend(frame[top:bottom, left:right], cut_out, field)
     covered = alpha[top:bottom, left:right]
     alpha[top:bottom, left:right] = cv2.max(covered, opacity)
+
+
+def blend(under: Image, cut_out: CutOut, field: Field) -> Image:
+    """Draw a part over its box of a frame, in place.
+
+    Args:
+        under: What is in the box so far, RGB, (h, w, 3), changed.
+        cut_out: The part.
+        field: Where in the cut-out the box's pixels are, (h, w, 2).
+
+    Returns:
+        What the part covers, (h, w) in [0, 255].
+    """
+    layer = cv2.remap(cut_out.pixels, field, None, cv2.INTER_CUBIC, borderValue=0)
+    opacity = np.ascontiguousarray(layer[..., 3])
+    rest = cv2.merge([255 - opacity] * 3)
+    cv2.multiply(under, rest, dst=rest, scale=1 / 255)
+    cv2.add(rest, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), dst=rest)
+    under[...] = rest
+    return opacity
 
 
 def cover(cut_out: CutOut, driving: Keypoints, size: tuple[int, int]) -> tuple[Box, Image]:
@@ -148,5 +163,12 @@ def _found_places(
     left, top, right, bottom = there = driven_box(source, driving, box, size)
     if right <= left or bottom <= top:
         return there, None
+    return there, places_within(source, box, driving, there, size)
+
+
+def places_within(
+    source: Keypoints, box: Box, driving: Keypoints, there: Box, size: tuple[int, int]
+) -> Field:
+    """Where in a cut-out, which lies in a box of its frame, the pixels of its driven box are."""
     field = dense_motion(source, driving, there, size)
-    return there, cv2.subtract(field, (float(box[0]), float(box[1]), 0.0, 0.0))
+    return cv2.subtract(field, (float(box[0]), float(box[1]), 0.0, 0.0))

@@ -198,7 +198,7 @@ def drawn(
         cuts_at: The cut-outs that a frame shows; None for the appearance's own in all.
     """
     if belt_at is None and appearance.belt is not None:
-        belt_at = _belt_with_part(appearance, appearance.belt, keypoints)
+        belt_at = belt_with_part(appearance, appearance.belt, keypoints)
     noise = FreshNoise(appearance.noise, appearance.size, generator) if generator else None
     done = 0
     for index in wanted:
@@ -230,7 +230,7 @@ def _first_part(observation: Observation) -> Track:
     return observation.tracks[0]
 
 
-def _belt_with_part(
+def belt_with_part(
     appearance: LayerAppearance, belt: Belt, keypoints: Keypoints
 ) -> NDArray[np.float64]:
     """Belt positions for keypoint vectors: (F, D) -> (F, 2)."""

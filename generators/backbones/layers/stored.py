@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.mask_levels import DEFECT
-from flawcast.configs.renderers import RENDERERS, Arrays
+from flawcast.configs.renderers import RENDERERS, Arrays, Box, Spot
 from flawcast.generators.backbones.layers.belt import Belt
 from flawcast.generators.backbones.layers.carried import Carrier, carry_levels, motion_difference
 from flawcast.generators.backbones.layers.composite import CutOut
@@ -16,6 +16,7 @@ from flawcast.generators.backbones.layers.defective import from_arrays as defect
 from flawcast.generators.backbones.layers.keypoints import Keypoints
 from flawcast.generators.backbones.layers.model import LayerAppearance, drawn
 from flawcast.generators.backbones.layers.noise import Noise
+from flawcast.generators.backbones.layers.patches import Patches
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -104,7 +105,7 @@ class LayerDrawing:
 
     def __init__(self, arrays: Arrays) -> None:
         self.appearance = from_arrays(arrays)
-        self._carrier = Carrier(self.appearance)
+        self._carrier, self._patches = Carrier(self.appearance), Patches(self.appearance)
         self._levels, self._usual = arrays.get(LEVELS), arrays.get(USUAL)
         defect = defect_from_arrays(arrays)
         self._parts = None if defect is None else DefectiveParts(self.appearance, defect)
@@ -123,6 +124,18 @@ class LayerDrawing:
         for place, (frame, _) in enumerate(pictures):
             frames[place] = frame
         return frames
+
+    def spots(self, keypoints: Keypoints) -> Sequence[Spot]:
+        """Where the parts of a video with keypoints (F, D) are, if they have no defect."""
+        return self._patches.spots(keypoints)
+
+    def backdrop(self, spot: Spot, box: Box | None = None) -> Image:
+        """A frame's backdrop, or a box of it, (h, w, 3)."""
+        return self._patches.backdrop(spot, box)
+
+    def patch(self, spot: Spot) -> Image:
+        """The box of a frame without noise and defect, (h, w, 3)."""
+        return self._patches.patch(spot)
 
     def maps(self, keypoints: Keypoints, wanted: Sequence[int]) -> tuple[Image, Mask]:
         """Masks of frames of a video and where they are reliable, each (n, H, W)."""

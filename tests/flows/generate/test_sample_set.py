@@ -85,23 +85,27 @@ def test_published_sizes_keep_what_the_plain_model_keeps() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["reconstruction", "transfer"])
-def test_integers_keep_nearly_the_same_futures(mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["int8", "bf16"], ids=["integers", "halves"])
+def test_other_precisions_keep_nearly_the_same_futures(
+    precision: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On trained weights: at least 18 of the 20 kept are the same, and look the same."""
+    monkeypatch.setenv("FLAWCAST_SLOW_BF16", "1")
     model = load_model(shipped_model())
     clips = model.clip_settings()
     line = write_line(tmp_path / "line", draw_line(2, 501, 24, 64, ("topple", "wobble")))
     sets = {}
-    for precision in ("fp32", "int8"):
-        settings = GenerateSettings(past=12, future=12, samples=100, keep=20, precision=precision)
+    for name in ("fp32", precision):
+        settings = GenerateSettings(past=12, future=12, samples=100, keep=20, precision=name)
         plan = plan_sets(line, None, (mode,), settings, clips, model.weights_id, 1).sets
         request = SetRequest(settings, clips, "run-0", "0")
-        sets[precision] = [make_set(item, model, request) for item in plan]
-    for exact, integers in zip(sets["fp32"], sets["int8"], strict=True):
-        assert np.array_equal(exact.keypoints, integers.keypoints)
-        both = sorted(set(exact.indices) & set(integers.indices))
+        sets[name] = [make_set(item, model, request) for item in plan]
+    for exact, quick in zip(sets["fp32"], sets[precision], strict=True):
+        assert np.array_equal(exact.keypoints, quick.keypoints)
+        both = sorted(set(exact.indices) & set(quick.indices))
         assert len(both) >= 18
         wanted, found = (
             one.videos[[one.indices.index(index) for index in both]].astype(int)
-            for one in (exact, integers)
+            for one in (exact, quick)
         )
         assert np.abs(wanted - found).mean() / 255 < 0.01

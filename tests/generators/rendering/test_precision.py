@@ -14,12 +14,17 @@ from flawcast.generators.backbones.base import ready
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import draw_clip
 from flawcast.generators.model import load_model, shipped_model
+from flawcast.generators.rendering.convolutions import SameConv
+from flawcast.generators.rendering.doubling import UpConv
 from flawcast.generators.rendering.fused import for_inference
+from flawcast.generators.rendering.halves import HalfConv, HalfUp
 from flawcast.generators.rendering.int8 import Int8Conv, Int8Up
 from flawcast.generators.rendering.precision import check_precision, halved, in_precision
 from flawcast.generators.rendering.scene import Scene
+from flawcast.selection.metrics import mae
 from tests.generators.backbones.tiny_backbones import LEARNED, TINY
 
+PLAIN, MODERN = ("Any", ("avx2",)), ("Any", ("avx2", "avx512f", "amx_bf16"))
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
 
@@ -58,14 +63,50 @@ def test_every_motion_model_draws_with_integers(name: str) -> None:
 @pytest.mark.parametrize(
     ("precision", "device", "advice"),
     [
-        ("bf16", "cpu", "use fp32 or int8"),
+        (
+            "bf16",
+            "cpu",
+            "for CPUs with AMX; this runs on cpu, Any .avx2., where .* use fp32 or int8",
+        ),
         ("fp16", "cpu", "use fp32 or int8"),
         ("int8", "cuda", "use bf16 or fp16"),
     ],
 )
-def test_what_a_device_is_not_made_for_is_refused(precision: str, device: str, advice: str) -> None:
+def test_what_a_device_is_not_made_for_is_refused(
+    precision: str, device: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flawcast.generators.rendering.precision.processor", lambda: PLAIN)
     with pytest.raises(SettingsError, match=advice):
         check_precision(precision, torch.device(device))
+
+
+def test_half_precision_is_for_processors_with_amx(
+    scene: tuple[Scene, Tensor], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It draws nearly the same, and keeps nearly the same futures."""
+    name = "flawcast.generators.rendering.precision.processor"
+    monkeypatch.setattr(name, lambda: MODERN)
+    exact, keypoints = scene
+    half = in_precision(exact, "bf16", keypoints)
+    wanted, found = exact.render(keypoints), half.render(keypoints)
+    assert not capsys.readouterr().err
+    assert 0 < np.abs(wanted.astype(int) - found).mean() / 255 < 0.005
+    assert half.backbone.keypoints == exact.backbone.keypoints
+    kinds = {type(module) for module in half.backbone.modules()}
+    assert {HalfConv, HalfUp} <= kinds
+    assert not kinds & {SameConv, UpConv}
+    futures = keypoints[-2:] + 0.05 * torch.randn(
+        8, 1, keypoints.shape[1], generator=torch.Generator().manual_seed(0)
+    )
+    kept = []
+    for one in (exact, half):
+        videos = one.render(futures.flatten(0, 1)).reshape(8, 2, *wanted.shape[1:])
+        kept.append(set(np.argsort(mae(videos, wanted[-2:]))[:3].tolist()))
+    assert len(kept[0] & kept[1]) >= 2
+    monkeypatch.setattr(name, lambda: PLAIN)
+    monkeypatch.setenv("FLAWCAST_SLOW_BF16", "1")
+    check_precision("bf16", torch.device("cpu"))
+    assert "slower than fp32" in capsys.readouterr().err
 
 
 def test_only_another_precision_gives_sets_another_id() -> None:
@@ -101,6 +142,7 @@ def test_compiled_halves_draw_nearly_the_same(scene: tuple[Scene, Tensor]) -> No
 
 
 @NO_GPU
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_gpu_draws_nearly_the_same(precision: str, scene: tuple[Scene, Tensor]) -> None:
     exact, keypoints = scene

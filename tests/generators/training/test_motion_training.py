@@ -65,6 +65,21 @@ def test_training_lowers_the_reconstruction_error(videos: list[np.ndarray]) -> N
     assert after.copy == before.copy > 0
 
 
+@pytest.mark.slow
+def test_bf16_trains_to_the_same_error_on_clips_it_has_not_seen(videos: list[np.ndarray]) -> None:
+    """Within 3 percent, as the mean of three seeds: one training varies more than that."""
+    errors = dict[str, list[float]]()
+    for precision in ("fp32", "bf16"):
+        settings = MotionTraining(steps=240, batch=8, scales=(1, 0.5), precision=precision)
+        for seed in range(3):
+            model = build_backbone("fomm", TINY_FOMM, seed=seed)
+            train_backbone(model, videos[:3], settings, seed)
+            found = reconstruction_error(model, videos[3:])
+            errors.setdefault(precision, []).append(found.model)
+    single, half = (float(np.mean(one)) for one in errors.values())
+    assert half == pytest.approx(single, rel=0.03)
+
+
 def test_a_pair_is_of_one_clip_and_augmented_alike(videos: list[np.ndarray]) -> None:
     still = [np.repeat(video[:1], 2, axis=0) for video in videos]
     source, driving = draw_pairs(still, SETTINGS, torch.Generator().manual_seed(0))

@@ -33,6 +33,26 @@ def test_frames_from_arrays_are_those_of_the_appearance(
         )
 
 
+def test_patches_over_backdrops_are_the_frames(seen: tuple[Image, Observation]) -> None:
+    """Also where the part is cut off or outside, and where the belt goes beyond its texture."""
+    frames, observation = seen
+    drawing = LayerDrawing(to_arrays(appearance(observation, frames, [2, 6])))
+    way = observation.keypoints.copy()
+    way.reshape(len(way), -1, 6)[..., 0] += np.linspace(-1.5, 1.5, len(way))[:, None]
+    whole = drawing.frames(way, None, range(len(way)))
+    spots = drawing.spots(way)
+    assert any(spot.empty for spot in spots)
+    by_backdrop: dict[object, Image] = {}
+    for frame, spot in zip(whole, spots, strict=True):
+        own = drawing.backdrop(spot)
+        assert np.array_equal(by_backdrop.setdefault(spot.backdrop, own), own)
+        if not spot.empty:
+            assert np.array_equal(drawing.backdrop(spot, spot.box), own[spot.inside])
+            own = own.copy()
+            own[spot.inside] = drawing.patch(spot)
+        assert np.array_equal(own, frame)
+
+
 def test_arrays_are_plain_and_survive_a_round_trip(seen: tuple[Image, Observation]) -> None:
     frames, observation = seen
     arrays = to_arrays(appearance(observation, frames))
