@@ -12,6 +12,7 @@ Floats = NDArray[np.floating]
 
 TAIL = 0.1  # share of the good values that the tail is fitted to
 KNOTS = 33  # quantiles that stand for the rest
+LEAST_SLOPE = 0.02  # of the range up to the tail: a few values may be all alike
 FEWEST = 30  # values of a kind: of fewer, nothing is known of how seldom they are
 
 
@@ -40,7 +41,7 @@ class Tail:
             return None
         knots = np.quantile(known, np.linspace(0, 1 - TAIL, KNOTS))
         beyond = known[known > knots[-1]] - knots[-1]
-        least = 1e-3 * max(1e-6, float(np.ptp(known)))
+        least = LEAST_SLOPE * max(1e-6, float(knots[-1] - knots[0]))
         slope = max(float(beyond.mean()) if len(beyond) else 0.0, least)
         return Tail(tuple(float(knot) for knot in knots), slope)
 

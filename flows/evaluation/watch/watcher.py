@@ -137,7 +137,7 @@ class Watcher:
         """Take the next frame, RGB, (h, w, 3), as the sight has shaped it.
 
         Returns:
-            What is said of it. The first frames are said together once there are `past` of them.
+            What is said of it. The first `past` frames have no score, and come together.
 
         Raises:
             NothingToFollowError: If the whole picture changes.
@@ -165,8 +165,13 @@ class Watcher:
         numbers, frames = zip(*self._first, strict=True)
         self._first, self._started = [], True
         sightings = self.sight.start(np.stack(frames))
+        for number, seen in zip(numbers, sightings, strict=True):
+            self._said(number, seen, 1)
+        self._nats.clear()
+        nothing = dict.fromkeys(KINDS, float("nan"))
         return [
-            self._said(number, seen, 1) for number, seen in zip(numbers, sightings, strict=True)
+            Moment(number, nothing, {}, float("nan"), 0.0, "", -1, len(seen))
+            for number, seen in zip(numbers, sightings, strict=True)
         ]
 
     def _forget(self) -> None:
@@ -294,13 +299,13 @@ class Watcher:
 
 
 def _change(values: list[float], now: float, past: int) -> float:
-    """How far a value is above its median in the frames before the last few."""
+    """How far a value is above its median in the frames before the last few, as a logarithm."""
     before = values[:-1][-2 * past :]
     before = before[: max(FEWEST_BEFORE, len(before) - past // 2)]
     known = [value for value in before if np.isfinite(value)]
     if len(known) < FEWEST_BEFORE or not np.isfinite(now):
         return float("nan")
-    return max(0.0, now - float(np.median(known)))
+    return float(np.log1p(max(0.0, now - float(np.median(known)))))
 
 
 def check_watchable(moments: int, followed: int, name: str) -> None:
