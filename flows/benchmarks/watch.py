@@ -54,20 +54,26 @@ def watch(request: BenchmarkRequest, on_done: OnDone) -> Report:
 
     The built-in lines give good clips to fit, to calibrate and to test, and clips of every defect
     with their onset. Of real clips, those of the split test are scored, and the other good ones fit
-    and calibrate; where there is no such split, every third clip is scored.
+    and calibrate; where there is no such split, every third clip is scored. CLIPS may be "plain" or
+    "textured" for one of the lines.
     """
-    if request.clips is not None:
-        learnt, tested = _real(request.clips)
-        return _report(request, request.clips.name, learnt, tested, on_done)
-    rows: list[Row] = []
-    note = ""
-    for look in LOOKS:
+    named = request.clips
+    if named is not None and (named.exists() or str(named) not in LOOKS):
+        learnt, tested = _real(named)
+        return _report(request, named.name, learnt, tested, on_done)
+    looks = tuple(LOOKS) if named is None else (str(named),)
+    reports = []
+    for look in looks:
         with tempfile.TemporaryDirectory() as folder:
             good, tested = _drawn(Path(folder), request, look)
-            report = _report(request, f"{look} line", good, tested, on_done)
-        rows += [{"line": look, **row} for row in report.rows]
-        note = f"{note}{look}: {report.note}\n"
-    return Report("watch: built-in lines", tuple(rows), note.strip())
+            reports.append(_report(request, f"{look} line", good, tested, on_done))
+    if len(reports) == 1:
+        return reports[0]
+    rows = [
+        {"line": look, **row} for look, one in zip(looks, reports, strict=True) for row in one.rows
+    ]
+    notes = [f"{look}: {one.note}" for look, one in zip(looks, reports, strict=True)]
+    return Report("watch: built-in lines", tuple(rows), "\n".join(notes))
 
 
 def _drawn(
