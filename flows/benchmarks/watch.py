@@ -18,7 +18,7 @@ from flawcast.flows.evaluation.watch.baselines import (
     motion_energy,
 )
 from flawcast.flows.evaluation.watch.calibration import WatchSettings
-from flawcast.flows.evaluation.watch.fitting import Fitted, Piece, fit_watch, fused
+from flawcast.flows.evaluation.watch.fitting import Fitted, fit_watch
 from flawcast.flows.evaluation.watch.good import good_clips
 from flawcast.flows.evaluation.watch.labelled import (
     NOTE,
@@ -28,6 +28,7 @@ from flawcast.flows.evaluation.watch.labelled import (
     row_of,
     watch_labelled,
 )
+from flawcast.flows.evaluation.watch.scoring import Piece, fused
 from flawcast.generators.clips import ClipEntry, list_clips
 from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.listing import TEST

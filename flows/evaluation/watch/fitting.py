@@ -1,7 +1,7 @@
 """A watch from good clips: half of them fit the forecaster, the other half calibrates it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,72 +22,24 @@ from flawcast.flows.evaluation.watch.calibration import (
     read_calibration,
     stored,
 )
+from flawcast.flows.evaluation.watch.scoring import Piece, Scored, divided, fused, score_stream
 from flawcast.flows.evaluation.watch.sights import FollowedSight, Sight, sight_of
-from flawcast.flows.evaluation.watch.watcher import KINDS, Moment, Watcher
+from flawcast.flows.evaluation.watch.watcher import KINDS, Watcher
 from flawcast.flows.generate.own_model import BACKBONE, FORECASTER, HORIZONS
 from flawcast.generators.backbones.layers import LayersBackbone
 from flawcast.generators.backbones.layers.backbone import LayersConfig
-from flawcast.generators.backbones.layers.plate import Plate
 from flawcast.generators.clips import ClipEntry, clip_id
 from flawcast.generators.clips.streams import ClipStream
 from flawcast.generators.forecasters import KeypointPredictor
-from flawcast.generators.model import Model, check_free, load_model, save_model
+from flawcast.generators.model import SHIPPED, Model, check_free, load_model, save_model
 from flawcast.selection.surprise.alarm_rate import Peaks
-from flawcast.selection.surprise.tails import fitted_tails, rarest, running_mean
+from flawcast.selection.surprise.tails import fitted_tails
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 Say = Callable[[str], None]
 
-FEWEST_CLIPS = 4  # of fewer, each is cut in two in the middle of its time
 FEWEST_TRACKS = 0.5  # share of the tracks that a horizon must leave
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of a good clip.
-
-    Args:
-        entry: The clip.
-        first: Its first frame.
-        last: The frame after its last one; None for the end.
-    """
-
-    entry: ClipEntry
-    first: int = 0
-    last: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The clip's name, with its frames where they are not all."""
-        if not self.first and self.last is None:
-            return self.entry.name
-        return f"{self.entry.name}[{self.first}:{'' if self.last is None else self.last}]"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A stream that was watched.
-
-    Args:
-        name: Of the stream.
-        fps: Frames per second.
-        kinds: Scores of every frame by kind, (T,) each; nan where there was none.
-        coverage: Share of values within what was expected, (T,).
-        followed: How many parts were followed, (T,).
-        tracks: Keypoints of its parts, (T', D) each.
-        paces: Of its parts, (2,) each.
-        plate: Its background; None if that is not known.
-    """
-
-    name: str
-    fps: float
-    kinds: dict[str, Floats]
-    coverage: Floats
-    followed: Floats
-    tracks: list[NDArray[np.float32]]
-    paces: list[Floats]
-    plate: Plate | None
 
 
 @dataclass(frozen=True)
@@ -198,7 +150,13 @@ def calibrate_watch(
 
     Raises:
         ClipError: If too little can be followed, or no clip is unseen.
+        ModelError: If the model ships with flawcast, or cannot be read.
     """
+    if folder.is_relative_to(SHIPPED):
+        raise ModelError(
+            f"model {folder.name}: expected a folder of yours, this one ships with flawcast; copy "
+            f"{folder} and calibrate the copy, or fit one: flawcast watch --fit CLIPS --model OUT"
+        )
     model, card = load_model(folder), read_card(folder)
     forecast, read = card.settings.forecast, card.settings.clips
     chosen = settings.model_copy(update={"past": forecast.past, "future": forecast.future})
@@ -229,63 +187,6 @@ def calibrate_watch(
     )
     fitted.calibration.write(folder)
     return fitted
-
-
-def divided(entries: Sequence[ClipEntry], say: Say) -> tuple[list[Piece], list[Piece]]:
-    """Good clips to fit and to calibrate: every second one, or the halves of very few."""
-    if len(entries) >= FEWEST_CLIPS:
-        pieces = [Piece(entry) for entry in entries]
-        return pieces[::2], pieces[1::2]
-    say(f"{len(entries)} good clips: the first half of each fits, the second half calibrates")
-    first, second = [], []
-    for entry in entries:
-        count = sum(1 for _ in ClipStream(entry).frames())
-        first.append(Piece(entry, 0, count // 2))
-        second.append(Piece(entry, count // 2))
-    return first, second
-
-
-def score_stream(
-    frames: Iterator[tuple[int, Image]], fps: float, name: str, watcher: Watcher
-) -> Scored:
-    """Watch a whole stream.
-
-    Raises:
-        ClipError: If it cannot be read, or nothing in it can be watched.
-    """
-    moments: list[Moment] = []
-    first = None
-    for number, frame in frames:
-        first = number if first is None else first
-        moments += watcher.see(number - first, watcher.sight.shape(frame))
-    watcher.finish()
-    if not moments:
-        raise ClipError(
-            f"{name}: expected more than {watcher.settings.past} frames, the past of a forecast; "
-            "use a longer clip"
-        )
-    kinds = {kind: np.array([one.kinds[kind] for one in moments]) for kind in KINDS}
-    return Scored(
-        name,
-        fps,
-        kinds,
-        np.array([one.coverage for one in moments]),
-        np.array([one.followed for one in moments]),
-        watcher.tracks,
-        [pace for one in moments for pace in one.paces],
-        watcher.sight.plate(),
-    )
-
-
-def fused(kinds: dict[str, Floats], calibration: Calibration) -> Floats:
-    """The score of every frame from its scores by kind, as a watch gives it: (T,)."""
-    tails = calibration.by_kind()
-    length = len(next(iter(kinds.values())))
-    nats = [
-        rarest({name: float(values[index]) for name, values in kinds.items()}, tails)[0]
-        for index in range(length)
-    ]
-    return running_mean(nats, calibration.settings.smooth)
 
 
 def _watched(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from flawcast.configs.errors import ClipError
 from flawcast.flows.benchmarks.base import Report, Row
 from flawcast.flows.evaluation.watch.calibration import Calibration
-from flawcast.flows.evaluation.watch.fitting import Scored, fused, load_watch, score_stream
+from flawcast.flows.evaluation.watch.fitting import load_watch
 from flawcast.flows.evaluation.watch.good import Truth, truth_of
+from flawcast.flows.evaluation.watch.scoring import Scored, fused, score_stream
 from flawcast.flows.evaluation.watch.sights import sight_of
 from flawcast.flows.evaluation.watch.watcher import KINDS, Watcher
 from flawcast.generators.clips import ClipEntry, clip_id, list_clips

@@ -9,15 +9,9 @@ import pytest
 
 from flawcast.configs.errors import ClipError, ModelError
 from flawcast.flows.evaluation.watch.calibration import Calibration, WatchSettings, read_calibration
-from flawcast.flows.evaluation.watch.fitting import (
-    calibrate_watch,
-    divided,
-    fit_watch,
-    fused,
-    load_watch,
-    score_stream,
-)
+from flawcast.flows.evaluation.watch.fitting import calibrate_watch, fit_watch, load_watch
 from flawcast.flows.evaluation.watch.good import good_clips, truth_of
+from flawcast.flows.evaluation.watch.scoring import divided, fused, score_stream
 from flawcast.flows.evaluation.watch.sights import sight_of
 from flawcast.flows.evaluation.watch.watcher import Moment, Watcher
 from flawcast.generators.clips import list_clips
@@ -203,6 +197,8 @@ def test_mistakes_are_one_line(model: Path, good: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     assert "above 0" in mistake("watch", "x.mkv", "--model", model, "--false-alarms-per-hour", 0)
     assert "--calibrate GOOD_CLIPS" in mistake("watch", "x.mkv", "--model", "line-128")
+    shipped = mistake("watch", "--calibrate", good, "--model", "line-128")
+    assert "ships with flawcast" in shipped
     assert "new or empty" in mistake("watch", "--fit", good, "--model", model)
 
 
