@@ -167,7 +167,7 @@ class Watcher:
         sightings = self.sight.start(np.stack(frames))
         for number, seen in zip(numbers, sightings, strict=True):
             self._said(number, seen, 1)
-        self._nats.clear()
+        self._nats.extend([(0.0, "", -1)] * self.settings.smooth)  # nothing is known yet
         nothing = dict.fromkeys(KINDS, float("nan"))
         return [
             Moment(number, nothing, {}, float("nan"), 0.0, "", -1, len(seen))
