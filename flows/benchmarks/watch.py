@@ -1,21 +1,19 @@
 """How early a watch warns, on the built-in line or on real clips, beside simple detectors."""
 
 import tempfile
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.evaluation.watch.baselines import (
     MemoryBaseline,
-    change_of_energy,
+    Scorer,
+    frame_scorers,
     has_memory,
-    motion_energy,
 )
 from flawcast.flows.evaluation.watch.calibration import WatchSettings
 from flawcast.flows.evaluation.watch.fitting import Fitted, fit_watch
@@ -28,20 +26,15 @@ from flawcast.flows.evaluation.watch.labelled import (
     row_of,
     watch_labelled,
 )
-from flawcast.flows.evaluation.watch.scoring import Piece, fused
+from flawcast.flows.evaluation.watch.scoring import Piece, frames_of, fused
 from flawcast.generators.clips import ClipEntry, list_clips
-from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.listing import TEST
-from flawcast.generators.clips.streams import ClipStream
 from flawcast.generators.line.clips import DEFECTS, LOOKS, draw_line, write_line
 from flawcast.generators.model import load_model
 from flawcast.selection.surprise.alarm_rate import Peaks
 from flawcast.selection.surprise.early import Watched, early
-from flawcast.selection.surprise.tails import running_mean
 
-Image = NDArray[np.uint8]
 Floats = NDArray[np.floating]
-Scorer = Callable[[Sequence[Image]], Floats]
 
 FRAMES = 60  # of a drawn clip, two seconds
 SIZES = {"plain": 128, "textured": 240}
@@ -134,9 +127,9 @@ def _report(
     on_done(3, 4)
     for title, scorer in _simple(fitted, settings, request.seed).items():
         kept = [piece for piece in fitted.pieces if piece.name in {s.name for s in fitted.scored}]
-        good_scores = [scorer(_frames(piece, settings.side))[begun:] for piece in kept]
+        good_scores = [scorer(frames_of(piece, settings.side))[begun:] for piece in kept]
         streams = [
-            one.with_scores(scorer(_frames(Piece(one.entry), settings.side)), begun)
+            one.with_scores(scorer(frames_of(Piece(one.entry), settings.side)), begun)
             for one in clips
         ]
         rows.append(_row(title, good_scores, fitted, streams))
@@ -162,22 +155,9 @@ def _row(title: str, good: list[Floats], fitted: Fitted, streams: Sequence[Watch
 
 def _simple(fitted: Fitted, settings: WatchSettings, seed: int) -> dict[str, Scorer]:
     """The detectors beside it, by name."""
-    smooth = settings.smooth
-    detectors: dict[str, Scorer] = {
-        "motion energy": lambda frames: running_mean(list(motion_energy(frames)), smooth),
-        "change of motion energy": lambda frames: running_mean(
-            list(change_of_energy(motion_energy(frames))), smooth
-        ),
-    }
+    detectors = frame_scorers(settings)
     if has_memory():
-        learnt = (_frames(piece, settings.side) for piece in fitted.learnt)
+        learnt = (frames_of(piece, settings.side) for piece in fitted.learnt)
         bank = MemoryBaseline(learnt, seed)
         detectors["memory of good features"] = bank.scores
     return detectors
-
-
-def _frames(piece: Piece, side: int) -> list[Image]:
-    """Frames of a clip at the size that a watch sees."""
-    read = ClipSettings(size=side, fit="keep")
-    frames = islice(ClipStream(piece.entry).frames(), piece.first, piece.last)
-    return [resize_frame(frame, read) for _, frame in frames]

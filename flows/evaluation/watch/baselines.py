@@ -3,7 +3,7 @@
 All of them are causal: the score of a frame is made of it and of those before it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,15 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import MissingExtraError
+from flawcast.flows.evaluation.watch.calibration import WatchSettings
 from flawcast.flows.evaluation.watch.watcher import FEWEST_BEFORE
 from flawcast.flows.uplift.detectors.features import see_features
 from flawcast.flows.uplift.detectors.memory_bank import BANK, TOP, coreset, distances
 from flawcast.flows.uplift.detectors.sights import seen_frames
 from flawcast.generators.backbones.layers.vision import cv2
 from flawcast.generators.video_features.pictures import check_pretrained
+from flawcast.selection.surprise.tails import running_mean
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.floating]
+Scorer = Callable[[Sequence[Image]], Floats]
 
 BEFORE = 24  # frames that a change is compared with
 
@@ -41,6 +44,17 @@ def change_of_energy(energy: Floats) -> Floats:
         usual = np.median(energy[max(1, index - BEFORE) : index])
         scores[index] = abs(energy[index] - usual)
     return scores
+
+
+def frame_scorers(settings: WatchSettings) -> dict[str, Scorer]:
+    """The detectors that learn nothing, by name; smoothed as a watch is."""
+    smooth = settings.smooth
+    return {
+        "motion energy": lambda frames: running_mean(list(motion_energy(frames)), smooth),
+        "change of motion energy": lambda frames: running_mean(
+            list(change_of_energy(motion_energy(frames))), smooth
+        ),
+    }
 
 
 class MemoryBaseline:

@@ -9,10 +9,17 @@ from numpy.typing import NDArray
 
 from flawcast.configs.errors import ClipError
 from flawcast.flows.benchmarks.base import Report, Row
+from flawcast.flows.evaluation.watch.baselines import frame_scorers
 from flawcast.flows.evaluation.watch.calibration import Calibration
 from flawcast.flows.evaluation.watch.fitting import load_watch
 from flawcast.flows.evaluation.watch.good import Truth, truth_of
-from flawcast.flows.evaluation.watch.scoring import Scored, fused, score_stream
+from flawcast.flows.evaluation.watch.scoring import (
+    Piece,
+    Scored,
+    frames_of,
+    fused,
+    score_stream,
+)
 from flawcast.flows.evaluation.watch.sights import sight_of
 from flawcast.flows.evaluation.watch.watcher import KINDS, Watcher
 from flawcast.generators.clips import ClipEntry, clip_id, list_clips
@@ -87,6 +94,12 @@ def score_labelled(
         alone = [one.with_scores(_filled(one.scored.kinds[kind]), begun) for one in clips]
         figures = early(alone, np.inf, quiet)
         rows.append(row_of(f"{kind} alone", figures, with_alarms=False))
+    for name, scorer in frame_scorers(calibration.settings).items():
+        alone = [
+            one.with_scores(scorer(frames_of(Piece(one.entry), calibration.settings.side)), begun)
+            for one in clips
+        ]
+        rows.append(row_of(name, early(alone, np.inf, quiet), with_alarms=False))
     by_label = labels_of(whole, threshold, quiet) if len({one.label for one in whole}) > 1 else []
     return Report(
         f"watch: {len(clips)} clips of {folder.name}",

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError
 from flawcast.flows.evaluation.watch.calibration import Calibration
 from flawcast.flows.evaluation.watch.watcher import KINDS, Moment, Watcher
 from flawcast.generators.backbones.layers.plate import Plate
 from flawcast.generators.clips import ClipEntry
+from flawcast.generators.clips.frames import resize_frame
 from flawcast.generators.clips.streams import ClipStream
 from flawcast.selection.surprise.tails import rarest, running_mean
 
@@ -123,3 +126,10 @@ def fused(kinds: dict[str, Floats], calibration: Calibration) -> Floats:
         for index in range(length)
     ]
     return running_mean(nats, calibration.settings.smooth)
+
+
+def frames_of(piece: Piece, side: int) -> list[Image]:
+    """Frames of a clip at the size that a watch sees."""
+    read = ClipSettings(size=side, fit="keep")
+    frames = islice(ClipStream(piece.entry).frames(), piece.first, piece.last)
+    return [resize_frame(frame, read) for _, frame in frames]

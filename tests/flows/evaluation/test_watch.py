@@ -6,18 +6,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import ClipError, ModelError
 from flawcast.flows.evaluation.watch.calibration import Calibration, WatchSettings, read_calibration
+from flawcast.flows.evaluation.watch.events import Event
 from flawcast.flows.evaluation.watch.fitting import calibrate_watch, fit_watch, load_watch
 from flawcast.flows.evaluation.watch.good import good_clips, truth_of
+from flawcast.flows.evaluation.watch.run import watch
 from flawcast.flows.evaluation.watch.scoring import divided, fused, score_stream
-from flawcast.flows.evaluation.watch.sights import sight_of
+from flawcast.flows.evaluation.watch.sights import LearnedSight, sight_of
 from flawcast.flows.evaluation.watch.watcher import Moment, Watcher
+from flawcast.generators.backbones import build_backbone
 from flawcast.generators.clips import list_clips
 from flawcast.generators.clips.video_files import write_ffv1
+from flawcast.generators.forecasters import KeypointPredictor
 from tests.flows.commands.running import mistake, run
 from tests.flows.evaluation.moving_squares import FPS, moving_square, write_good
+from tests.generators.backbones.tiny_backbones import TINY
 
 JUMP = 28
 
@@ -151,15 +158,30 @@ def test_very_few_good_clips_are_halved(good: Path) -> None:
     assert (second[0].first, second[0].last) == (22, None)
 
 
-def test_a_learned_model_watches_too(tiny_model: Path, good: Path) -> None:
-    calibration = tiny_model / "watch.json"
-    try:
-        fitted = calibrate_watch(list_clips(good), tiny_model, WatchSettings(samples=16), 0, silent)
-        assert set(fitted.calibration.tails) == {"density", "energy"}
-        moments = moments_of(tiny_model, moving_square(3))
-        assert np.isfinite([one.kinds["energy"] for one in moments]).any()
-    finally:
-        calibration.unlink(missing_ok=True)
+def test_keypoints_of_a_learned_model_are_one_part_that_is_always_there() -> None:
+    sight = LearnedSight(build_backbone("fomm", TINY["fomm"]).eval(), ClipSettings(size=32))
+    settings = WatchSettings(past=6, future=4, samples=8)
+    length = sight.start(np.zeros((1, 32, 32, 3), np.uint8))[0][0].keypoints.size
+    predictor = KeypointPredictor("rigid_ridge", length, {"horizon": 4})
+    series = torch.randn(30, length, generator=torch.Generator().manual_seed(0)).cumsum(0)
+    predictor.fit([0.01 * series], 6, 4)
+    watcher = Watcher(sight, predictor, settings)
+    scored = score_stream(iter(enumerate(moving_square(3, frames=20))), FPS, "clip", watcher)
+    assert (scored.followed == 1).all()
+    assert np.isfinite(scored.kinds["energy"][10:]).all()
+    assert not np.isfinite(scored.kinds["picture"]).any()
+
+
+def test_an_interruption_leaves_events_and_their_page(
+    model: Path, bad: Path, tmp_path: Path
+) -> None:
+    def interrupt(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch(str(bad / "jump.mkv"), model, tmp_path / "out", 60, on_event=interrupt)
+    assert len((tmp_path / "out" / "events.jsonl").read_text().splitlines()) == 1
+    assert "jump.mkv" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_truth_comes_from_onset_and_label(bad: Path) -> None:
