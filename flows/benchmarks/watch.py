@@ -29,7 +29,9 @@ from flawcast.flows.evaluation.watch.labelled import (
 from flawcast.flows.evaluation.watch.scoring import Piece, frames_of, fused
 from flawcast.generators.clips import ClipEntry, list_clips
 from flawcast.generators.clips.listing import TEST
-from flawcast.generators.line.clips import DEFECTS, LOOKS, draw_line, write_line
+from flawcast.generators.line.clips import draw_line, write_line
+from flawcast.generators.line.looks import LOOKS
+from flawcast.generators.line.motion import DEFECTS
 from flawcast.generators.model import load_model
 from flawcast.selection.surprise.alarm_rate import Peaks
 from flawcast.selection.surprise.early import Watched, early

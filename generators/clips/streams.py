@@ -81,7 +81,7 @@ class PipeStream(Stream):
 
     def __init__(self, pipe: Any = None) -> None:
         try:
-            self._container = av.open(sys.stdin.buffer if pipe is None else pipe)
+            self._container = av.open(sys.stdin.buffer if pipe is None else pipe, "r")
             video = self._container.streams.video[0]
         except (FFmpegError, IndexError, ValueError) as error:
             raise ClipError(
@@ -136,7 +136,7 @@ class CameraStream(Stream):
             while True:
                 with self._arrived:
                     came = self._arrived.wait_for(
-                        lambda: self._waiting or self._ended, PATIENCE_SECONDS
+                        lambda: bool(self._waiting) or self._ended, PATIENCE_SECONDS
                     )
                     if not self._waiting:
                         raise ClipError(self._lost(last, came))

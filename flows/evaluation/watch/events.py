@@ -225,18 +225,20 @@ class StreamEvents:
                 arrays["happened"] = np.stack([pending.happened[at] for at in numbers])
         name = f"event-{number:04d}"
         event = Event(
-            number,
-            self.name,
-            alarm.start,
-            alarm.peak,
-            alarm.end,
-            *(round(at / self.fps, 3) for at in (alarm.start, alarm.peak, alarm.end)),
-            round(alarm.score, 3),
-            round(self._alarms.threshold, 3),
-            pending.moment.kind,
-            pending.moment.part,
-            None if forecast is None else forecast.frame,
-            None if pending.drawn is None else f"{name}.png",
-            f"{name}.npz" if arrays else None,
+            number=number,
+            stream=self.name,
+            start=alarm.start,
+            peak=alarm.peak,
+            end=alarm.end,
+            start_seconds=round(alarm.start / self.fps, 3),
+            peak_seconds=round(alarm.peak / self.fps, 3),
+            end_seconds=round(alarm.end / self.fps, 3),
+            score=round(alarm.score, 3),
+            threshold=round(self._alarms.threshold, 3),
+            kind=pending.moment.kind,
+            part=pending.moment.part,
+            expected_from=None if forecast is None else forecast.frame,
+            strip=None if pending.drawn is None else f"{name}.png",
+            keypoints=f"{name}.npz" if arrays else None,
         )
         self._on_event(self._folder.add(event, pending.drawn, arrays))

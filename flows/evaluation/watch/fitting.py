@@ -163,9 +163,9 @@ def calibrate_watch(
     if isinstance(model.backbone, LayersBackbone):
         chosen = chosen.model_copy(update={"side": min(chosen.side, read.size)})
     known = set(card.clips.values())
-    ids = {entry.name: clip_id(entry, read) for entry in entries}
+    ids = {entry.path: clip_id(entry, read) for entry in entries}
     unseen = [
-        entry for entry in entries if ids[entry.name] not in known or ids[entry.name] in model.folds
+        entry for entry in entries if ids[entry.path] not in known or ids[entry.path] in model.folds
     ]
     if not unseen:
         raise ClipError(
@@ -179,7 +179,7 @@ def calibrate_watch(
     fitted = _calibrated(
         to_calibrate,
         lambda: sight_of(model, chosen),
-        lambda piece: model.predictor_for(ids[piece.entry.name]),
+        lambda piece: model.predictor_for(ids[piece.entry.path]),
         chosen,
         pace,
         seed,

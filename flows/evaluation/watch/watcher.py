@@ -250,8 +250,8 @@ class Watcher:
     def _remember(self, memory: Memory, number: int, one: Sighting, gap: int) -> None:
         """Add a sighting to what is remembered; dropped frames are filled in evenly."""
         vector = np.asarray(one.keypoints, np.float32)
-        before = memory.vectors[-1] if memory.vectors else None
-        for step in range(1, gap) if before is not None else ():
+        before = memory.vectors[-1] if memory.vectors else vector
+        for step in range(1, gap if memory.vectors else 1):
             between = before + (vector - before) * (step / gap)
             memory.vectors.append(between)
             memory.frames.append(number - gap + step)
