@@ -31,6 +31,7 @@ from flawcast.flows.commands import (
     uplift,
     uplift_images,
     verify,
+    watch,
 )
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "uplift",
     "uplift_images",
     "verify",
+    "watch",
 ]

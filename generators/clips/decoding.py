@@ -147,6 +147,32 @@ def decode_timed(
     return Decoded(kept, rate, known[::stride], gaps, tuple(source.notes))
 
 
+def each_frame(path: Path) -> tuple[Iterator[Frame], float]:
+    """The frames of a clip one by one, however many there are, and their rate.
+
+    Raises:
+        ClipError: If the file cannot be read, here or at the first frame that is damaged; the
+            message is only the reason.
+    """
+
+    def readable(source: _Source) -> Iterator[Frame]:
+        try:
+            for frame, _ in source.frames:
+                yield frame
+        except FFmpegError as error:
+            raise ClipError(f"not a readable video ({reason_of(error)})") from None
+        except (*UNREADABLE, *DAMAGED) as error:
+            raise ClipError(f"damaged ({reason_of(error)})") from None
+
+    try:
+        source = _opener(path)(path)
+    except FFmpegError as error:
+        raise ClipError(f"not a readable video ({reason_of(error)})") from None
+    except (*UNREADABLE, *DAMAGED) as error:
+        raise ClipError(f"not a readable picture ({reason_of(error)})") from None
+    return readable(source), source.fps
+
+
 def frame_files(folder: Path) -> list[Path]:
     """Frames of a folder in natural order, without its masks, hidden files and odd pictures."""
     return frames_among(picture_files(folder))

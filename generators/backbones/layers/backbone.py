@@ -287,6 +287,10 @@ class LayersBackbone(MotionBackbone):
             "use it as it is: flawcast generate CLIPS --store STORE"
         )
 
+    def known_plates(self) -> list[Plate]:
+        """The plates that it holds."""
+        return self._plates_but(None)
+
     def _plates_but(self, clip_id: str | None) -> list[Plate]:
         """The plates of other clips."""
         plates = []

@@ -1,0 +1,1 @@
+"""`flawcast watch`: tells what no sampled future had expected, frame by frame, from good clips."""

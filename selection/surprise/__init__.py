@@ -1,0 +1,1 @@
+"""How surprising what happens is under sampled futures, and when that is an alarm."""
