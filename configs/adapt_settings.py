@@ -72,10 +72,10 @@ class AdaptTraining(Settings):
         checkpoint_every: Steps between checkpoints.
     """
 
-    steps: int = Field(default=600, ge=1)
+    steps: int = Field(default=300, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     batch: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=5e-4, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     drawn: bool = False
     poses: PastedPoses = PastedPoses()
     losses: AdaptLosses = AdaptLosses()

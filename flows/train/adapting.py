@@ -190,7 +190,7 @@ def start_detector(settings: TrainSettings) -> PartDetector:
         return start.detector
     if isinstance(start, FOMM):
         params, count = start.config.kp_detector_params, start.config.common_params.num_kp
-        detector = PartDetector(config_like(params, count, 128))
+        detector = PartDetector(config_like(params, count))
         start_from_fomm(detector, start.kp_detector.state_dict())
         return detector
     raise ModelError(

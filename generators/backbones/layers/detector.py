@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from flawcast.configs.settings import Settings
 from flawcast.generators.backbones.fomm import (
     CommonParams,
-    Keypoints,
     KPDetector,
     KPDetectorParams,
 )
+from flawcast.generators.blocks.geometry import coordinate_grid, in_single
 
-STIFFNESS = 0.02  # weight of the belief that a part only shifts
+STIFFNESS = 0.1  # weight of the belief that a part only shifts
 ARMS = 0.1  # weight of a Jacobian beside a position, squared units of half a frame
+ATTENTION = 2.0  # of the logits, where a frame departs from its plate by as much as a part does
+STRONG = 0.1  # on the [0, 1] scale: how much that is
 CHANNELS = 6  # the frame, and how far it departs from the plate
 
 
@@ -33,14 +35,12 @@ class DetectorConfig(Settings):
         canvas: Side of the square that the network sees, pixels.
         frame: Side of the frame in its middle, stretched to a square, pixels. The rest lets
             keypoints lie beside the frame, where a part is cut off.
-        span: Factor from the network's coordinates to those of the frame.
         keypoints: K.
         network: Sizes of the hourglass.
     """
 
     canvas: int = Field(128, ge=32)
-    frame: int = Field(104, ge=24)
-    span: float = Field(128 / 104, gt=0)
+    frame: int = Field(96, ge=24)
     keypoints: int = Field(10, ge=2)
     network: KPDetectorParams = KPDetectorParams(
         block_expansion=16, max_features=128, num_blocks=3, scale_factor=0.25
@@ -63,6 +63,9 @@ class Detection:
 class PartDetector(nn.Module):
     """FOMM's keypoint detector, which also sees where a frame departs from its plate.
 
+    Keypoints are looked for where it does: how strongly is learnt, too. So before any training
+    they lie on what moves, and a part that goes on by so much takes them with it.
+
     Reference:
         Siarohin et al., 2019, https://arxiv.org/abs/2003.00196, section 3.1
     """
@@ -73,9 +76,11 @@ class PartDetector(nn.Module):
         self.shrink = round(1 / config.network.scale_factor)
         whole = config.network.model_copy(update={"scale_factor": 1.0})
         self.kp_detector = KPDetector(PartInputs(num_kp=config.keypoints), whole)
+        self.attention = nn.Parameter(torch.tensor(ATTENTION))
 
     def forward(self, frames: Tensor, plates: Tensor) -> Detection:
         """Frames (B, 3, h, w) and their plates, h = w = `frame`, in [0, 1] -> keypoints."""
+        network = self.kp_detector
         before = (self.config.canvas - self.config.frame) // 2
         after = self.config.canvas - self.config.frame - before
         margins = (before, after, before, after)
@@ -83,16 +88,25 @@ class PartDetector(nn.Module):
         departure = F.pad((frames - plates).abs(), margins)
         # FOMM blurs before it takes every n-th pixel; the mean of n by n costs a twentieth of that.
         seen = F.avg_pool2d(torch.cat([looks, departure], dim=1), self.shrink)
-        found: Keypoints = self.kp_detector(seen)
-        return Detection(found.value * self.config.span, found.jacobian)
+        features = network.predictor(seen)
+        logits = network.kp(features).float()  # (B, K, n, n)
+        cut = (seen.shape[-1] - logits.shape[-1]) // 2  # the convolution has no padding
+        moving = seen[:, 3:, cut:-cut, cut:-cut].float().amax(1, keepdim=True)
+        logits = logits + self.attention * (moving / STRONG).clamp_max(1)
+        heat = F.softmax(logits.flatten(2) / network.temperature, dim=2).view_as(logits)
+        count = logits.shape[-1]
+        grid = coordinate_grid(count, count, heat) * ((count - 1) * self.shrink / self.config.frame)
+        maps = network.jacobian(features).unflatten(1, (-1, 4)).float()  # (B, K or 1, 4, n, n)
+        maps = maps.expand(-1, heat.shape[1], -1, -1, -1)
+        with in_single(heat):
+            value = torch.einsum("bkhw,hwc->bkc", heat, grid)
+            jacobian = torch.einsum("bkhw,bkchw->bkc", heat, maps)
+        return Detection(value, jacobian.unflatten(-1, (2, 2)))
 
 
-def config_like(params: KPDetectorParams, keypoints: int, size: int) -> DetectorConfig:
-    """Sizes of a detector that continues a FOMM's, which has seen frames of this size."""
-    frame = round(size * 104 / 128)
-    return DetectorConfig(
-        canvas=size, frame=frame, span=size / frame, keypoints=keypoints, network=params
-    )
+def config_like(params: KPDetectorParams, keypoints: int) -> DetectorConfig:
+    """Sizes of a detector that continues a FOMM's."""
+    return DetectorConfig(keypoints=keypoints, network=params)
 
 
 def start_from_fomm(detector: PartDetector, weights: dict[str, Tensor]) -> None:

@@ -41,13 +41,14 @@ def detector_losses(
     gaps = (moved(there, motion) - wanted).abs().sum(-1)
     error = (gaps * within).sum() / within.sum().clamp_min(1)
     pose = composed(motion, pairs.source_pose)
-    drawn = drawn_part(pairs.part, pose, pairs.clean.shape[-1])
+    clean, behind, true_alpha = (_half(one) for one in (pairs.clean, pairs.behind, pairs.alpha))
+    drawn = drawn_part(pairs.part, pose, clean.shape[-1])
     alpha = drawn[:, 3:]
-    picture = pairs.behind * (1 - alpha) + drawn[:, :3]
+    picture = behind * (1 - alpha) + drawn[:, :3]
     losses = {
         "flow": weights.flow * error,
-        "composite": weights.composite * pyramid(picture, pairs.clean),
-        "alpha": weights.alpha * pyramid(alpha, pairs.alpha),
+        "composite": weights.composite * pyramid(picture, clean),
+        "alpha": weights.alpha * pyramid(alpha, true_alpha),
         "equivariance": weights.equivariance * equivariance(source, driving, pairs),
         "spread": weights.spread * (_spread(source, there) + _spread(driving, wanted)),
     }
@@ -89,6 +90,11 @@ def pyramid(drawn: Tensor, truth: Tensor) -> Tensor:
         total = total + gap.abs().mean()
         total = total + gap.diff(dim=-1).abs().mean() + gap.diff(dim=-2).abs().mean()
     return total / LEVELS
+
+
+def _half(pictures: Tensor) -> Tensor:
+    """Half the size: pictures only guide the motion, whose error is known anyway."""
+    return F.avg_pool2d(pictures, 2)
 
 
 def equivariance(source: Detection, driving: Detection, pairs: PairBatch) -> Tensor:
