@@ -54,6 +54,7 @@ def adapt_fomm(
     known = {clip.id for clip in training}
     unseen = clip_objects([clip for clip in test if clip.id not in known], size, display)
     adapt = settings.adapt or AdaptTraining()
+    backbone.eval()  # the decoder keeps its means, too
     learner = FOMMLearner(backbone, size, adapt.losses)
     ids = sorted(clip.id for clip in training)
     held_out = ClipStock(unseen or objects)

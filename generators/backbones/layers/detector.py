@@ -15,7 +15,7 @@ from flawcast.generators.backbones.fomm import (
 )
 from flawcast.generators.blocks.geometry import coordinate_grid, in_single
 
-STIFFNESS = 0.1  # weight of the belief that a part only shifts
+STIFFNESS = 0.005  # weight of the belief that a part only shifts
 ARMS = 0.1  # weight of a Jacobian beside a position, squared units of half a frame
 ATTENTION = 2.0  # of the logits, where a frame departs from its plate by as much as a part does
 STRONG = 0.1  # on the [0, 1] scale: how much that is
