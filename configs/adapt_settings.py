@@ -72,7 +72,7 @@ class AdaptTraining(Settings):
         checkpoint_every: Steps between checkpoints.
     """
 
-    steps: int = Field(default=300, ge=1)
+    steps: int = Field(default=200, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     batch: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
