@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from flawcast.configs.adapt_settings import AdaptTraining
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.driving import Driving
 from flawcast.configs.errors import SettingsError
@@ -175,6 +176,7 @@ class TrainSettings(Settings):
     backbone: Choice = Choice(name="fomm")
     start: str | None = None  # model folder, or shipped model, whose backbone is trained further
     motion: MotionTraining = MotionTraining()
+    adapt: AdaptTraining | None = None  # self-made pairs, instead of `motion`'s pairs of frames
     avd: AVDTraining | None = None  # None: TPS's AVD network stays untrained
     forecaster: Choice = Choice(name="gru_nf")
     forecast: ForecastTraining = ForecastTraining()
@@ -182,6 +184,14 @@ class TrainSettings(Settings):
         default=0.1, ge=0, lt=1
     )  # share of the clips to hold out, without a split
     seed: int = Field(default=0, ge=0)
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older cards do not have."""
+        values: dict[str, Any] = dump(self)
+        if values.get("adapt") is None:
+            values.pop("adapt", None)
+        return values
 
     def overridden(self, changes: dict[str, Any]) -> "TrainSettings":
         """These settings with single values changed.

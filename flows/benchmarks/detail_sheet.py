@@ -1,6 +1,6 @@
 """A picture to judge drawn parts by: real frames above, what was drawn of them below."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,19 @@ def write_sheet(path: Path, drawn: Drawn, half: SecondHalf | None) -> Path:
         rows.append(("last frame that is read, then the real second half", last, truth[later]))
         rows.append(("layers, by the first half alone", half.plate, half.layers[later]))
     _page([(heading, np.stack([first, *frames])) for heading, first, frames in rows]).save(path)
+    return path
+
+
+def write_strips(path: Path, videos: Mapping[str, Video]) -> Path:
+    """Write videos of the same frames below each other as PNG.
+
+    Args:
+        path: The file.
+        videos: RGB, (F, H, W, 3), by heading.
+    """
+    count = len(next(iter(videos.values())))
+    times = spread_ends(count, TIMES)
+    _page([(heading, np.asarray(video)[times]) for heading, video in videos.items()]).save(path)
     return path
 
 

@@ -100,7 +100,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Run seed: same seed, same futures.")]
 BackboneOption = Annotated[
-    str | None, typer.Option(help="Motion backbone of the preset: fomm, tps or vid2vid.")
+    str | None, typer.Option(help="Motion backbone of the preset: fomm, tps, vid2vid or layers.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 PrecisionOption = Annotated[

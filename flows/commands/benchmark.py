@@ -25,16 +25,16 @@ def benchmark(
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
             "realtime, layers, scaling, bucket (cost, beside alternatives), masks, kept-masks, "
-            "kept-layers, budget, detail (real parts at their own size), defects (of looks) or "
-            "watch (early warning)."
+            "kept-layers, budget, detail (real parts at their own size), adapt (a detector, to "
+            "each clip), defects (of looks) or watch (early warning)."
         ),
     ] = None,
     folder: Annotated[
         Path | None,
         typer.Argument(
             metavar="[CLIPS]",
-            help="Real clips for store, loader, kept-layers, detail, defects and watch; else "
-            "the line.",
+            help="Real clips for store, loader, kept-layers, detail, adapt, defects and watch; "
+            "else the line.",
         ),
     ] = None,
     everything: Annotated[

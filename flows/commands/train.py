@@ -27,9 +27,23 @@ def train(
     clips: Annotated[
         Path | None, typer.Argument(help="Folder of clips; none for a preset's built-in line.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="A preset's name or a YAML file.")] = "small",
+    preset: Annotated[
+        str | None, typer.Option(help="A preset's name or a YAML file.", show_default="small")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of the motion model, instead of the preset's.")
+    ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="FOMM only: learn from parts that are cut out of the clips and pasted elsewhere. "
+            "--backbone layers always does.",
+        ),
+    ] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="End adapting after so many minutes, if steps are left."),
     ] = None,
     size: Annotated[
         int | None, typer.Option(min=16, help="Frame size, instead of the preset's.")
@@ -48,12 +62,13 @@ def train(
     as_json: JsonFlag = False,
 ) -> None:
     """Train a model on clips: the motion model, then its keypoints' forecaster."""
-    from flawcast.configs.preset_files import load_preset
+    from flawcast.flows.train.options import train_settings
     from flawcast.flows.train.run import train as run
     from flawcast.flows.train.summary import print_training
 
     changes = {
-        "motion.steps": steps,
+        "steps": steps,
+        "minutes": minutes,
         "clips.size": size,
         "clips.mosaic": mosaic,
         "forecast.past": past,
@@ -61,7 +76,7 @@ def train(
         "seed": seed,
         "start": start,
     }
-    settings = load_preset(preset, backbone).overridden(changes)
+    settings = train_settings(preset, backbone, adapt, changes)
     with interruptible("the same command goes on from the last checkpoint"):
         summary = run(clips, settings, out, display(quiet or as_json), device)
     if as_json:

@@ -121,8 +121,8 @@ def _fit(request: GenerateRequest, folder: Path, say: Callable[[str], None]) -> 
             f"clips: expected one whose parts can be followed for past + future = {past + future} "
             f"frames, the longest has {longest}; lower --past and --future"
         )
-    predictor = _predictor(usable, past, future, request.settings.seed)
-    folds = _folds(usable, past, future, request.settings.seed)
+    predictor = predictor_of(usable, past, future, request.settings.seed)
+    folds = folds_of(usable, past, future, request.settings.seed)
     settings = TrainSettings(
         clips=clips,
         backbone=Choice(name=BACKBONE),
@@ -166,7 +166,7 @@ def _horizon(request: GenerateRequest, clips: Sequence[Followed]) -> tuple[int, 
     return HORIZONS[-1]
 
 
-def _predictor(clips: Sequence[Followed], past: int, future: int, seed: int) -> KeypointPredictor:
+def predictor_of(clips: Sequence[Followed], past: int, future: int, seed: int) -> KeypointPredictor:
     """A forecaster fitted to some clips."""
     features = clips[0].keypoints.shape[1]
     predictor = KeypointPredictor(FORECASTER, features, {"horizon": future})
@@ -174,7 +174,7 @@ def _predictor(clips: Sequence[Followed], past: int, future: int, seed: int) -> 
     return predictor
 
 
-def _folds(
+def folds_of(
     clips: Sequence[Followed], past: int, future: int, seed: int
 ) -> list[tuple[tuple[str, ...], KeypointPredictor]]:
     """Forecasters that have not seen some clips: the ids of those, and the forecaster.
@@ -190,5 +190,5 @@ def _folds(
     for first, last in pairwise(bounds):
         rest = [*clips[:first], *clips[last:]]
         left_out = tuple(clip.id for clip in clips[first:last])
-        folds.append((left_out, _predictor(rest, past, future, seed)))
+        folds.append((left_out, predictor_of(rest, past, future, seed)))
     return folds

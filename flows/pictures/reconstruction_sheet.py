@@ -20,10 +20,15 @@ def reconstruction_sheet(
     backbone: MotionBackbone, videos: Sequence[NDArray[np.uint8]], path: Path
 ) -> Path:
     """Write a PNG of up to eight clips at up to eight times: frames and their redrawn versions."""
+    chosen = np.linspace(0, len(videos) - 1, min(CLIPS, len(videos))).astype(int)
+    pairs = ((videos[index], to_video(reconstruct(backbone, videos[index]))) for index in chosen)
+    return strips(list(pairs), path)
+
+
+def strips(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], path: Path) -> Path:
+    """Write a PNG of real and redrawn frames of up to eight clips."""
     rows = []
-    for index in np.linspace(0, len(videos) - 1, min(CLIPS, len(videos))).astype(int):
-        truth = videos[index]
-        redrawn = to_video(reconstruct(backbone, truth))
+    for truth, redrawn in pairs[:CLIPS]:
         times = np.linspace(0, len(truth) - 1, TIMES).astype(int)
         rows += [_strip(truth[times]), _strip(redrawn[times])]
         rows.append(np.full((6, TIMES * SHOWN, 3), 255, np.uint8))

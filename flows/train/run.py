@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from flawcast.configs.errors import ModelError
-from flawcast.configs.model_card import Card, Versions, read_card
+from flawcast.configs.model_card import read_card
 from flawcast.configs.settings import TrainSettings
 from flawcast.flows.inspection import show_folder
 from flawcast.flows.pictures.reconstruction_sheet import SHEET, reconstruction_sheet
 from flawcast.flows.running.display import Display
 from flawcast.flows.seconds import in_frames, with_rates
+from flawcast.flows.train.adapting import train_layers
+from flawcast.flows.train.adapting_fomm import adapt_fomm
+from flawcast.flows.train.card import model_card, workshop_of
 from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
 from flawcast.flows.train.forecaster import forecast_metrics, keypoint_series, train_forecaster
 from flawcast.flows.train.motion import LOSSES, train_disentanglement, train_motion
@@ -42,6 +45,9 @@ def train(
 ) -> TrainSummary:
     """Train a model on a folder of clips, or on the built-in line if the preset has one.
 
+    The backbone `layers` learns a detector of parts, on self-made pairs; FOMM does so, too, if
+    the settings say how to adapt it.
+
     Args:
         clips: Folder of clips; None for the preset's built-in line.
         settings: The settings, usually of a preset.
@@ -59,6 +65,8 @@ def train(
     display = display or Display.silent()
     began = time.perf_counter()
     check_free(out)
+    if settings.backbone.name == "layers":
+        return train_layers(clips, settings, out, display, device)
     torch_device = pick_device(device)
     rejects: list[Reject] = []
     if clips is not None:
@@ -70,13 +78,18 @@ def train(
     if settings.start is not None:
         start_from(backbone, find_model(settings.start))
     backbone.to(torch_device)
-    workshop = _workshop(out)
-    train_motion(backbone, training, test, settings, workshop, display)
+    workshop = workshop_of(out)
+    found: dict[str, float] = {}
+    if settings.adapt is None:
+        train_motion(backbone, training, test, settings, workshop, display)
+    else:
+        found = adapt_fomm(backbone, training, test, settings, workshop, display)
     train_disentanglement(backbone, training, settings, workshop, display)
     backbone.to("cpu")  # the rest is small, and on the CPU equal on every machine
     predictor, metrics = measure_and_fit(
         backbone, (training, validation, test), settings, display, workshop
     )
+    metrics |= found
     card = model_card(settings, training, test, metrics, time.perf_counter() - began)
     save_model(out, backbone, predictor, card)
     (workshop / LOSSES).replace(out / LOSSES)
@@ -125,7 +138,7 @@ def fit(
     everything = read_clips(clips, settings, rejects, display)
     training, validation, test = split_clips(everything, settings)
     backbone, folder = load_backbone(model), out or model
-    workshop = _workshop(folder)
+    workshop = workshop_of(folder)
     predictor, metrics = measure_and_fit(
         backbone, (training, validation, test), settings, display, workshop
     )
@@ -159,12 +172,6 @@ def _in_frames(settings: TrainSettings, clips: Path | None) -> TrainSettings:
     return settings.model_copy(update={"forecast": forecast})
 
 
-def _workshop(folder: Path) -> Path:
-    """The folder for checkpoints, beside the model folder that the training writes."""
-    folder = folder.absolute()  # "." has no name
-    return folder.with_name(f".{folder.name}.training")
-
-
 def measure_and_fit(
     backbone: MotionBackbone,
     sides: tuple[Sequence[TrainClip], ...],
@@ -184,21 +191,3 @@ def measure_and_fit(
         "copy_first_frame_mae": motion.copy,
         **forecast_metrics(predictor, keypoint_series(backbone, test), settings),
     }
-
-
-def model_card(
-    settings: TrainSettings,
-    training: Sequence[TrainClip],
-    test: Sequence[TrainClip],
-    metrics: dict[str, float],
-    seconds: float,
-) -> Card:
-    """Build the model's card."""
-    return Card(
-        settings=settings,
-        clips={clip.name: clip.id for clip in training},
-        held_out={clip.name: clip.id for clip in test},
-        metrics={name: round(value, 6) for name, value in metrics.items()},
-        seconds=round(seconds, 1),
-        versions=Versions.installed(),
-    )

@@ -49,6 +49,7 @@ def print_training(summary: TrainSummary, console: Console) -> None:
             "reconstruction_mae",
             "copy_first_frame_mae",
         ),
+        ("motion of held-out pairs (before)", "pairs_error", "pairs_error_before"),
         ("best future MAE, keypoints (hold last frame)", "forecast_mae", "forecast_hold_mae"),
         ("best of 100 MAE, keypoints", "forecast_best_of_100_mae", "forecast_hold_mae"),
     ]

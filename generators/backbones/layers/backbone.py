@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from flawcast.configs.errors import ClipError, ModelError, NothingToFollowError
@@ -23,8 +23,11 @@ from flawcast.generators.backbones.base import (
     check_length,
 )
 from flawcast.generators.backbones.layers.cameras import plates_to_keep
+from flawcast.generators.backbones.layers.detected import PartFinder
+from flawcast.generators.backbones.layers.detector import DetectorConfig, PartDetector
 from flawcast.generators.backbones.layers.keypoints import KEYPOINTS, moved_as_one
 from flawcast.generators.backbones.layers.latest import latest_plate
+from flawcast.generators.backbones.layers.learnt import with_detector
 from flawcast.generators.backbones.layers.model import (
     LayerAppearance,
     LayerRendering,
@@ -32,13 +35,19 @@ from flawcast.generators.backbones.layers.model import (
     best_sources,
     render,
 )
-from flawcast.generators.backbones.layers.observation import Observation, follow_on, observe
+from flawcast.generators.backbones.layers.observation import (
+    Finder,
+    Observation,
+    follow_on,
+    observe,
+)
 from flawcast.generators.backbones.layers.plate import Plate
 from flawcast.generators.backbones.layers.stored import to_arrays
 from flawcast.generators.blocks.geometry import inverse_2x2
 from flawcast.generators.clips.frames import to_tensor, to_video
 from flawcast.generators.training.losses.objective import Objective, Outcome, Pairs
 
+ADAPT = "flawcast train CLIPS --backbone layers --out MODEL"
 LEAST_VISIBLE = 0.3  # of a part: less of it is hard to follow
 
 
@@ -63,11 +72,21 @@ class LayersConfig(Settings):
         sources: Frames that each part is cut from, at most; the nearest one is drawn.
         noise: Whether kept videos get fresh sensor noise of the clip's own strength.
         plates: Plates of clips of the line, for others of the same camera.
+        detector: Sizes of a detector that finds the part where tracking fails; None for none.
     """
 
     sources: int = Field(3, ge=1, le=8)
     noise: bool = True
     plates: tuple[KnownPlate, ...] = ()
+    detector: DetectorConfig | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older models do not have, so that they keep their ids."""
+        values: dict[str, Any] = dump(self)
+        if values.get("detector") is None:
+            values.pop("detector", None)
+        return values
 
 
 @dataclass(frozen=True)
@@ -84,17 +103,20 @@ class LayersContext(Context):
         frames: RGB, (T, H, W, 3).
         seen: What the first P of them show.
         sources: Frames that each part is cut from, at most.
+        finder: What found the parts; None where their corners are followed.
     """
 
-    def __init__(self, frames: Video, seen: Observation, sources: int) -> None:
+    def __init__(
+        self, frames: Video, seen: Observation, sources: int, finder: Finder | None = None
+    ) -> None:
         super().__init__(frames)
-        self.seen, self._sources = seen, sources
+        self.seen, self._sources, self._finder = seen, sources, finder
         self._keypoints: Tensor | None = None
 
     def keypoints(self) -> Tensor:
         """Keypoints of all frames, (T, D); those after the observed ones are followed on."""
         if self._keypoints is None:
-            self._keypoints = torch.from_numpy(follow_on(self.seen, self.frames))
+            self._keypoints = torch.from_numpy(follow_on(self.seen, self.frames, self._finder))
         return self._keypoints
 
     def appearance(self, index: int) -> LayersAppearance:
@@ -126,7 +148,8 @@ class LayersBackbone(MotionBackbone):
     """Parts cut out of real frames and moved over a clean plate, at any size and aspect.
 
     Keypoints come from following the parts through the clip, so a single frame is not enough.
-    Nothing is learned, and nothing is drawn that no frame shows. Works on the CPU.
+    Nothing is learned, unless a detector was adapted to the line: it finds the part of clips in
+    which it cannot be followed. Nothing is drawn that no frame shows. Works on the CPU.
     """
 
     Config = LayersConfig
@@ -138,22 +161,28 @@ class LayersBackbone(MotionBackbone):
     def __init__(self, config: LayersConfig) -> None:
         super().__init__(config)
         self.config: LayersConfig = config
+        self.detector = None if config.detector is None else PartDetector(config.detector)
         for number, one in enumerate(config.plates):  # RGB, and whether it was seen
             empty = torch.zeros(one.height, one.width, 4, dtype=torch.uint8)
             self.register_buffer(f"plate_{number}", empty)
 
     @classmethod
-    def knowing(cls, plates: Sequence[tuple[str, Plate]]) -> "LayersBackbone":
-        """A backbone that knows plates, by the ids of the clips that show them.
+    def knowing(
+        cls, plates: Sequence[tuple[str, Plate]], detector: PartDetector | None = None
+    ) -> "LayersBackbone":
+        """A backbone that knows plates, by the ids of the clips that show them, and a detector.
 
-        Of each camera it holds a few.
+        Of each camera it holds a few plates.
         """
         chosen = [plates[index] for index in plates_to_keep([plate for _, plate in plates])]
         known = tuple(
             KnownPlate(clip_id=clip_id, height=plate.valid.shape[0], width=plate.valid.shape[1])
             for clip_id, plate in chosen
         )
-        backbone = cls(LayersConfig(plates=known))
+        sizes = None if detector is None else detector.config
+        backbone = cls(LayersConfig(plates=known, detector=sizes))
+        if backbone.detector is not None and detector is not None:
+            backbone.detector.load_state_dict(detector.state_dict())
         for number, (_, plate) in enumerate(chosen):
             values = np.dstack([plate.image, plate.valid.astype(np.uint8)])
             backbone.get_buffer(f"plate_{number}").copy_(torch.from_numpy(values))
@@ -193,10 +222,15 @@ class LayersBackbone(MotionBackbone):
                 "layers: expected a clip, got a single frame, in which no part can be told from "
                 "its background; use generate --mode transfer, or a model that is trained"
             )
-        seen = observe(frames, past, line, self._plates_but(clip_id))
+        plates, finder = self._plates_but(clip_id), None
+        seen = observe(frames, past, line, plates)
+        if seen.failure and self.detector is not None:
+            finder = PartFinder(self.detector)
+            seen = with_detector(seen, observe(frames, past, line, plates, finder))
         if seen.failure:
-            raise NothingToFollowError(f"{seen.failure}, or train a model: flawcast train")
-        return LayersContext(frames, seen, self.config.sources)
+            advice = "" if finder else f", or adapt a detector: {ADAPT}"
+            raise NothingToFollowError(f"{seen.failure}{advice}")
+        return LayersContext(frames, seen, self.config.sources, finder)
 
     def keypoints(self, frames: Tensor) -> Tensor:
         """Keypoints of the frames of one clip: (T, 3, H, W) in [0, 1] -> (T, D).
@@ -277,14 +311,14 @@ class LayersBackbone(MotionBackbone):
         return torch.cat([places, jacobians.flatten(2)], dim=2).flatten(1)
 
     def losses(self, pairs: Pairs, objective: Objective) -> Outcome:
-        """Refuse to be trained.
+        """Refuse pairs of frames: a detector learns from self-made ones alone.
 
         Raises:
-            ModelError: Always: there are no weights.
+            ModelError: Always.
         """
         raise ModelError(
-            "backbone layers: expected a model with weights to train, it has none; "
-            "use it as it is: flawcast generate CLIPS --store STORE"
+            "backbone layers: expected self-made pairs to learn from, got frames of clips; "
+            f"use {ADAPT}"
         )
 
     def known_plates(self) -> list[Plate]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +71,22 @@ class Observation:
     notes: tuple[str, ...]
 
 
+class Finder(Protocol):
+    """Finds parts by other means than by following their corners."""
+
+    def find(self, small: Image, plate: Image, moving: Mask) -> list[Track]:
+        """Tracks in frames (T, h, w, 3) before a plate, which they differ from where they move."""
+
+    def later(self, one: Track, source: Image, small: Image, plate: Image, moving: Mask) -> Track:
+        """A track, longer by further frames; `source` is the frame it was cut from."""
+
+
 def observe(
     frames: Image,
     past: int | None = None,
     line: Sequence[Image] = (),
     plates: Sequence[Plate] = (),
+    finder: Finder | None = None,
 ) -> Observation:
     """Find plate, belt, parts and keypoints of a clip. Nothing is trained.
 
@@ -84,6 +96,7 @@ def observe(
         line: Other clips of the same camera, (T', H, W, 3), that may be read for the plate.
         plates: Plates of further clips, for what these frames never show of the background; those
             of another camera are not used.
+        finder: Finds the parts; None to follow their corners.
 
     Returns:
         The observation of the frames that were read.
@@ -107,7 +120,7 @@ def observe(
     small_known = None if known is None else shrunk_plate(known, small.shape[1:3])
     first = completed(clean_plate([small, *others]), small_known)
     moving = moving_masks(small, first.image[None])
-    tracks = find_parts(greys, moving)
+    tracks = _found(finder, small, greys, first.image, moving)
     hidden = [moving_masks(one, first.image[None]) for one in others]
     hidden = [np.stack([grown(mask, 3) for mask in masks]) for masks in hidden]
     second = first
@@ -120,7 +133,7 @@ def observe(
             backgrounds = np.stack([belt.over(second.image, at) for at in belt.positions])
         moving = moving_masks(small, backgrounds)
         if _coverage(moving, tracks) < 0.85:
-            again = find_parts(greys, moving)
+            again = _found(finder, small, greys, second.image, moving)
             tracks = again if _coverage(moving, again) > _coverage(moving, tracks) else tracks
         tracks = [replace(one, mask=voted_mask(moving, one)) for one in tracks]
     covered = covered_areas(moving, tracks)
@@ -173,7 +186,7 @@ def with_pixels_of(seen: Observation, frames: Image, chosen: Sequence[int]) -> O
     return replace(seen, plate=plate, belt=belt, noise=noise, notes=notes)
 
 
-def follow_on(seen: Observation, frames: Image) -> Keypoints:
+def follow_on(seen: Observation, frames: Image, finder: Finder | None = None) -> Keypoints:
     """Keypoints of a clip whose first frames were observed, by the parts that these showed.
 
     What was observed stays as it is. Each later frame is reached from the one before it, so that
@@ -182,6 +195,7 @@ def follow_on(seen: Observation, frames: Image) -> Keypoints:
     Args:
         seen: What the first P frames show.
         frames: The whole clip, RGB, (T, H, W, 3), T >= P.
+        finder: What found the parts; None where their corners were followed.
 
     Returns:
         (T, D); the first P are those of the observation.
@@ -198,6 +212,9 @@ def follow_on(seen: Observation, frames: Image) -> Keypoints:
     moving = moving_masks(small, plate[None], seen.bound)
     longer = []
     for one in seen.tracks:
+        if finder is not None:
+            longer.append(finder.later(one, source[one.source], small[1:], plate, moving[1:]))
+            continue
         grey = cv2.cvtColor(source[one.source], cv2.COLOR_RGB2GRAY)
         centre = np.argwhere(one.mask).mean(0, keepdims=True)[:, ::-1].astype(np.float32)
         last = [moved(centre, motion)[0] for motion in one.motions[-2:]]
@@ -214,6 +231,15 @@ def follow_on(seen: Observation, frames: Image) -> Keypoints:
             )
         )
     return track_keypoints(longer)[0]
+
+
+def _found(
+    finder: Finder | None, small: Image, greys: NDArray[np.uint8], plate: Image, moving: Mask
+) -> list[Track]:
+    """Tracks at working size."""
+    if finder is None:
+        return find_parts(greys, moving)
+    return finder.find(small, plate, moving)
 
 
 def background_at(observation: Observation, index: int) -> Image:

@@ -162,13 +162,13 @@ def _best(
     found: list[tuple[float, Affine]] = []
     for guess in guesses:
         if not lost:  # from the last frame: follows slow changes of the part's looks
-            hop = _refined(last, grey, moved(template.points, motion), guess @ square(motion, -1))
+            hop = refined(last, grey, moved(template.points, motion), guess @ square(motion, -1))
             if hop is not None:
                 found.append((0.0, hop @ square(motion, 1)))
         found.append((0.0, guess))
     scored = []
     for _, guess in found:
-        anchored = _refined(template.grey, grey, template.points, guess)
+        anchored = refined(template.grey, grey, template.points, guess)
         for candidate, bonus in ((anchored, 0.02), (guess, 0.0)):  # anchoring ends drift
             if candidate is None or not plausible(candidate, motion):
                 continue
@@ -181,7 +181,7 @@ def _best(
     return best if alike > ALIKE else None
 
 
-def _refined(here: Grey, there: Grey, points: Points, guess: Affine) -> Affine | None:
+def refined(here: Grey, there: Grey, points: Points, guess: Affine) -> Affine | None:
     """Track points from one picture to another near a guessed motion and fit an affine to them.
 
     Args:

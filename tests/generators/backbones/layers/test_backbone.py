@@ -122,5 +122,5 @@ def test_what_shows_nothing_to_follow_is_refused(backbone: MotionBackbone) -> No
         backbone.observe(np.repeat(frames[:1], 8, 0))
     with pytest.raises(ClipError, match="layers: expected a clip, got a single frame"):
         backbone.appearance(torch.rand(3, 64, 96))
-    with pytest.raises(ModelError, match="has none; use it as it is"):
+    with pytest.raises(ModelError, match="expected self-made pairs to learn from"):
         backbone.losses(None, None)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Tests of self-made pairs and of what learns from them."""
