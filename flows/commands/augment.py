@@ -52,6 +52,12 @@ def augment(
         list[Path] | None,
         typer.Option(help="Stills of the test split: a bank that holds one is refused."),
     ] = None,
+    misses: Annotated[
+        Path | None,
+        typer.Option(
+            help="A detector's scores.csv of clips to validate on: more is drawn of what it misses."
+        ),
+    ] = None,
     past: Annotated[
         int | None, typer.Option(min=1, help="Past frames P; as trained if not given.")
     ] = None,
@@ -92,6 +98,7 @@ def augment(
         store=store,
         per_label=per_label,
         normal=normal,
+        misses=misses,
         size=size,
         keep_as=keep_as,
         workers=workers,

@@ -79,7 +79,7 @@ def gate_lines(gate: Mapping[str, Any]) -> list[str]:
 def _recipes(cells: Mapping[Key, object]) -> list[str]:
     """Arms with samples under their own labels: the recipe's first."""
     arms = {key[2] for key in cells}
-    others = [name for name, arm in ARMS.items() if arm.synthetic and not arm.shuffled]
+    others = [name for name, arm in ARMS.items() if arm.modes and not arm.control]
     return [name for name in (*RECIPE, *others) if name in arms]
 
 
