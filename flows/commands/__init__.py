@@ -30,6 +30,7 @@ from flawcast.flows.commands import (
     train,
     uplift,
     uplift_images,
+    uplift_tracks,
     verify,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "train",
     "uplift",
     "uplift_images",
+    "uplift_tracks",
     "verify",
 ]
