@@ -36,14 +36,16 @@ def benchmark(
         typer.Argument(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
             "realtime, scaling (cost, beside alternatives), masks, kept-masks, kept-layers, "
-            "budget, detail (real parts at their own size) or defects (of looks)."
+            "budget, detail (real parts at their own size), defects (of looks) or paste-edges "
+            "(whether their borders are seen)."
         ),
     ] = None,
     folder: Annotated[
         Path | None,
         typer.Argument(
             metavar="[CLIPS]",
-            help="Real clips for store, loader, kept-layers, detail and defects; else the line.",
+            help="Real clips for store, loader, kept-layers, detail and defects; stills with "
+            "masks for paste-edges; else the line.",
         ),
     ] = None,
     everything: Annotated[
