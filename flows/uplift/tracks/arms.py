@@ -3,7 +3,6 @@
 from flawcast.flows.uplift.few.arms import FewArm
 
 ARMS = {
-    "memory bank, no anomaly": FewArm(augmented=False, of_good_alone=True),
     "real": FewArm(augmented=False),
     "real, augmented": FewArm(),
     "+ cut-paste without motion": FewArm(("cut_paste",)),
@@ -11,4 +10,5 @@ ARMS = {
     "+ moved, augmented": FewArm(("moved",)),
     "+ placebos as anomalies": FewArm(("placebos",), control=True),
     "+ moved, masks shuffled": FewArm(("moved",), shuffled=True, control=True),
+    "memory bank, no anomaly": FewArm(augmented=False, of_good_alone=True),
 }
