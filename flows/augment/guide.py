@@ -124,7 +124,7 @@ def looks_of_frame(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     except MissingExtraError:
         small = cv2.resize(frame, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
         return np.asarray(small.ravel() / 255, np.float32)
-    square = cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    square = np.asarray(cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
     with torch.no_grad():
         maps = load_pretrained()[0](to_tensor(square[None]))
         parts = [adaptive_avg_pool2d(one, CELLS).flatten() for one in maps]

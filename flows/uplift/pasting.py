@@ -97,10 +97,9 @@ def _elsewhere(
         patch, mask = patch[:, ::-1], mask[:, ::-1]
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
-    matrix = cv2.getRotationMatrix2D(
-        (float(columns.mean()), float(rows.mean())), 0, float(rng.uniform(*SCALES))
-    )
-    matrix[:, 2] += rng.uniform(-SHIFT, SHIFT, 2) * (width, height)
+    scale, centre = float(rng.uniform(*SCALES)), np.array([columns.mean(), rows.mean()])
+    way = (1 - scale) * centre + rng.uniform(-SHIFT, SHIFT, 2) * (width, height)
+    matrix = np.array([[scale, 0, way[0]], [0, scale, way[1]]])
     size = (width, height)
     moved = cv2.warpAffine(np.ascontiguousarray(patch), matrix, size, flags=cv2.INTER_LINEAR)
     where = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, size, flags=cv2.INTER_LINEAR)

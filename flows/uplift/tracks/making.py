@@ -193,7 +193,7 @@ def laid_over(
     size = (mask.shape[1], mask.shape[0])
     alpha = mask.astype(np.float32)
     if soft:
-        alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
+        alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), soft), np.float32)
     moved = cv2.warpAffine(source, matrix, size, flags=cv2.INTER_LINEAR)
     matte = cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR)
     where = cv2.warpAffine(mask.astype(np.float32), matrix, size, flags=cv2.INTER_LINEAR) > 0.5
@@ -215,10 +215,11 @@ def real_frames(clips: Sequence[MaskedClip], every: int) -> list[Frame]:
 
 def augment(frame: Frame, rng: np.random.Generator) -> Frame:
     """Mirror a frame by chance, and change its light; a camera is not turned."""
-    planes = [frame.picture, frame.mask, frame.valid]
-    if rng.uniform() < 0.5:
-        planes = [np.ascontiguousarray(plane[:, ::-1]) for plane in planes]
-    middle = planes[0].mean()
+    step = -1 if rng.uniform() < 0.5 else 1
+    before, mask, valid = (
+        np.ascontiguousarray(plane[:, ::step]) for plane in (frame.picture, frame.mask, frame.valid)
+    )
+    middle = before.mean()
     gain, light = rng.uniform(1 - CONTRAST, 1 + CONTRAST), rng.uniform(-LIGHT, LIGHT)
-    picture = np.clip((planes[0] - middle) * gain + middle + light, 0, 255).astype(np.uint8)
-    return Frame(picture, planes[1], planes[2])
+    picture = np.clip((before - middle) * gain + middle + light, 0, 255).astype(np.uint8)
+    return Frame(picture, mask > 0, valid > 0)

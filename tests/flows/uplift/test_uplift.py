@@ -92,7 +92,7 @@ def test_pasted_defects_stand_still_on_good_clips(clips: Path) -> None:
         [(index, clip) for index, clip in enumerate(real.train) if clip.label == label]
         for label in ("normal", "jam")
     ]
-    videos = paste_defects(*sides, READ, 4, 5, seed=0)
+    videos = paste_defects(sides[0], sides[1], READ, 4, 5, seed=0)
     assert len(videos) == 5
     for one in videos:
         assert real.train[one.good].label == "normal"
