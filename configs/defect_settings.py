@@ -19,6 +19,7 @@ class DefectSettings(Settings):
 
     Args:
         types: Registered procedural types; each defect is of one of them, by chance.
+        labels: Pairs of a type and what its defects are called; others are called as their type.
         bank: Folder of a bank, whose items count as one more type each.
         share: Of the sets, that get a defect; the others get a placebo, or nothing.
         severity: Range that each defect's severity is drawn from, within [0, 1].
@@ -31,6 +32,7 @@ class DefectSettings(Settings):
     """
 
     types: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     bank: Path | None = None
     share: float = Field(default=0.5, gt=0, le=1)
     severity: Range = (0.2, 1.0)
@@ -53,6 +55,10 @@ class DefectSettings(Settings):
         if self.onset is not None:
             _expect_range("defect-onset", self.onset, 0, float("inf"))
         return self
+
+    def label_of(self, kind: str) -> str:
+        """What defects of a type are called."""
+        return dict(self.labels).get(kind, kind)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class Manifest:
         rejected: By reason.
         sources: Different clips that lent their looks, by label.
         held_out: Clips that are not for training and were not used, by split.
+        misses: Of a round by a detector's misses: its number in the store ("round"), the hash of
+            the scores, how much is missed of each label, and the videos that each gets for it.
     """
 
     requested: Mapping[str, int]
@@ -36,6 +38,7 @@ class Manifest:
     rejected: Mapping[str, int]
     sources: Mapping[str, int]
     held_out: Mapping[str, int]
+    misses: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -52,8 +55,8 @@ def read_manifest(store: SampleStore, run_id: str) -> Manifest:
     Raises:
         StoreError: If the store has no such run.
     """
-    rows = [row for row in store.ledger.runs().to_pylist() if row["run_id"] == run_id]
-    record = json.loads(rows[0]["settings"]).get(RECORD) if rows else None
+    records = _records(store)
+    record = records.get(run_id)
     if record is None:
         raise StoreError(
             f"run: expected one of `flawcast augment`, {store.url} has none called {run_id}; see "
@@ -85,7 +88,24 @@ def read_manifest(store: SampleStore, run_id: str) -> Manifest:
         rejected=_reasons(store, run_id, record, missing),
         sources={label: len(clips) for label, clips in lent.items()},
         held_out=record["held_out"],
+        misses=_round(records, run_id),
     )
+
+
+def _records(store: SampleStore) -> dict[str, dict[str, Any]]:
+    """What runs of `augment` say, by their ids, the first one first."""
+    rows = sorted(store.ledger.runs().to_pylist(), key=lambda row: str(row["started"]))
+    said = {row["run_id"]: json.loads(row["settings"]).get(RECORD) for row in rows}
+    return {run_id: record for run_id, record in said.items() if record is not None}
+
+
+def _round(records: Mapping[str, Mapping[str, Any]], run_id: str) -> dict[str, Any] | None:
+    """What a run drew by misses, with its number among the rounds of the store."""
+    said = records[run_id].get("misses")
+    if said is None:
+        return None
+    rounds = [record["misses"]["scores"] for record in records.values() if "misses" in record]
+    return {"round": list(dict.fromkeys(rounds)).index(said["scores"]) + 1, **said}
 
 
 def _reasons(
@@ -119,6 +139,15 @@ def print_manifest(manifest: Manifest, console: Console) -> None:
     console.print(table)
     for reason, count in manifest.rejected.items():
         console.print(f"rejected: {count} videos: {reason}", highlight=False, markup=False)
+    if manifest.misses is not None:
+        missed = ", ".join(
+            f"{name} {share:.2f}" for name, share in manifest.misses["missed"].items()
+        )
+        console.print(
+            f"round {manifest.misses['round']} by what a detector misses: {missed}",
+            highlight=False,
+            markup=False,
+        )
     if manifest.held_out:
         said = ", ".join(f"{count} of {name}" for name, count in manifest.held_out.items())
         console.print(

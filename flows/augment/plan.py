@@ -10,7 +10,8 @@ from flawcast.configs.driving import Driving
 from flawcast.configs.errors import ClipError
 from flawcast.configs.labels import check_normal
 from flawcast.flows.augment.choosing import Pair, in_turn, order_seed, pair_up
-from flawcast.flows.augment.looks import with_looks
+from flawcast.flows.augment.guide import Guide
+from flawcast.flows.augment.looks import labels_of, with_looks
 from flawcast.flows.augment.request import AugmentRequest
 from flawcast.flows.generate.plan import Plan, SetPlan, SourceFrame, planned_id
 from flawcast.flows.generate.reading import ReadClip, read_clips
@@ -47,22 +48,36 @@ def plan_augment(
         chosen = set(request.only)
         read = [clip for clip in read if clip.clip_id in chosen]
     check_normal(request.normal, [clip.entry.label for clip in read])
+    labels = _labels(read, request.normal)
+    looks = [label for label in labels_of(request.defects) if label not in labels]
+    guide = None if request.misses is None else Guide.of(request, clips, [*labels, *looks])
     sets = {
-        label: [_plan_set(pair, request, weights_id) for pair in _pairs(read, label, request)]
-        for label in _labels(read, request.normal)
+        label: [
+            _plan_set(pair, request, weights_id) for pair in _pairs(read, label, request, guide)
+        ]
+        for label in labels
     }
     if request.defects is not None:
         good = [
             _plan_set(pair, request, weights_id)
-            for pair in _pairs(read, request.normal, request, "defects")
+            for pair in _pairs(read, request.normal, request, guide, tuple(looks))
         ]
-        sets = with_looks(sets, good, request.defects, request.settings, weights_id)
+        sets = with_looks(
+            sets,
+            good,
+            request.defects,
+            request.settings,
+            weights_id,
+            **({} if guide is None else _guided(guide, request)),
+        )
     record: dict[str, Any] = {
         "labels": list(sets),  # in order: the record sorts names
         "requested": {label: _videos(request) * len(plans) for label, plans in sets.items()},
         "held_out": held_out,
         "sets": {label: [plan.set_id for plan in plans] for label, plans in sets.items()},
     }
+    if guide is not None:
+        record["misses"] = guide.record()
     if held_out:
         said = ", ".join(f"{count} of the split {name}" for name, count in held_out.items())
         notes.append(Reject("clips that are not used", f"{said}; samples come from train alone"))
@@ -97,14 +112,31 @@ def _labels(clips: Sequence[ReadClip], normal: str) -> list[str]:
 
 
 def _pairs(
-    clips: Sequence[ReadClip], label: str, request: AugmentRequest, what: str = ""
+    clips: Sequence[ReadClip],
+    label: str,
+    request: AugmentRequest,
+    guide: Guide | None,
+    looks: tuple[str, ...] | None = None,
 ) -> list[Pair]:
-    """Motions of a label on their sources; `what` they are for gives them another order."""
+    """Motions of a label on their sources.
+
+    Args:
+        clips: Clips to train on.
+        label: The motions' label.
+        request: What is asked for.
+        guide: What a round draws; None for even draws.
+        looks: Labels of the looks that the pairs are for, which gives them another order.
+    """
+    what = "" if looks is None else "defects"
     settings, is_good = request.settings, label == request.normal
     horizon = settings.past, settings.future
     own = [clip for clip in clips if clip.entry.label == label]
     motions = in_turn(own, *horizon, is_good, order_seed(settings.seed, f"{what}motions", label))
-    count = -(-request.per_label // _videos(request))
+    videos = request.per_label
+    if guide is not None:
+        videos = max(guide.videos[one] for one in (looks or (label,)))
+        motions = motions if looks else guide.nearest(motions, label)
+    count = -(-videos // _videos(request))
     if "reconstruction" in request.modes:
         return [
             Pair(
@@ -116,7 +148,15 @@ def _pairs(
         ]
     good = [clip for clip in clips if clip.entry.label == request.normal]
     sources = in_turn(good, *horizon, True, order_seed(settings.seed, f"{what}sources", label))
+    if guide is not None and not looks:
+        sources = guide.nearest(sources, label)
     return list(pair_up(motions, sources, count, Counter()))
+
+
+def _guided(guide: Guide, request: AugmentRequest) -> dict[str, Any]:
+    """What a guide says to `with_looks`."""
+    counts = {label: count // _videos(request) for label, count in guide.videos.items()}
+    return {"narrowed": guide.looks, "counts": counts}
 
 
 def _videos(request: AugmentRequest) -> int:

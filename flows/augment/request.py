@@ -1,5 +1,7 @@
 """The request of `flawcast augment`: that of `generate`, and the recipe."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from flawcast.configs.driving import Driving
@@ -19,6 +21,8 @@ class AugmentRequest(GenerateRequest):
         per_label: Videos of each label; an odd number is rounded up.
         normal: The label of good clips, whose frames are animated.
         only: Ids of the clips to use; None for all clips to train on.
+        misses: A detector's scores of clips to validate on: more is drawn of what it misses. None
+            draws evenly.
     """
 
     modes: tuple[Mode, ...] = ("transfer",)
@@ -26,6 +30,7 @@ class AugmentRequest(GenerateRequest):
     per_label: int = Field(default=40, ge=2)
     normal: str = "normal"
     only: tuple[str, ...] | None = None
+    misses: Path | None = None
 
     @property
     def driving(self) -> Driving:

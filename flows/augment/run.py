@@ -7,8 +7,10 @@ from typing import Any, cast
 
 from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.errors import SettingsError
+from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import validated
 from flawcast.flows.augment.manifest import Manifest, read_manifest
+from flawcast.flows.augment.misses import read_misses
 from flawcast.flows.augment.plan import plan_augment
 from flawcast.flows.augment.request import AugmentRequest
 from flawcast.flows.generate.plan import Plan
@@ -46,9 +48,19 @@ def augment(request: AugmentRequest, display: Display | None = None) -> Augmente
         raise SettingsError(
             f"modes: expected one, got {' and '.join(request.modes)}; leave it at transfer"
         )
-    summary = generate(request, display, _plan)
+    summary = generate(_of_round(request), display, _plan)
     store = SampleStore.open(request.store)
     return Augmented(summary, read_manifest(store, summary.run_id))
+
+
+def _of_round(request: AugmentRequest) -> AugmentRequest:
+    """The request of a round by misses: other scores draw other samples."""
+    if request.misses is None:
+        return request
+    misses = read_misses(request.misses, request.normal)
+    seed = derive_seed(request.settings.seed, "misses", misses.id) % 2**31
+    settings = request.settings.model_copy(update={"seed": seed})
+    return request.model_copy(update={"settings": settings})
 
 
 def _plan(

@@ -30,6 +30,7 @@ from flawcast.flows.commands import (
     train,
     uplift,
     uplift_images,
+    uplift_tracks,
     verify,
     watch,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "train",
     "uplift",
     "uplift_images",
+    "uplift_tracks",
     "verify",
     "watch",
 ]

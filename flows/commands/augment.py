@@ -56,6 +56,12 @@ def augment(
         list[Path] | None,
         typer.Option(help="Stills of the test split: a bank that holds one is refused."),
     ] = None,
+    misses: Annotated[
+        Path | None,
+        typer.Option(
+            help="A detector's scores.csv of clips to validate on: more is drawn of what it misses."
+        ),
+    ] = None,
     past: PastOption = None,
     future: FutureOption = None,
     size: Annotated[
@@ -95,6 +101,7 @@ def augment(
         store=store,
         per_label=per_label,
         normal=normal,
+        misses=misses,
         size=size,
         mosaic=mosaic,
         keep_as=keep_as,

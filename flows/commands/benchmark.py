@@ -26,7 +26,8 @@ def benchmark(
             help="What to measure: render, sample, metrics, store, loader, pipeline, memory, "
             "realtime, layers, scaling, bucket (cost, beside alternatives), masks, kept-masks, "
             "kept-layers, budget, detail (real parts at their own size), adapt (a detector, to "
-            "each clip), defects (of looks) or watch (early warning)."
+            "each clip), defects (of looks), paste-edges (whether their borders are seen) or watch "
+            "(early warning)."
         ),
     ] = None,
     folder: Annotated[
@@ -34,7 +35,7 @@ def benchmark(
         typer.Argument(
             metavar="[CLIPS]",
             help="Real clips for store, loader, kept-layers, detail, adapt, defects and watch; "
-            "else the line.",
+            "stills with masks for paste-edges; else the line.",
         ),
     ] = None,
     everything: Annotated[

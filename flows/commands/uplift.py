@@ -27,9 +27,16 @@ def uplift(
         str | None, typer.Option(help="Samples of those clips; made afresh if not given.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="Model folder, or a shipped model, that makes the samples.")
+        str,
+        typer.Option(
+            help="Model folder, or a shipped model, that makes the samples; own for the clips' own "
+            "parts, with nothing trained."
+        ),
     ] = "demo",
     line_seed: Annotated[int, typer.Option(min=0, help="Decides the built-in line's clips.")] = 7,
+    line_size: Annotated[
+        int | None, typer.Option(min=64, help="Width of its frames in pixels; 64 if not given.")
+    ] = None,
     k: Annotated[
         list[int] | None, typer.Option("--k", min=1, help="Real defect clips of each label.")
     ] = None,
@@ -57,7 +64,9 @@ def uplift(
     ] = False,
     making: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=VALUE: share, per_label, drawn, temperature, epochs."),
+        typer.Option(
+            help="NAME=VALUE: share, per_label, drawn, temperature, epochs, looks, past, future."
+        ),
     ] = None,
     workers: WorkersOption = None,
     ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
@@ -76,6 +85,7 @@ def uplift(
         out=out,
         model=model,
         line_seed=line_seed,
+        line_size=line_size,
         k=tuple(k or (1, 3, 5, 10)),
         seeds=seeds,
         steps=steps,

@@ -65,13 +65,13 @@ def train(
     display = display or Display.silent()
     began = time.perf_counter()
     check_free(out)
+    settings = _in_frames(settings, clips)
     if settings.backbone.name == "layers":
         return train_layers(clips, settings, out, display, device)
     torch_device = pick_device(device)
     rejects: list[Reject] = []
     if clips is not None:
         show_folder(clips, display, learning=True)
-    settings = _in_frames(settings, clips)
     everything = read_clips(clips, settings, rejects, display)
     training, validation, test = split_clips(everything, settings)
     backbone = build_backbone(settings.backbone.name, settings.backbone.config, settings.seed)
@@ -134,7 +134,6 @@ def fit(
     rejects: list[Reject] = []
     if clips is not None:
         show_folder(clips, display, learning=True)
-    settings = _in_frames(settings, clips)
     everything = read_clips(clips, settings, rejects, display)
     training, validation, test = split_clips(everything, settings)
     backbone, folder = load_backbone(model), out or model

@@ -13,6 +13,9 @@ class Arm:
         balanced: Whether labels are drawn equally often.
         augmented: Whether videos are flipped, shifted, and changed in brightness and contrast.
         shuffled: Whether the synthetic samples' labels are shuffled: the control.
+        placebo: Whether only good samples are used, under labels by chance: a control that shows
+            what the making of samples does alone.
+        pasted: Whether its samples are cut out of the real clips and pasted, without motion.
     """
 
     modes: tuple[str, ...] = ()
@@ -20,16 +23,23 @@ class Arm:
     balanced: bool = True
     augmented: bool = False
     shuffled: bool = False
+    placebo: bool = False
+    pasted: bool = False
 
     @property
     def synthetic(self) -> bool:
         """Whether it has synthetic samples."""
-        return bool(self.modes)
+        return bool(self.modes) or self.pasted
 
     @property
-    def good_videos(self) -> tuple[tuple[str, ...], bool, bool]:
+    def control(self) -> bool:
+        """Whether it is there to show what does not help."""
+        return self.shuffled or self.placebo
+
+    @property
+    def good_videos(self) -> tuple[tuple[str, ...], bool, bool, bool]:
         """What decides the arm's good videos: arms with an equal value differ only in defects."""
-        return self.modes, self.vrnn, self.shuffled
+        return self.modes, self.vrnn, self.shuffled, self.placebo
 
     def takes(self, mode: str, forecaster: str) -> bool:
         """Whether a sample of that mode and forecaster is for this arm."""
@@ -51,7 +61,9 @@ ARMS = {
     "+ transfer": Arm(("transfer",)),
     "+ transfer, augmented": Arm(("transfer",), augmented=True),
     "+ both, augmented": Arm(BOTH, augmented=True),
+    "+ cut-paste, augmented": Arm(augmented=True, pasted=True),
     "+ transfer, labels shuffled": Arm(("transfer",), augmented=True, shuffled=True),
+    "+ placebos as defects": Arm(("transfer",), augmented=True, placebo=True),
     "VRNN: + reconstruction": Arm(("reconstruction",), vrnn=True),
     "VRNN: + transfer": Arm(("transfer",), vrnn=True),
     "VRNN: + both, augmented": Arm(BOTH, vrnn=True, augmented=True),
@@ -60,5 +72,14 @@ USUAL = (  # that are run if none is named: the recipe, what it is compared with
     "real",
     "real, augmented",
     "+ transfer, augmented",
+    "+ transfer, labels shuffled",
+)
+ALL_OF_IT = (  # with what samples are compared to where the proof has to be whole
+    "real",
+    "real, augmented",
+    "+ cut-paste, augmented",
+    "+ transfer",
+    "+ transfer, augmented",
+    "+ placebos as defects",
     "+ transfer, labels shuffled",
 )

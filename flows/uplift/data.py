@@ -230,17 +230,22 @@ def training_set(real: Videos, made: Videos, arm: Arm, seed: int, share: float) 
     Raises:
         SettingsError: If an arm finds no samples.
     """
-    indices = [index for index, kind in enumerate(made.kinds) if arm.takes(*kind)]
+    indices = [index for index, kind in enumerate(made.kinds) if arm.pasted or arm.takes(*kind)]
     chances = _chances(real.labels, arm.balanced)
     if not arm.synthetic:
         return TrainingSet(real, chances, 0)
     if not indices:
         raise SettingsError("uplift: no samples of these clips; generate more sets")
     samples = pick(made, indices)
-    if arm.shuffled:
-        samples = replace(samples, labels=np.random.default_rng(seed).permutation(samples.labels))
+    rng = np.random.default_rng(seed)
+    if arm.placebo:
+        samples = pick(samples, np.flatnonzero(samples.labels == 0).tolist())
+        evenly = np.arange(len(samples.labels)) % (int(real.labels.max()) + 1)
+        samples = replace(samples, labels=rng.permutation(evenly))
+    elif arm.shuffled:
+        samples = replace(samples, labels=rng.permutation(samples.labels))
     both = [(1 - share) * chances, share * _chances(samples.labels, arm.balanced)]
-    return TrainingSet(joined([real, samples]), np.concatenate(both), len(indices))
+    return TrainingSet(joined([real, samples]), np.concatenate(both), len(samples.labels))
 
 
 def _chances(labels: NDArray[np.int64], balanced: bool) -> NDArray[np.float64]:

@@ -29,7 +29,8 @@ def gate_of(cells: Mapping[Key, Sequence[Cell]], material: Material) -> dict[str
     The recipe is judged by the detector that it serves best. Its rival is, for each defect, the
     best of all detectors and arms without samples, on the very clips that are scored: that favours
     the rival. Samples are used only if they win for sure, and for sure against the control with
-    shuffled labels, too, if that was run: else what helps is not what the samples show.
+    shuffled labels, too, if that was run: else what helps is not what the samples show. Samples
+    that gain nothing, and are not for sure better than that control, are not to be used.
 
     Args:
         cells: Finished cells, one for each seed, by detector, K and arm.
@@ -79,7 +80,7 @@ def gate_lines(gate: Mapping[str, Any]) -> list[str]:
 def _recipes(cells: Mapping[Key, object]) -> list[str]:
     """Arms with samples under their own labels: the recipe's first."""
     arms = {key[2] for key in cells}
-    others = [name for name, arm in ARMS.items() if arm.synthetic and not arm.shuffled]
+    others = [name for name, arm in ARMS.items() if arm.modes and not arm.control]
     return [name for name in (*RECIPE, *others) if name in arms]
 
 
@@ -110,9 +111,16 @@ def _verdict(
     rival = max(plain, key=score)
     difference = _difference(best, rival, cells, relevant, defective)
     verdict, text = _in_words(name, difference, rival)
-    if verdict == USE and control is not None:
+    if control is not None and (verdict == USE or (verdict == UNCLEAR and difference.mean <= 0)):
         against = _difference(best, control, cells, relevant, defective)
-        if against.low <= 0:
+        if against.low <= 0 and verdict == UNCLEAR:
+            verdict = AVOID
+            text = (
+                f"{name}: do not use the samples. They show no gain over {rival[2]} ({rival[0]}): "
+                f"{_figures(difference)}, nor for sure over those with shuffled labels "
+                f"({_figures(against)})."
+            )
+        elif against.low <= 0:
             verdict = UNCLEAR
             text = (
                 f"{name}: cannot tell. Samples help by {_figures(difference)}, but those with "

@@ -8,25 +8,33 @@ it was trained without labels.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from flawcast.configs.clip_settings import ClipSettings
 from flawcast.configs.driving import Driving
+from flawcast.configs.errors import NothingToFollowError
 from flawcast.configs.identity import content_id
 from flawcast.configs.model_card import Versions, read_card
 from flawcast.configs.settings import GenerateSettings, Settings
 from flawcast.flows.augment import AugmentRequest, augment
 from flawcast.flows.augment.request import MOTIONS
+from flawcast.flows.uplift.arms import OWN
 from flawcast.flows.uplift.folder import read_or_compute
-from flawcast.generators.backbones import load_backbone
+from flawcast.flows.uplift.looks import looks_of
+from flawcast.generators.backbones import MotionBackbone, load_backbone
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.backbones.keypoints import keypoints_of
+from flawcast.generators.backbones.layers.backbone import LayersContext
 from flawcast.generators.clips import Clip
 from flawcast.generators.forecasters import KeypointPredictor
 from flawcast.generators.model import is_model, load_model, save_model
 from flawcast.generators.rendering.fused import for_inference
+
+OF_PARTS = "rigid_ridge"  # the forecaster of parts that are followed
 
 
 class Making(Settings):
@@ -37,12 +45,25 @@ class Making(Settings):
         drawn: Futures sampled for each; those nearest to what really happened are used.
         temperature: The forecaster's sampling temperature.
         epochs: Epochs for which a forecaster is fitted.
+        looks: Types of defects of looks, and what they are called: "crack,chip=crack". They are as
+            large as the real ones of that label. None or empty for none.
+        past: P of a model of the clips' own parts; None for what the clips allow.
+        future: F of such a model.
     """
 
     per_label: int = Field(40, ge=2)
     drawn: int = Field(20, ge=1)
     temperature: float = Field(1.0, gt=0)
     epochs: int = Field(40, ge=1)
+    looks: str | None = None
+    past: int | None = Field(None, ge=1)
+    future: int | None = Field(None, ge=2)
+
+    @property
+    def horizon(self) -> dict[str, int]:
+        """Past and future frames of a model of the clips' own parts, where they are given."""
+        given = {"past": self.past, "future": self.future}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass
@@ -56,6 +77,7 @@ class Maker:
         clips: The clips to train on.
         normal: The label of good clips.
         making: How samples are made.
+        read: How the clips were read.
     """
 
     folder: Path
@@ -64,6 +86,7 @@ class Maker:
     clips: Sequence[Clip]
     normal: str
     making: Making = field(default_factory=Making)
+    read: ClipSettings = field(default_factory=ClipSettings)
     _keypoints: dict[int, Tensor] = field(default_factory=dict)
 
     @property
@@ -84,6 +107,8 @@ class Maker:
         Returns:
             A condition for these samples in the store.
         """
+        if self._of_parts and name == OWN:
+            name = OF_PARTS
         model = self.out / "models" / content_id(
             "model", name=name, k=k, seed=seed, epochs=self.making.epochs
         )  # fmt: skip
@@ -121,8 +146,16 @@ class Maker:
             per_label=self.making.per_label,
             normal=self.normal,
             only=tuple(self.clips[index].id for index in real),
+            defects=looks_of(
+                self.making.looks or "", [self.clips[index] for index in real], self.read
+            ),
             workers=0,
         )
+
+    @property
+    def _of_parts(self) -> bool:
+        """Whether the motion model moves the clips' own parts."""
+        return read_card(self.model).settings.forecaster.name == OF_PARTS
 
     @property
     def _horizon(self) -> tuple[int, int]:
@@ -137,13 +170,18 @@ class Maker:
         fused = for_inference(load_backbone(self.model / BACKBONE_FILE))
         for index in real:
             if index not in self._keypoints:
-                self._keypoints[index] = keypoints_of(fused, self.clips[index].frames)
-        predictor = KeypointPredictor(name, backbone.layout.length)
-        series = [self._keypoints[index] for index in real]
+                self._keypoints[index] = _followed(fused, self.clips[index])
+        config = {"horizon": self._horizon[1]} if name == OF_PARTS else {}
+        predictor = KeypointPredictor(name, backbone.layout.length, config)
+        least = sum(self._horizon)
+        series = [self._keypoints[index] for index in real if len(self._keypoints[index]) >= least]
         with torch.enable_grad():
             predictor.fit(series, *self._horizon, seed=seed, epochs=self.making.epochs)
         card = read_card(self.model)
-        settings = card.settings.overridden({"forecaster.name": name, "seed": seed})
+        settings = card.settings.overridden(
+            {"forecaster.name": name, "seed": seed}
+            | ({"forecaster.config": config} if config else {})
+        )
         learnt = {self.clips[index].name: self.clips[index].id for index in real}
         card = card.model_copy(
             update={
@@ -158,3 +196,14 @@ class Maker:
             }
         )
         save_model(out, backbone, predictor, card)
+
+
+def _followed(backbone: MotionBackbone, clip: Clip) -> Tensor:
+    """Keypoints of a clip's frames; of followed parts, those of the frames that show them."""
+    if not backbone.follows_parts:
+        return keypoints_of(backbone, clip.frames)
+    try:
+        context = cast(LayersContext, backbone.observe(clip.frames))
+    except NothingToFollowError:
+        return torch.zeros(0, backbone.layout.length)
+    return context.keypoints()[context.measured()]

@@ -9,6 +9,8 @@ from flawcast.flows.generate.request import usable_cores
 from flawcast.flows.uplift.arms import USUAL
 from flawcast.flows.uplift.making import Making
 
+OWN_PARTS = "own"  # in place of a model
+
 
 class UpliftRequest(Settings):
     """What is compared.
@@ -19,8 +21,10 @@ class UpliftRequest(Settings):
         out: Folder for clips of the line, samples, cells and report; an interrupted run goes on
             there.
         store: Samples of those clips; None has `augment` make some for every K and seed.
-        model: Model folder, or name of a shipped model; its motion model makes the samples.
+        model: Model folder, or name of a shipped model; its motion model makes the samples. "own"
+            moves the clips' own parts, with nothing trained.
         line_seed: Seed of the built-in line.
+        line_size: Width of its frames in pixels; None for the usual one.
         k: Numbers of real defect clips per label, in the order in which they are run.
         seeds: How many times those clips are drawn.
         arms: Which of `ARMS`.
@@ -40,6 +44,7 @@ class UpliftRequest(Settings):
     store: str | None = None
     model: str = "demo"
     line_seed: int = Field(7, ge=0)
+    line_size: int | None = None
     k: tuple[int, ...] = (1, 3, 5, 10)
     seeds: int = Field(5, ge=1)
     arms: tuple[str, ...] = USUAL

@@ -17,9 +17,10 @@ from flawcast.flows.uplift.data import choose_real, pick, training_set
 from flawcast.flows.uplift.detectors import DETECTORS, Detector, Lesson, default_detectors
 from flawcast.flows.uplift.experiment import load_experiment
 from flawcast.flows.uplift.folder import check_experiment, make_folder, read, read_or_compute
-from flawcast.flows.uplift.line import NAME, draw_material
+from flawcast.flows.uplift.line import LOOKS, NAME, draw_material
 from flawcast.flows.uplift.report import write_report
-from flawcast.flows.uplift.request import UpliftRequest
+from flawcast.flows.uplift.request import OWN_PARTS, UpliftRequest
+from flawcast.flows.uplift.scores import write_best_scores
 from flawcast.generators.model import find_model
 
 
@@ -105,8 +106,11 @@ def uplift(
                 "folder by its whole path, or go elsewhere for the line"
             )
         make_folder(request.out)
-        folder = draw_material(request.out / "clips", request.line_seed, on_clip)
-        request = request.model_copy(update={"clips": folder.resolve()})
+        folder = draw_material(request.out / "clips", request.line_seed, on_clip, request.line_size)
+        making = request.making
+        if making.looks is None:
+            making = making.model_copy(update={"looks": LOOKS})
+        request = request.model_copy(update={"clips": folder.resolve(), "making": making})
     load_experiment.cache_clear()
     experiment = load_experiment(request)
     check_experiment(request.out, experiment.about)
@@ -119,7 +123,10 @@ def uplift(
         place = place_of(request.workers, request.ray_address, fewest=2)
         place.run(Job(stages, "uplift", on_done=on_done))
     results = [read(cell.path) for cell in cells]
-    return write_report(results, experiment.material(), request)
+    values = write_report(results, experiment.material(), request)
+    if request.validation:
+        write_best_scores(values, results, experiment, request.out)
+    return values
 
 
 def _resolved(request: UpliftRequest) -> UpliftRequest:
@@ -133,7 +140,8 @@ def _resolved(request: UpliftRequest) -> UpliftRequest:
     if str(request.clips) != NAME:
         values["clips"] = request.clips.resolve()
     if request.store is None:
-        values["model"] = str(find_model(request.model).resolve())
+        own = request.model == OWN_PARTS
+        values["model"] = OWN_PARTS if own else str(find_model(request.model).resolve())
     elif "://" not in request.store:
         values["store"] = str(Path(request.store).resolve())
     return request.model_copy(update=values)
@@ -143,7 +151,7 @@ def _samples(request: UpliftRequest) -> list[SamplesPiece]:
     """Samples that the experiment makes itself."""
     modes: dict[str, set[str]] = {}
     for arm in map(ARMS.__getitem__, request.arms):
-        if arm.synthetic and request.store is None:
+        if arm.modes and request.store is None:
             modes.setdefault(arm.forecaster, set()).update(arm.modes)
     return [
         SamplesPiece(request, forecaster, tuple(sorted(modes[forecaster])), k, seed)

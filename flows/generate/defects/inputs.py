@@ -24,15 +24,21 @@ def parse_defects(text: str) -> dict[str, object]:
     """The types and the bank that an option names, as fields of `DefectSettings`.
 
     Args:
-        text: Names of types, separated by commas; "all"; the folder of a bank; or a mix.
+        text: Names of types, separated by commas; "all"; the folder of a bank; or a mix. After a
+            type may stand what its defects are called: "chip=crack".
 
     Raises:
         SettingsError: If a name is neither.
     """
     types: list[str] = []
+    labels: list[tuple[str, str]] = []
     bank: Path | None = None
     for name in [part.strip() for part in text.split(",") if part.strip()]:
-        if name == ALL:
+        kind, named, label = (part.strip() for part in name.partition("="))
+        if named and label and kind in DEFECT_TYPES.names():
+            types.append(kind)
+            labels.append((kind, label))
+        elif name == ALL:
             types += DEFECT_TYPES.names()
         elif name in DEFECT_TYPES.names():
             types.append(name)
@@ -43,7 +49,8 @@ def parse_defects(text: str) -> dict[str, object]:
                 f"defects: expected {ALL}, types among {', '.join(DEFECT_TYPES.names())}, or the "
                 f"folder of one bank, got {name!r}; name one of these"
             )
-    return {"types": tuple(dict.fromkeys(types)), "bank": bank}
+    found: dict[str, object] = {"types": tuple(dict.fromkeys(types)), "bank": bank}
+    return found | ({"labels": tuple(dict.fromkeys(labels))} if labels else {})
 
 
 def defects_from_options(

@@ -73,7 +73,7 @@ def draw_order(
     rng = np.random.default_rng(seed)
     types = [*settings.types, *([CUT_OUT] if items and not placebo else [])]
     kind = str(rng.choice(types or DEFECT_TYPES.names()))
-    label, item = kind, ""
+    label, item = settings.label_of(kind), ""
     if items and kind == CUT_OUT:
         drawn = items[int(rng.integers(len(items)))]
         label, item = drawn.label, drawn.item_id

@@ -119,11 +119,11 @@ def _train(request: FewRequest, maker: Maker, arm: FewArm, made: list[Frame], se
         return learn(groups, [1.0])
     groups.append([cells_of(frame, rng) for frame in made])
     if arm.shuffled:
-        groups[1] = _shuffled(groups[1], rng)
+        groups[1] = shuffled(groups[1], rng)
     return learn(groups, [1 - request.share, request.share])
 
 
-def _shuffled(cells: list[Cells], rng: np.random.Generator) -> list[Cells]:
+def shuffled(cells: list[Cells], rng: np.random.Generator) -> list[Cells]:
     """The same cells with their truth shuffled: the control."""
     truth = rng.permutation(np.concatenate([one.defective for one in cells]))
     parts = np.split(truth, np.cumsum([len(one.defective) for one in cells])[:-1])

@@ -86,3 +86,20 @@ def test_parts_of_real_clips_are_found(shared: Path) -> None:
     ((name, host),) = real_hosts(shared / "clips" / "belt" / "belt_box_A_mid.mp4")
     assert name == "belt_box_A_mid"
     assert 0.05 < host.part.mean() < 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["", "magnetic_tile", "kolektor_sdd"])
+def test_borders_of_samples_are_not_seen(
+    folder: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    images = []
+    if folder:
+        images = ["--clips", request.getfixturevalue("shared") / "defect_images" / folder]
+    options = (*images, "--clips-per-state", "3", "--out", tmp_path, "--json", "--quiet")
+    rows = json.loads(run("benchmark", "paste-edges", *options).stdout)["rows"]
+    by_kind = {row["samples"]: row["AUROC"] for row in rows}
+    assert by_kind["placebos"] <= 0.65
+    assert by_kind["all"] <= 0.65
+    assert by_kind["seam (control)"] > by_kind["placebos"]
+    assert (tmp_path / "paste-edges.png").is_file()

@@ -181,6 +181,12 @@ def test_verdicts_follow_the_scores(rng: np.random.Generator) -> None:
     assert gate["labels"]["jam"]["verdict"] == UNCLEAR
     assert "shuffled labels do not help less for sure" in gate["labels"]["jam"]["text"]
 
+    useless = cells("+ transfer, augmented", scores(0.4, 2.4))
+    same = cells("+ transfer, labels shuffled", scores(0.4, 2.4))
+    gate = gate_of({**cells("real", scores(0.6, 2.6)), **useless, **same}, material(labels))
+    assert gate is not None
+    assert {found["verdict"] for found in gate["labels"].values()} == {AVOID}
+
     stronger = cells("real", scores(3, 3), "memory")
     gate = gate_of({**plain, **made, **stronger}, material(labels))
     assert gate is not None

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flawcast.configs.clip_settings import ClipSettings
-from flawcast.configs.errors import SettingsError
+from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.settings import GenerateSettings
 from flawcast.flows.generate.request import GenerateRequest
 from flawcast.flows.generate.run import generate
@@ -25,8 +25,10 @@ from flawcast.flows.uplift.data import (
 )
 from flawcast.flows.uplift.detectors import DETECTORS, Lesson
 from flawcast.flows.uplift.detectors.sights import shown
+from flawcast.flows.uplift.looks import looks_of
 from flawcast.flows.uplift.making import Maker, Making
 from flawcast.flows.uplift.options import request_from_options
+from flawcast.flows.uplift.pasting import paste_defects
 from flawcast.flows.uplift.stored import read_samples
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.selection.detection_scores import (
@@ -82,6 +84,49 @@ def test_no_stored_sample_knows_a_test_clip_or_an_unused_one(
         mine = usable(made, material, real)
         assert np.bincount(material.train.labels[real]).tolist() == [4, 1]
         assert set(mine.clips) | set(mine.sources) <= {material.train.clips[i] for i in real}
+
+
+def test_pasted_defects_stand_still_on_good_clips(clips: Path) -> None:
+    real = read_real(clips, READ, 4, 4, "normal", None)
+    sides = [
+        [(index, clip) for index, clip in enumerate(real.train) if clip.label == label]
+        for label in ("normal", "jam")
+    ]
+    videos = paste_defects(sides[0], sides[1], READ, 4, 5, seed=0)
+    assert len(videos) == 5
+    for one in videos:
+        assert real.train[one.good].label == "normal"
+        assert real.train[one.bad].label == "jam"
+        own = real.train[one.good].frames[-4:]
+        assert np.array_equal(one.video[:, ~one.mask], own[:, ~one.mask])
+        assert np.ptp(one.video[:, one.mask], axis=0).max() == 0
+    with pytest.raises(ClipError, match="expected masks of its defect"):
+        paste_defects(sides[0], sides[0][:1], READ, 4, 1, seed=0)
+
+
+def test_placebos_are_good_samples_under_any_label(store: str, material: Material) -> None:
+    real = choose_real(material, 2, seed=0)
+    mine = pick(material.train, real)
+    made = usable(read_samples(store, material, 4), material, real)
+    arm = ARMS["+ placebos as defects"]
+    control = training_set(mine, made, arm, 0, 0.5)
+    good = {name for name, label in zip(made.ids, made.labels, strict=True) if label == 0}
+    assert set(control.videos.ids[len(real) :]) <= good
+    assert set(control.videos.labels[len(real) :].tolist()) == {0, 1}
+    assert arm.control
+
+
+def test_looks_are_as_large_as_the_real_ones(tmp_path: Path) -> None:
+    line = draw_line(3, seed=5, frames=12, size=96, states=("normal", "crack"))
+    folder = write_line(tmp_path / "clips", line)
+    read = ClipSettings(size=96)
+    train = read_real(folder, read, 4, 8, "normal", None).train
+    looks = looks_of("crack,chip=crack", train, read)
+    assert looks is not None
+    assert looks.size is not None
+    assert 0.04 <= looks.size[0] < looks.size[1] <= 0.9
+    assert [looks.label_of(name) for name in looks.types] == ["crack", "crack"]
+    assert looks_of("", train, read) is None
 
 
 def test_a_larger_k_keeps_the_clips_of_a_smaller_one(material: Material) -> None:
