@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flawcast.configs.errors import ClipError, SettingsError
 from flawcast.configs.identity import derive_seed
 from flawcast.configs.settings import TrainSettings
-from flawcast.flows.generate.plan import OTHER_RATE
+from flawcast.flows.generate.reading import OTHER_RATE
 from flawcast.flows.running.display import Display
 from flawcast.generators.clips import Reject, iter_clips
 from flawcast.generators.clips.listing import TEST, VALIDATION
