@@ -147,7 +147,7 @@ def decode_timed(
     return Decoded(kept, rate, known[::stride], gaps, tuple(source.notes))
 
 
-def each_frame(path: Path) -> tuple[Iterator[Frame], float]:
+def each_frame(path: Path, mosaic: str | None = None) -> tuple[Iterator[Frame], float]:
     """The frames of a clip one by one, however many there are, and their rate.
 
     Raises:
@@ -165,7 +165,7 @@ def each_frame(path: Path) -> tuple[Iterator[Frame], float]:
             raise ClipError(f"damaged ({reason_of(error)})") from None
 
     try:
-        source = _opener(path)(path)
+        source = _opener(path)(path, mosaic)
     except FFmpegError as error:
         raise ClipError(f"not a readable video ({reason_of(error)})") from None
     except (*UNREADABLE, *DAMAGED) as error:
