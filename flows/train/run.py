@@ -9,10 +9,10 @@ from typing import Any
 from flawcast.configs.errors import ModelError
 from flawcast.configs.model_card import Card, Versions, read_card
 from flawcast.configs.settings import TrainSettings
+from flawcast.flows.generate.seconds import in_frames, with_rates
 from flawcast.flows.inspection import show_folder
 from flawcast.flows.pictures.reconstruction_sheet import SHEET, reconstruction_sheet
 from flawcast.flows.running.display import Display
-from flawcast.flows.seconds import in_frames, with_rates
 from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
 from flawcast.flows.train.forecaster import forecast_metrics, keypoint_series, train_forecaster
 from flawcast.flows.train.motion import LOSSES, train_disentanglement, train_motion
