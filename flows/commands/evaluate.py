@@ -159,7 +159,7 @@ def _on_keypoints(values: dict[str, Any], show: "Display") -> dict[str, Any]:
     from flawcast.flows.evaluation.on_keypoints.followed import write_followed
     from flawcast.flows.evaluation.on_keypoints.run import KeypointRequest, evaluate_keypoints
     from flawcast.flows.generate.request import usable_cores
-    from flawcast.flows.seconds import in_frames
+    from flawcast.flows.generate.seconds import in_frames
     from flawcast.generators.clips.keypoint_files import has_keypoints
 
     size = values.pop("size")

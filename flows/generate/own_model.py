@@ -12,7 +12,7 @@ from flawcast.configs.settings import Choice, ForecastTraining, TrainSettings
 from flawcast.configs.spread import spread
 from flawcast.flows.generate.following import Followed, follow_clips
 from flawcast.flows.generate.request import GenerateRequest
-from flawcast.flows.seconds import request_in_frames
+from flawcast.flows.generate.seconds import request_in_frames
 from flawcast.generators.backbones.layers.backbone import LayersBackbone, LayersConfig
 from flawcast.generators.clips import list_clips
 from flawcast.generators.clips.listing import TEST, VALIDATION

@@ -22,6 +22,7 @@ from flawcast.flows.generate.own_model import with_model
 from flawcast.flows.generate.plan import Plan, PlannedSets, SetPlan, ids_of, plan_sets
 from flawcast.flows.generate.request import GenerateRequest, as_trained
 from flawcast.flows.generate.sample_set import SetRequest
+from flawcast.flows.generate.seconds import request_in_frames
 from flawcast.flows.generate.shards import RETRIES, cut_shards
 from flawcast.flows.generate.summary import RunSummary, summarise, write_sheet
 from flawcast.flows.inspection import show_folder
@@ -30,7 +31,6 @@ from flawcast.flows.running.executor import Here, OnRay, place_of
 from flawcast.flows.running.logs import about, log
 from flawcast.flows.running.pieces import Job, Stage
 from flawcast.flows.running.progress import SetDone, SetLeftOut
-from flawcast.flows.seconds import request_in_frames
 from flawcast.generators.clips import Reject
 from flawcast.generators.model import Model, load_model, worker_model
 from flawcast.generators.rendering.devices import pick_device

@@ -4,10 +4,12 @@ The first request becomes a KeyboardInterrupt, whatever the signal; those after 
 so that what is being put away is put away. Imports nothing heavy: it comes before all else.
 """
 
+import _thread
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -28,7 +30,7 @@ class _Request:
     told = False
     waiting = False
     depth = 0
-    limit: threading.Timer | None = None
+    limit: object | None = None
     hushes = False
 
 
@@ -39,15 +41,22 @@ def interrupt(number: int, frame: FrameType | None) -> None:
         return
     _Request.asked = True
     if _Request.listening:
-        _Request.limit = threading.Timer(LONGEST_SECONDS, leave)
-        _Request.limit.daemon = True
-        _Request.limit.start()
+        _Request.limit = object()
+        # Starting a `threading.Thread` takes locks that the interrupted code may hold.
+        _thread.start_new_thread(_leave_later, (_Request.limit,))
         sys.unraisablehook = _ignore  # Python may have to swallow the one below, and says so
         _hush()
     if _Request.depth:
         _Request.waiting = True
         return
     raise KeyboardInterrupt
+
+
+def _leave_later(limit: object) -> None:
+    """End this process if its request to end is still open after the longest time."""
+    time.sleep(LONGEST_SECONDS)
+    if _Request.limit is limit:
+        leave()
 
 
 def _hush() -> None:
@@ -122,8 +131,7 @@ def interruptible_process() -> Iterator[None]:
             yield
     finally:
         _Request.listening = _Request.asked = False
-        if _Request.limit is not None:
-            _Request.limit.cancel()
+        _Request.limit = None
         for number, handler in before.items():
             signal.signal(number, handler)
 

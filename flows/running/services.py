@@ -58,7 +58,11 @@ def stop_on_sigterm() -> Iterator[None]:
         else:
             raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [  # one that is ignored, as by `nohup`, stays ignored
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield

@@ -9,10 +9,10 @@ from typing import Any
 from flawcast.configs.errors import ModelError
 from flawcast.configs.model_card import read_card
 from flawcast.configs.settings import TrainSettings
+from flawcast.flows.generate.seconds import in_frames, with_rates
 from flawcast.flows.inspection import show_folder
 from flawcast.flows.pictures.reconstruction_sheet import SHEET, reconstruction_sheet
 from flawcast.flows.running.display import Display
-from flawcast.flows.seconds import in_frames, with_rates
 from flawcast.flows.train.adapting import train_layers
 from flawcast.flows.train.adapting_fomm import adapt_fomm
 from flawcast.flows.train.card import model_card, workshop_of

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from flawcast.configs.errors import ClipError
 from flawcast.generators.clips.entries import UNLABELLED, ClipEntry, OnNote, OnReject, Reject
-from flawcast.generators.clips.layouts import SPLITS
+from flawcast.generators.clips.layouts import OWN_TABLE, SPLITS
 
-LABELS = "labels.csv"
+LABELS = OWN_TABLE
 COLUMNS = ("file", "label", "split", "onset", "mask")
 DELIMITERS = ",;\t|"
 INDEX = {"", "index", "unnamed: 0"}  # names that programs give the column of row numbers

@@ -35,6 +35,7 @@ _LIST = re.compile(
     r"([\W_]?(list|split|files|set))?|(.*[\W_])?(splits?|partitions?)"
 )
 _SPLIT_COLUMNS = {"split", "subset", "partition", "set"}
+OWN_TABLE = "labels.csv"
 HEADER_BYTES, LIST_BYTES = 4096, 2**20
 LISTS = {".txt", ".lst", ".csv", ".json"}
 RAW_MASKS = {".npy", ".mat"}
@@ -122,7 +123,10 @@ def doubt_of_split(folder: Path, entries: Iterable[ClipEntry]) -> str:
     """
     names = [entry.name for entry in entries]
     reason = ""
-    for path in sorted(folder.glob("*")) + sorted(folder.glob("*/*")):
+    tables = sorted(folder.glob("*")) + sorted(folder.glob("*/*")) if names else []
+    for path in tables:
+        if path.name == OWN_TABLE:  # read already: it may name no split
+            continue
         if path.suffix.lower() in LISTS and _LIST.fullmatch(path.stem.lower()):
             reason = f"{path.relative_to(folder)} looks like a list of a split's clips"
         elif _names_splits(path):  # as VisA's split_csv/1cls.csv

@@ -59,11 +59,21 @@ def end_by(kind: str, seconds: float, arguments: Sequence[str], scratch: Path) -
     if kind == TERMINAL:
         return _in_terminal(command, environment, seconds)
     run = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=hear_hangups,
+        text=True,
     )
     if kind == DISK:
         return _ended(run, seconds, lambda: fill(scratch / "filler"))
     return _ended(run, seconds, lambda: run.send_signal(SIGNALS[kind]))
+
+
+def hear_hangups() -> None:
+    """Do not ignore SIGHUP, though the tests may run under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _ended(run: "subprocess.Popen[str]", seconds: float, end: Callable[[], object]) -> Ended:
@@ -88,6 +98,7 @@ def _in_terminal(command: Sequence[str], environment: dict[str, str], seconds: f
     ours, theirs = pty.openpty()
 
     def take_terminal() -> None:
+        hear_hangups()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     run = subprocess.Popen(
@@ -134,4 +145,5 @@ def left_behind(scratch: Path) -> list[str]:
 
 def problems_of(store: Path) -> list[object]:
     """What `verify` finds in a store; nothing where there is none yet."""
-    return list(SampleStore.open(store).verify()) if store.exists() else []
+    is_store = (store / "store.json").is_file()  # a full disk may leave a folder without one
+    return list(SampleStore.open(store).verify()) if is_store else []

@@ -15,7 +15,7 @@ import pytest
 
 from flawcast.configs.errors import FlawcastError
 from flawcast.flows.running import ending
-from flawcast.flows.running.services import run_folder
+from flawcast.flows.running.services import run_folder, stop_on_sigterm
 from tests.cases.moments import (
     DISK,
     SIGNALS,
@@ -161,6 +161,23 @@ def test_a_full_disk_is_the_reason_that_is_given(
         assert left_behind(scratch) == []
 
 
+def test_a_request_while_a_thread_is_being_started_ends_too() -> None:
+    """The interrupted code may hold a lock of `threading`."""
+    script = (
+        "import signal, threading, time\n"
+        "from flawcast.flows.running import ending\n"
+        "ending.LONGEST_SECONDS = 0.2\n"
+        "with ending.interruptible_process():\n"
+        "    with threading._active_limbo_lock, ending.deferred():\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, timeout=50, check=False
+    )
+    assert done.returncode == ending.INTERRUPTED
+
+
 def test_what_is_being_put_away_is_put_away() -> None:
     steps = []
     with ending.interruptible_process():
@@ -178,7 +195,7 @@ def test_a_signal_that_the_process_was_told_to_ignore_stays_ignored() -> None:
     """As by `nohup`."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with ending.interruptible_process():
+        with ending.interruptible_process(), stop_on_sigterm():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -139,6 +139,7 @@ def test_a_prefix_alone_is_a_label(tmp_path: Path) -> None:
     for name in ("good/a.mkv", "leak_test/b.mkv"):
         clip(tmp_path / name)
     (tmp_path / "test_report.txt").write_text("all is well\n")
+    (tmp_path / "labels.csv").write_text("file,split\ngood/a.mkv,\n")
     assert view_folder(tmp_path).doubt == ""
 
 

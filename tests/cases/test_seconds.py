@@ -11,8 +11,8 @@ from flawcast.configs.window_lengths import WindowLengths
 from flawcast.flows.evaluation.horizon import horizons, without_times
 from flawcast.flows.generate.plan import plan_sets
 from flawcast.flows.generate.request import GenerateRequest, request_from_options
+from flawcast.flows.generate.seconds import frames_of, in_frames
 from flawcast.flows.running.display import Display
-from flawcast.flows.seconds import frames_of, in_frames
 from flawcast.flows.train.clips import read_clips
 from flawcast.generators.clips import Reject
 from flawcast.generators.clips.rates import clip_rate

@@ -28,9 +28,9 @@ from flawcast.flows.evaluation.horizon import Horizon, horizons
 from flawcast.flows.evaluation.tables import read_rows
 from flawcast.flows.generate.plan import SetPlan, plan_sets
 from flawcast.flows.generate.request import usable_cores
+from flawcast.flows.generate.seconds import in_frames
 from flawcast.flows.running.executor import place_of
 from flawcast.flows.running.pieces import Job, OnDone, Stage
-from flawcast.flows.seconds import in_frames
 from flawcast.generators.backbones.base import BACKBONE_FILE
 from flawcast.generators.clips import ClipEntry, Reject, clip_id, list_clips
 from flawcast.generators.forecasters.cross_validation import Candidate, sharing_weights
