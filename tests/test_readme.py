@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from flawcast.configs.preset_files import load_preset
 from flawcast.generators.video_features.pictures.pretrained import weights_file
 from tests.flows.commands.running import run
 from tests.paths import ROOT
@@ -21,11 +19,9 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 FEWER = ["--samples", "2", "--keep", "2", "--workers", "0"]
 SMALLER = {
     "demo": ["--clips-per-state", "1", "--textured", "1", *FEWER],
-    "train": ["--preset", "shorter.yaml"],  # the last --preset counts
     "generate": FEWER,
     "augment": ["--per-label", "2", "--workers", "0"],
 }
-SHORTER = {"motion.steps": 4, "forecast.epochs": 1}  # than the preset that the README names
 
 
 def blocks(language: str) -> list[str]:
@@ -60,9 +56,6 @@ def test_commands_run_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """
     monkeypatch.chdir(tmp_path)
     for command in commands():
-        if command[1] == "train":
-            preset = load_preset(command[command.index("--preset") + 1]).overridden(SHORTER)
-            Path("shorter.yaml").write_text(yaml.safe_dump(preset.model_dump(mode="json")))
         done = run(*command[1:], *SMALLER.get(command[1], []))
         assert done.returncode == 0, (command, done.stderr)
     for code in blocks("python"):

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from flawcast.configs.errors import FlawcastError, SettingsError, one_line
 from flawcast.flows.generate.run import STAGE_SECONDS
 from flawcast.storage import SampleStore
+from flawcast.storage.address import whole_address
 
 MOST_REASONS = 20  # of one store; rarer ones are counted together, as "other"
 OTHER = "other"
@@ -35,7 +36,7 @@ class StoreMetrics(Collector):
     """
 
     def __init__(self, store: str, fresh_seconds: float = 0.0) -> None:
-        self._store, self._fresh_seconds = store, fresh_seconds
+        self._store, self._fresh_seconds = whole_address(store), fresh_seconds
         self._answer: tuple[float, list[Metric]] | None = None
 
     def describe(self) -> Iterable[Metric]:
@@ -83,9 +84,9 @@ def _metrics(store: SampleStore, called: str) -> Iterator[Metric]:
     states = dict.fromkeys(("completed", "failed", "interrupted", "lost"), 0.0)
     states |= Counter(run["state"] for run in runs if run["state"] != "running")
     yield counter("runs", "Runs that ended, by their state.", states, "state")
-    for name, key in (("sets_made", "made"), ("sets_failed", "failed")):
-        total = float(sum(run[key] or 0 for run in runs))
-        yield counter(name, f"Sets that all runs {key}.", {"": total})
+    made, failed = (float(sum(run[key] or 0 for run in runs)) for key in ("made", "failed"))
+    yield counter("sets_made", "Sets that runs made.", {"": made})
+    yield counter("sets_failed", "Sets that runs could not make.", {"": failed})
     reasons = _reasons(row["reason"] for row in rejects)
     yield counter("rejects", "Clips and windows left out, by reason.", reasons, "reason")
     seconds: dict[str, float] = {}

@@ -115,3 +115,14 @@ def test_what_is_wrong_with_a_ledger_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"run-1.begun.parquet: cannot be read.*`flawcast verify`"):
         store.query(rows="runs")
     assert [item.set_id for item in store.verify()] == ["ledger/runs/run-1.begun.parquet"]
+
+
+def test_the_size_is_that_of_all_files(store_url: str) -> None:
+    store = SampleStore.open(store_url, "a")
+    before = store.size()
+    store.commit(sample_set(0))
+    one = store.size() - before
+    arrays = sum(getattr(sample_set(0), name).nbytes for name in ("videos", "past", "keypoints"))
+    assert one > arrays  # noise does not compress
+    store.commit(sample_set(1))
+    assert store.size() - before == pytest.approx(2 * one, rel=0.05)
