@@ -29,11 +29,20 @@ export async function send(address, values) {
   return { answer: null, problem: told?.problem ?? "not done: the server of this page has ended or was started again" };
 }
 
+let sending = Promise.resolve(); // marks arrive in the order of the keys
+
+/** A card's mark, or the one that is on its way to the store. */
+const markOf = (card) => card.dataset.pending ?? card.dataset.review;
+
 /** Mark a card's sample; the mark that it has already is taken back. */
 export async function mark(card, review, note = "") {
-  const before = card.dataset.review;
+  const before = markOf(card);
   const wanted = review === before ? "none" : review;
-  const { problem } = await send("review", { sample_id: card.dataset.sample, review: wanted, note });
+  card.dataset.pending = wanted;
+  const sent = sending.then(() => send("review", { sample_id: card.dataset.sample, review: wanted, note }));
+  sending = sent;
+  const { problem } = await sent;
+  if (card.dataset.pending === wanted) delete card.dataset.pending;
   if (problem) {
     tell(problem);
     return;
@@ -57,7 +66,7 @@ export function listenForMarks(root, note = () => "") {
     const review = keys[event.key.toLowerCase()];
     const card = event.target.closest(".card[data-sample]");
     if (!review || !card || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (review !== "none" || card.dataset.review !== "none") mark(card, review, note());
+    if (review !== "none" || markOf(card) !== "none") mark(card, review, note());
     event.preventDefault();
   });
 }

@@ -113,7 +113,7 @@ def _painted(strokes: Sequence[Stroke], size: tuple[int, int]) -> np.ndarray:
         raise DefectError(
             f"strokes: expected at most {MOST_POINTS} points, got {points}; save, and begin anew"
         )
-    said = np.full(size, -1, np.int16)
+    said: np.ndarray = np.full(size, -1, np.int16)
     for stroke in strokes:
         value, wide = int(stroke.on), max(1, round(2 * stroke.radius))
         path = np.round(np.array(stroke.points, np.float64)).astype(np.int32)

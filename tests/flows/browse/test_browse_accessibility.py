@@ -70,7 +70,12 @@ PAGES: dict[str, tuple[str, Callable[[Page], None] | None]] = {
 }
 
 
-@pytest.mark.parametrize("name", PAGES)
+QUICK = ("keys", "problem")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in PAGES]
+)
 def test_pages_are_accessible(page: Page, url: str, name: str) -> None:
     address, then = PAGES[name]
     page.open(url + address)
@@ -93,6 +98,7 @@ def test_the_page_for_stills_is_accessible(page: Page, tmp_path: Path) -> None:
             assert axe_findings(page) == []
 
 
+@pytest.mark.slow
 def test_the_report_is_accessible(page: Page, store: SampleStore, tmp_path: Path) -> None:
     write_report(store.url, tmp_path / "report.html")
     page.open((tmp_path / "report.html").as_uri())
@@ -101,7 +107,7 @@ def test_the_report_is_accessible(page: Page, store: SampleStore, tmp_path: Path
         assert axe_findings(page) == []
 
 
-@pytest.mark.parametrize("address", ["/review", f"/set/{set_id(0)}", "/compare"])
+@pytest.mark.parametrize("address", ["/review", "/compare"])
 def test_tab_goes_through_a_page_and_out_of_it(page: Page, url: str, address: str) -> None:
     page.open(url + address)
     wanted = page.run(_TABBABLE)

@@ -47,7 +47,7 @@ BOUNDS = st.none() | st.floats(0, 1)
 @settings(max_examples=30)
 @given(
     lists=st.tuples(*[st.lists(TEXTS, max_size=2)] * 6),
-    bounds=st.tuples(*[BOUNDS] * 10),
+    bounds=st.tuples(*[BOUNDS] * (2 * len(RANGES))),
     sort=st.sampled_from(sorted(SORTS)),
 )
 def test_the_address_keeps_what_is_chosen(

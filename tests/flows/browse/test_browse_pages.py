@@ -205,7 +205,7 @@ def test_injected_markup_does_nothing(page: Page, tmp_path: Path) -> None:
     with served(store.url, tmp_path / "cache") as url:
         for address in ("/", f"/set/{set_id(1)}"):
             page.open(url + address)
-            assert HOSTILE in page.one("h1, .card .label").get_attribute("textContent")
+            assert HOSTILE in page.one("h1 .label, .card .label").get_attribute("textContent")
             assert page.driver.title != "owned"
             assert page.all("img[onerror]") == []
 

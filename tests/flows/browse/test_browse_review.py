@@ -135,6 +135,7 @@ def test_a_mark_that_fails_is_taken_back(page: Page, store: SampleStore, tmp_pat
     page.until(lambda: "has ended" in page.one("#toast").text, "nobody says so")
     assert here(page) == first
     assert page.one("#verdict").text == "not reviewed"
+    page.open("about:blank")  # so that it asks no more
     assert page.errors(), "the browser says that the connection was refused"
 
 
