@@ -15,7 +15,7 @@ from flawcast.flows.augment import AugmentRequest, augment
 from flawcast.flows.augment.choosing import Stretch, in_turn, pair_up, usable_windows
 from flawcast.flows.augment.manifest import read_manifest
 from flawcast.flows.augment.run import request_from_options
-from flawcast.flows.generate.plan import ReadClip
+from flawcast.flows.generate.reading import ReadClip
 from flawcast.flows.generate.regenerate import regenerate
 from flawcast.generators.clips import ClipEntry, Window, list_clips
 from flawcast.generators.line.clips import draw_line, write_line
