@@ -155,14 +155,18 @@ class Catalogue:
         raise StoreError("samples: cannot be read, there is no such file")
 
     def dataset(self, kind: str) -> pads.Dataset:
-        """All rows for a query.
+        """All rows for a query; as `pieces`."""
+        pieces = self.pieces(kind)
+        return pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
+
+    def pieces(self, kind: str) -> list[pads.Dataset]:
+        """All rows, those of each part on their own.
 
         Args:
             kind: "sets" or "samples".
 
         Raises:
-            FileNotFoundError: If a file disappeared in the meantime.
-            StoreError: If a file is damaged.
+            FileNotFoundError, StoreError: If a file disappeared in the meantime, or is damaged.
         """
         versions = self.versions()
         loose, manifest = self.listing(versions)
@@ -174,15 +178,15 @@ class Catalogue:
         pieces = [self._part_dataset(part, kind, versions) for part in manifest.parts]
         if files or not pieces:
             pieces.append(self.loose_rows(files, COLUMNS[kind]))
-        return pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
+        return pieces
 
     def tables(
         self, set_ids: Iterable[str], columns: list[str] | None = None
     ) -> Iterator[pa.Table]:
-        """Rows of many sets in tables of a few thousand; sets that are not there are left out.
+        """Rows of those of many sets that are there, in tables of a few thousand.
 
         Args:
-            set_ids: Which sets; the answer has them in about this order.
+            set_ids: Which sets; they come in about this order.
             columns: Columns of COMMITS; None for all.
         """
         for some in in_portions(set_ids):
@@ -304,8 +308,7 @@ class Catalogue:
     def _table(self, ids: list[str], columns: list[str] | None) -> pa.Table:
         """Rows of some sets that are there.
 
-        Raises:
-            FileNotFoundError: If rows moved meanwhile.
+        Raises FileNotFoundError if rows moved meanwhile.
         """
         versions, manifest = self.versions(), self.manifest()
         pieces = list(self._part_tables(ids, columns, versions))
