@@ -155,14 +155,18 @@ class Catalogue:
         raise StoreError("samples: cannot be read, there is no such file")
 
     def dataset(self, kind: str) -> pads.Dataset:
-        """All rows for a query.
+        """All rows for a query; as `pieces`."""
+        pieces = self.pieces(kind)
+        return pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
+
+    def pieces(self, kind: str) -> list[pads.Dataset]:
+        """All rows, those of each part on their own.
 
         Args:
             kind: "sets" or "samples".
 
         Raises:
-            FileNotFoundError: If a file disappeared in the meantime.
-            StoreError: If a file is damaged.
+            FileNotFoundError, StoreError: If a file disappeared in the meantime, or is damaged.
         """
         versions = self.versions()
         loose, manifest = self.listing(versions)
@@ -174,15 +178,15 @@ class Catalogue:
         pieces = [self._part_dataset(part, kind, versions) for part in manifest.parts]
         if files or not pieces:
             pieces.append(self.loose_rows(files, COLUMNS[kind]))
-        return pads.dataset(pieces) if len(pieces) > 1 else pieces[0]
+        return pieces
 
     def tables(
         self, set_ids: Iterable[str], columns: list[str] | None = None
     ) -> Iterator[pa.Table]:
-        """Rows of many sets in tables of a few thousand; sets that are not there are left out.
+        """Rows of those of many sets that are there, in tables of a few thousand.
 
         Args:
-            set_ids: Which sets; the answer has them in about this order.
+            set_ids: Which sets; they come in about this order.
             columns: Columns of COMMITS; None for all.
         """
         for some in in_portions(set_ids):
@@ -200,7 +204,8 @@ class Catalogue:
             versions = self.versions()
             shown = [name for name, number in rows if number in versions.generations(name)]
             left = list(dict.fromkeys(shown))
-            there = self._in_parts(pa.array(left, pa.string()), versions)[0] >= 0
+            ids = pa.array(left, pa.string())
+            there = self._in_parts(ids, versions, self.manifest())[0] >= 0
             return [name for name, moved in zip(left, there.tolist(), strict=True) if not moved]
 
         return again(look)
@@ -262,7 +267,7 @@ class Catalogue:
         manifest = self.manifest()
         if loose and manifest.parts:
             names = pa.array(loose, pa.string())
-            there = self._in_parts(names, versions)[0] >= 0
+            there = self._in_parts(names, versions, manifest)[0] >= 0
             for name in names.filter(pa.array(there)).to_pylist():
                 del loose[name]
         return {name: row_file(name, number) for name, number in loose.items()}, manifest
@@ -274,9 +279,10 @@ class Catalogue:
             return ids
         return ids.filter(pc.invert(pc.is_in(ids, value_set=pa.array(hidden, pa.string()))))
 
-    def _in_parts(self, ids: pa.Array, versions: Versions) -> tuple[Numbers, Numbers]:
+    def _in_parts(
+        self, ids: pa.Array, versions: Versions, manifest: Manifest
+    ) -> tuple[Numbers, Numbers]:
         """Number of the part, and position in it, of each set's row that is shown; or -1."""
-        manifest = self.manifest()
         if self._where is None or self._where[0] is not manifest:
             self._where = manifest, Whereabouts([self.parts.keys(part) for part in manifest.parts])
         numbers, positions = self._where[1].find(ids)
@@ -293,14 +299,18 @@ class Catalogue:
         self, ids: list[str], columns: list[str] | None, versions: Versions
     ) -> Iterator[pa.Table]:
         """Rows of sets that are in parts."""
-        numbers, positions = self._in_parts(pa.array(ids, pa.string()), versions)
+        manifest = self.manifest()
+        numbers, positions = self._in_parts(pa.array(ids, pa.string()), versions, manifest)
         for number in np.unique(numbers[numbers >= 0]).tolist():
-            part = self.manifest().parts[number]
+            part = manifest.parts[number]
             yield self.parts.rows(part, positions[numbers == number], columns)
 
     def _table(self, ids: list[str], columns: list[str] | None) -> pa.Table:
-        """Rows of some sets that are there."""
-        versions = self.versions()
+        """Rows of some sets that are there.
+
+        Raises FileNotFoundError if rows moved meanwhile.
+        """
+        versions, manifest = self.versions(), self.manifest()
         pieces = list(self._part_tables(ids, columns, versions))
         schema = COMMITS if columns is None else pa.schema([COMMITS.field(n) for n in columns])
         if sum(piece.num_rows for piece in pieces) < len(ids):
@@ -309,6 +319,8 @@ class Catalogue:
             files = [name for name in rows if name is not None]
             if files:
                 pieces.append(self.loose_rows(files, schema).to_table())
+            if self.manifest() is not manifest:
+                raise FileNotFoundError(2, "moved", manifest.name)
         return pa.concat_tables([schema.empty_table(), *pieces])
 
     def hidden_in(self, part: Part, versions: Versions) -> frozenset[str]:
@@ -329,10 +341,11 @@ class Catalogue:
         """The part that has a set, and the set's position in it."""
 
         def look() -> tuple[Part, int] | None:
-            numbers, positions = self._in_parts(pa.array([set_id]), self.versions())
+            manifest = self.manifest()
+            numbers, positions = self._in_parts(pa.array([set_id]), self.versions(), manifest)
             if numbers[0] < 0:
                 return None
-            return self.manifest().parts[numbers[0]], int(positions[0])
+            return manifest.parts[numbers[0]], int(positions[0])
 
         return again(look)
 

@@ -75,8 +75,9 @@ class Streamed(Versioned):
         # Imported here: DuckDB complains at the end of processes that write sets on Ray.
         from flawcast.storage.query import stream
 
-        table = self._catalogue.dataset(rows)
-        yield from stream(rows, table, self.reviews.verdicts(), where, columns)
+        verdicts = self.reviews.verdicts()
+        for number, piece in enumerate(self._catalogue.pieces(rows)):  # never two parts at once
+            yield from stream(rows, piece, verdicts, where, columns, checked=number > 0)
 
     def _in_one_state(self, gather: Callable[[], Answer]) -> Answer:
         """Gather rows; once more if they moved meanwhile.

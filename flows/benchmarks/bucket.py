@@ -1,6 +1,9 @@
 """Random videos from a bucket with the latency of a network, beside a local disk and others."""
 
 import importlib.util
+import multiprocessing
+import os
+import pickle
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,13 +13,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
 
+from flawcast.configs.errors import one_line
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.benchmarks.bucket_others import OTHERS
-from flawcast.flows.benchmarks.slow_bucket import BUCKET, environment, slow_bucket
+from flawcast.flows.benchmarks.slow_bucket import BUCKET, environment, slow_bucket, variables
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.line.clips import draw_line
 from flawcast.storage import SampleLoader, SampleSet, SampleSetDataset, SampleStore, SetProvenance
+from flawcast.storage.reading_order import ReadingOrder
 
 DELAY = 0.02  # seconds that each request waits
 WORKERS, BATCH = 4, 4
@@ -49,6 +55,7 @@ def bucket(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """Videos a second by the clock, in random order, with four workers."""
     with tempfile.TemporaryDirectory() as folder, slow_bucket(DELAY) as (direct, slow):
         place = Bucket(f"s3://{BUCKET}/store", Path(folder), direct, slow)
+        multiprocessing.set_forkserver_preload(["flawcast.storage.dataset"])
         sets = [_sample_set(number, request.seed) for number in range(SETS)]
         with environment(direct):
             for url in (str(place.folder / "store"), place.url):
@@ -61,8 +68,9 @@ def bucket(request: BenchmarkRequest, on_done: OnDone) -> Report:
                 for name, prepare in OTHERS.items()
                 if importlib.util.find_spec(name) is not None
             }
+        failed: dict[str, str] = {}
         with environment(slow):
-            rates = _rates(place, request, on_done, others)
+            rates = _rates(place, request, on_done, others, failed)
     rows: list[Row] = [
         {
             "way": way,
@@ -74,6 +82,7 @@ def bucket(request: BenchmarkRequest, on_done: OnDone) -> Report:
         for way, found in rates.items()
     ]
     absent = [name for name in OTHERS if name not in others]
+    unable = "".join(f"{name} failed: {reason}. " for name, reason in failed.items())
     return Report(
         title=f"bucket: {SETS * KEEP} videos of {FRAMES} frames at {SIDE}x{SIDE}, {WORKERS} "
         f"workers, {1000 * DELAY:.0f} ms added to each request, {request.repeats} repetitions",
@@ -82,6 +91,7 @@ def bucket(request: BenchmarkRequest, on_done: OnDone) -> Report:
         "warm-up: a second epoch in another order, with a local cache that holds everything. "
         "WebDataset and litdata hold the same compressed videos, a shard for each set; WebDataset "
         "shuffles within a buffer, litdata shards and items; ours takes any order. "
+        + unable
         + (f"Not installed: {', '.join(absent)}. " if absent else "")
         + machine(),
         headlines={
@@ -98,6 +108,7 @@ def _rates(
     request: BenchmarkRequest,
     on_done: OnDone,
     others: Mapping[str, Callable[[str, Path], Any]],
+    failed: dict[str, str],
 ) -> dict[str, list[float]]:
     """Videos per second of each way, of every repetition."""
     rates: dict[str, list[float]] = {}
@@ -113,27 +124,65 @@ def _rates(
             "bucket, ours": (SampleStore.open(place.url, cache=cache), 2),
         }
         for name, (store, epochs) in ways.items():
-            loader = _loader(SampleSetDataset(store), request.seed + number, epochs > 1)
+            data, seed = SampleSetDataset(store), request.seed + number
+            loader = _loader(data, place.slow, seed, epochs > 1)
             found = [_rate(loader) for _ in range(epochs)]
             said = [", first epoch", " after warm-up"] if epochs > 1 else [""]
             for suffix, rate in zip(said, found, strict=True):
                 rates.setdefault(name + suffix, []).append(rate)
             del loader
         for name, load in others.items():
-            folder = place.folder / f"{name} {number}"
-            rates.setdefault(f"{name}, first epoch", []).append(_rate(load(place.slow, folder)))
+            try:
+                rate = _rate(load(place.slow, place.folder / f"{name} {number}"))
+            except Exception as error:  # theirs, of any kind: our own figures are not lost by it
+                failed[name] = one_line(error, limit=120)
+            else:
+                rates.setdefault(f"{name}, first epoch", []).append(rate)
     on_done(request.repeats, request.repeats)
     return rates
 
 
-def _loader(dataset: SampleSetDataset, seed: int, persistent: bool) -> SampleLoader:
-    """A loader whose workers know the address of the server."""
+class Elsewhere(Dataset[dict[str, Any]]):
+    """A dataset that each worker opens with the variables of a server.
+
+    A fork server may have started before these were set.
+
+    Args:
+        dataset: The dataset.
+        address: The server.
+    """
+
+    def __init__(self, dataset: SampleSetDataset, address: str) -> None:
+        self._data, self._address, self._count = pickle.dumps(dataset), address, len(dataset)
+        self._order: ReadingOrder | None = None
+        self._opened: SampleSetDataset | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def expect(self, order: ReadingOrder) -> None:
+        """The order of an epoch."""
+        self._order = order
+
+    def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
+        """The items of a batch."""
+        if self._opened is None:
+            os.environ.update(variables(self._address))
+            opened: SampleSetDataset = pickle.loads(self._data)  # noqa: S301 - our own
+            if self._order is not None:
+                opened.expect(self._order)
+            self._opened = opened
+        return self._opened.__getitems__(indices)
+
+
+def _loader(dataset: SampleSetDataset, address: str, seed: int, persistent: bool) -> SampleLoader:
+    """A loader with workers that begin quickly."""
     return SampleLoader(
-        dataset,
+        Elsewhere(dataset, address),
         BATCH,
         seed=seed,
         num_workers=WORKERS,
-        multiprocessing_context="spawn",  # a fork server would have the environment of before
+        multiprocessing_context="forkserver",
         persistent_workers=persistent,
     )
 

@@ -38,7 +38,9 @@ def prepare_webdataset(folder: Path, direct: str, sets: Sequence[SampleSet]) -> 
 
     def load(address: str, cache: Path) -> Any:
         wds = importlib.import_module("webdataset")
-        urls = f"pipe:curl -sf {address}/{BUCKET}/webdataset/{{000000..{last}}}.tar"
+        # moto wants a signature, and takes any.
+        curl = "curl -sf -H 'Authorization: AWS4-HMAC-SHA256 Credential=benchmark/1/us-east-1/s3/x'"
+        urls = f"pipe:{curl} {address}/{BUCKET}/webdataset/{{000000..{last}}}.tar"
         read = (
             wds.WebDataset(urls, shardshuffle=len(sets), empty_check=False)
             .shuffle(BUFFER)
@@ -46,7 +48,7 @@ def prepare_webdataset(folder: Path, direct: str, sets: Sequence[SampleSet]) -> 
             .batched(BATCH)
         )
         return DataLoader(
-            read, batch_size=None, num_workers=WORKERS, multiprocessing_context="spawn"
+            read, batch_size=None, num_workers=WORKERS, multiprocessing_context="forkserver"
         )
 
     return load
@@ -73,11 +75,16 @@ def prepare_litdata(folder: Path, direct: str, sets: Sequence[SampleSet]) -> Loa
             f"s3://{BUCKET}/litdata",
             shuffle=True,
             cache_dir=str(cache),
-            storage_options={"endpoint_url": address},
+            storage_options={
+                "endpoint_url": address,
+                "aws_access_key_id": "benchmark",
+                "aws_secret_access_key": "benchmark",
+                "region_name": "us-east-1",
+            },
             transform=partial(_item, shape=shape),
         )
         return lit.StreamingDataLoader(
-            read, batch_size=BATCH, num_workers=WORKERS, multiprocessing_context="spawn"
+            read, batch_size=BATCH, num_workers=WORKERS, multiprocessing_context="forkserver"
         )
 
     return load

@@ -52,12 +52,7 @@ def slow_bucket(delay: float) -> Iterator[tuple[str, str]]:
 @contextmanager
 def environment(address: str) -> Iterator[None]:
     """The variables that lead to a server, for this process and those that it starts."""
-    values = {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "benchmark",
-        "AWS_SECRET_ACCESS_KEY": "benchmark",
-        "AWS_REGION": "us-east-1",
-    }
+    values = variables(address)
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -68,6 +63,16 @@ def environment(address: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def variables(address: str) -> dict[str, str]:
+    """The variables that lead to a server."""
+    return {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "benchmark",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",
+        "AWS_REGION": "us-east-1",
+    }
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 python -m tests.storage.at_scale STORE STEP [SETS]
 """
 
+import hashlib
 import itertools
 import json
 import sys
@@ -18,7 +19,7 @@ from flawcast.storage.compaction import compact
 from flawcast.storage.ids import IdSet
 from flawcast.storage.layout import row_file, samples_file
 from flawcast.storage.local import LocalPlace
-from flawcast.storage.rows import encode_rows
+from flawcast.storage.rows import encode_rows, sealed
 from flawcast.storage.schema import COMMITS, SAMPLES
 from tests.storage.simulated import rows_of, simulated_id
 
@@ -154,6 +155,9 @@ def add_and_compact(root: str, sets: int) -> Figures:
         by_set.setdefault(sample["set_id"], []).append(sample)
     for row in rows.to_pylist():
         data = encode_rows(by_set[row["set_id"]], SAMPLES)
+        checksums = json.loads(row["checksums"])
+        checksums["samples"] = hashlib.sha256(data).hexdigest()
+        row = sealed({**row, "checksums": json.dumps(checksums)})
         place.put_new(samples_file(row["arrays"]), data)
         place.put_new(row_file(row["set_id"]), encode_rows([row], COMMITS))
     before = {item.name: item.size for item in place.walk("parts")}

@@ -35,7 +35,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
         patch.setattr(compaction, "SETS_PER_GROUP", 5)
         patch.setattr(compaction, "SAMPLES_PER_GROUP", 10)
         store = simulate(tmp_path_factory.mktemp("large") / "store", 60)
-    for seed in range(3):
+    for seed in range(1, 4):
         store.commit(sample_set(seed))
     store.review(f"{simulated_id(7)}-000", "accepted")
     return store
@@ -93,7 +93,7 @@ def test_few_row_groups_are_read_for_the_most_diverse(
 
 @pytest.mark.parametrize(
     ("where", "order"),
-    [("lable = 'jam'", None), ("1 = 1) or (1 = 1", None), (None, "apd limit 3"), ("", None)],
+    [("lable = 'jam'", None), ("1 = 1) order by (1", None), (None, "apd limit 3"), ("", None)],
 )
 def test_mistakes_are_named_as_ever(
     large: SampleStore, monkeypatch: pytest.MonkeyPatch, where: str | None, order: str | None
@@ -132,14 +132,14 @@ def test_small_parts_wait_until_there_is_something_like_them(
     monkeypatch.setattr(compaction, "SETS_PER_PART", 100)
     store = simulate(tmp_path / "store", 90)
     written = 0
-    for seed in range(12):
+    for seed in range(1, 13):
         before = {item.name for item in store._place.walk("parts")}
         store.commit(sample_set(seed))
         assert store.compact().moved == 1
         after = {item.name for item in store._place.walk("parts")}
         written += len(after - before)
         manifest = store._catalogue.manifest()
-        assert sum(part.count for part in manifest.parts) == 91 + seed
+        assert sum(part.count for part in manifest.parts) == 90 + seed
         assert len(manifest.parts) <= 4
     assert 90 in {part.count for part in store._catalogue.manifest().parts}  # as it was
     assert len(store.ids()) == 102
