@@ -115,7 +115,7 @@ def _rim(box: Box, size: tuple[int, int]) -> NDArray[np.float32]:
     xs, ys = np.linspace(left - 1, right, 5), np.linspace(top - 1, bottom, 5)
     rim = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2).astype(np.float32)
     unit = 2 / np.array(size[::-1], np.float32)
-    return (rim + 0.5) * unit - 1
+    return ((rim + 0.5) * unit - 1).astype(np.float32, copy=False)
 
 
 def _shares(there: Keypoints, nodes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
