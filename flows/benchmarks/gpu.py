@@ -22,6 +22,7 @@ from flawcast.flows.benchmarks import on_device
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, Report, Row
 from flawcast.flows.benchmarks.on_device import Sizes, device_name, fomm_scene
 from flawcast.flows.benchmarks.timing import machine
+from flawcast.generators.clips.frames import to_video
 from flawcast.generators.line.clips import draw_line, write_line
 from flawcast.generators.rendering.devices import pick_device
 from flawcast.generators.rendering.fused import for_inference
@@ -108,7 +109,7 @@ def to_source(sizes: Sizes) -> np.ndarray:
     """The source frame of `fomm_scene`, (H, W, 3)."""
     noise = torch.Generator().manual_seed(77)
     source = torch.rand(3, sizes.side, sizes.side, generator=noise)
-    return on_device.to_video(source)
+    return to_video(source)
 
 
 def tests(out: Path) -> Report:

@@ -167,7 +167,7 @@ def _ways(
 def graphed(draw: Draw, example: Tensor) -> Draw:
     """The same as a CUDA graph, for batches of one size; its output is overwritten by each call."""
     given = example.clone()
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):

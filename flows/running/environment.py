@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from flawcast.configs.caches import VARIABLE as CACHE
+from flawcast.configs.caches import cache_folder
 from flawcast.configs.proxies import PROXIES, hidden, spare_loopback
 
 QUIET = {
@@ -92,6 +94,8 @@ def clean_environment(folder: Path, api: str | None, own_ray: bool) -> Iterator[
     """
     before = dict(os.environ)
     made = clean(before, folder, api, own_ray)
+    if own_ray:  # workers share what this machine measured, wherever their HOME is
+        made.setdefault(CACHE, str(cache_folder()))
     _replace(made)
     try:
         yield

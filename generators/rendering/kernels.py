@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
+from flawcast.configs.caches import cache_folder
 from flawcast.configs.files import whole_file
 
 Kernel = Callable[[Tensor], Tensor]
@@ -68,7 +68,7 @@ def choice_file() -> Path:
     if named:
         return Path(named)
     digest = hashlib.sha256(json.dumps(this_machine(), sort_keys=True).encode()).hexdigest()
-    return user_cache_path("flawcast") / "kernels" / f"{digest[:16]}.json"
+    return cache_folder() / "kernels" / f"{digest[:16]}.json"
 
 
 class KernelChoice:

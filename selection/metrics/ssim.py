@@ -14,7 +14,8 @@ from flawcast.selection.metrics.base import METRICS, expect_comparable
 Kind = TypeVar("Kind", bound=np.generic)
 
 BAND_VALUES = 2**15  # values compared at once: few enough to stay in the processor's cache
-MOST_KNOWN, MOST_MISSES = 2, 6  # frames that others may repeat; tries that may fail
+MOST_MISSES = 10  # frames that repeat nothing, which others may repeat
+EDGES = (1, -2)  # columns, one of which those share that have the same background
 WINDOW = 7  # pixels: the side of the neighbourhood over which local statistics are taken
 
 
@@ -112,34 +113,36 @@ class _Target:
         self.brightness = np.float32((0.01 * 255) ** 2 * self.count**2)
         self.contrast = np.float32((0.03 * 255) ** 2 * self.count * (self.count - 1))
         self.places = np.empty(self.squared.shape, np.float32)
-        self.known: list[_Known] = []
+        self.known: dict[tuple[int, bytes], list[_Known]] = {}  # by a column and its pixels
         self.misses = MOST_MISSES if self.frame.size < BAND_VALUES // 2 else 0
 
     def similarity(self, frame: NDArray[np.uint8]) -> float:
         """Mean SSIM over pixels and channels of one frame."""
         frame = np.ascontiguousarray(frame)
-        if self.misses < MOST_MISSES:
-            for known in self.known:
-                if not cv2.norm(frame, known.frame, cv2.NORM_INF):
-                    return known.similarity
-        width = self.squared.shape[1]
-        new = self._repeated(frame) if self.misses < MOST_MISSES else slice(0, width)
+        compare = self.misses < MOST_MISSES
+        edges = [(at, frame[:, at].tobytes()) for at in EDGES] if compare else []
+        alike = [known for edge in edges for known in self.known.get(edge, [])]
+        for known in alike:
+            if not cv2.norm(frame, known.frame, cv2.NORM_INF):
+                return known.similarity
+        new = self._repeated(frame, alike)
         self._compare(frame, new, self.places[:, new])
         similarity = 4 * float(self.places.mean(dtype=np.float64))
-        if new == slice(0, width):
+        if compare and new == slice(0, self.squared.shape[1]):
             self.misses += 1
-            if len(self.known) < MOST_KNOWN:
-                self.known.append(_Known(frame, self.places.copy(), similarity))
+            known = _Known(frame, self.places.copy(), similarity)
+            for edge in edges:
+                self.known.setdefault(edge, []).append(known)
         return similarity
 
-    def _repeated(self, frame: NDArray[np.uint8]) -> slice:
+    def _repeated(self, frame: NDArray[np.uint8], alike: list[_Known]) -> slice:
         """Copy what is known from a frame before; the columns that lack.
 
         At least half of the columns are known, or all lack.
         """
         width, source = self.squared.shape[1], None
         new = slice(0, width)
-        for known in self.known:
+        for known in alike:
             apart = cv2.absdiff(frame, known.frame).reshape(len(frame), -1)
             differ = np.flatnonzero(cv2.reduce(apart, 0, cv2.REDUCE_MAX)) // 3
             first, last = max(0, int(differ[0]) - WINDOW + 1), min(width, int(differ[-1]) + 1)

@@ -74,10 +74,7 @@ class Belt:
         if inside:
             shown = texture[top : top + height, left : left + width]
         else:
-            there = np.array([[1, 0, left], [0, 1, top]], np.float64)
-            flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-            border = cv2.BORDER_REFLECT
-            shown = cv2.warpAffine(texture, there, (width, height), flags=flags, borderMode=border)
+            shown = _mirrored(texture, left, top, width, height)
         woven = cv2.addWeighted(plate, 1, shown, 1, -ZERO)
         return cv2.copyTo(woven, region.view(np.uint8), plate.copy())
 
@@ -95,6 +92,20 @@ class Belt:
             shifted = cv2.warpAffine(self.texture, shift, size, flags=flags, borderMode=border)
             self.phases[across, down] = shifted
         return self.phases[across, down]
+
+
+def _mirrored(texture: Image, left: int, top: int, width: int, height: int) -> Image:
+    """A cut of a texture that reaches beyond it, where the texture is mirrored."""
+    rows, columns = texture.shape[:2]
+    over = (-top, top + height - rows, -left, left + width - columns)
+    pad = [max(0, value) for value in over]  # above, below, to the left and to the right
+    inner = texture[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
+    if max(pad[:2]) > inner.shape[0] or max(pad[2:]) > inner.shape[1]:
+        there = np.array([[1, 0, left], [0, 1, top]], np.float64)
+        flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        border = cv2.BORDER_REFLECT
+        return cv2.warpAffine(texture, there, (width, height), flags=flags, borderMode=border)
+    return cv2.copyMakeBorder(inner, *pad, cv2.BORDER_REFLECT)
 
 
 def build_belt(

@@ -15,6 +15,7 @@ Image = NDArray[np.uint8]
 
 MARGIN = 3  # empty pixels around a cut-out, so that a warp finds its edge
 MOST_REMEMBERED = 2**15  # pixels of a cut-out, whose places in a frame take a quarter of a megabyte
+ALIKE = 1e-4  # costs of two sources that differ by less may be those of one, rounded
 HIDDEN_COST = 1.5  # how many half frames away a source may be that shows the whole part instead
 
 
@@ -73,6 +74,30 @@ def nearest_cut_out(cut_outs: Sequence[CutOut], driving: Keypoints) -> int:
         turn = float(np.abs(jacobians - own_jacobians).mean())
         costs.append(way + 2 * turn + HIDDEN_COST * (1 - one.visible))
     return int(np.argmin(costs))
+
+
+def nearest_cut_outs(cut_outs: Sequence[CutOut], driving: Keypoints) -> list[int]:
+    """What `nearest_cut_out` chooses for many frames (F, 6 k) at once.
+
+    Where rounding might decide, it is asked itself.
+    """
+    places, jacobians = unpacked(driving)
+    costs = np.empty((len(cut_outs), len(driving)))
+    for cost, one in zip(costs, cut_outs, strict=True):
+        own, own_jacobians = unpacked(one.keypoints)
+        way = np.linalg.norm((places - own).mean(1), axis=1)
+        turn = np.abs(jacobians - own_jacobians).mean((1, 2, 3))
+        cost[:] = way + 2 * turn + HIDDEN_COST * (1 - one.visible)
+    if len(cut_outs) == 1:
+        return [0] * len(driving)
+    two = np.partition(costs, 1, axis=0)[:2]
+    unsure = two[1] - two[0] < ALIKE
+    return [
+        nearest_cut_out(cut_outs, one) if ask else nearest
+        for one, ask, nearest in zip(
+            driving, unsure.tolist(), costs.argmin(0).tolist(), strict=True
+        )
+    ]
 
 
 def lay_over(frame: Image, alpha: Image, cut_out: CutOut, driving: Keypoints) -> None:

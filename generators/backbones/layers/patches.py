@@ -1,5 +1,6 @@
 """Frames without their background: the parts' boxes alone, where all else is known already."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,12 +11,12 @@ from flawcast.generators.backbones.layers.belt import Step
 from flawcast.generators.backbones.layers.composite import (
     CutOut,
     blend,
-    nearest_cut_out,
+    nearest_cut_outs,
     places_within,
 )
 from flawcast.generators.backbones.layers.keypoints import Keypoints
 from flawcast.generators.backbones.layers.model import Image, LayerAppearance, belt_with_part
-from flawcast.generators.backbones.layers.motion import driven_box
+from flawcast.generators.backbones.layers.motion import driven_boxes
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,20 @@ class Patches:
 
     def spots(self, keypoints: Keypoints) -> list[PartSpot]:
         """Where the parts are in each frame of a video with keypoints (F, D)."""
-        look, steps = self.appearance, [None] * len(keypoints)
+        look, steps = self.appearance, cast(list[Step | None], [None] * len(keypoints))
         if look.belt is not None:
             positions = belt_with_part(look, look.belt, keypoints)
             steps = [look.belt.step(position) for position in positions]
-        return [self._spot(step, one) for step, one in zip(steps, keypoints, strict=True)]
+        parts: list[list[PlacedPart]] = [[] for _ in steps]
+        for cuts, group in zip(look.layers, self._groups, strict=True):
+            if cuts:
+                for placed, part in zip(
+                    parts, self._placed(cuts, keypoints[:, group]), strict=True
+                ):
+                    left, top, right, bottom = part.box
+                    if left < right and top < bottom:
+                        placed.append(part)
+        return [_spot(step, placed) for step, placed in zip(steps, parts, strict=True)]
 
     def backdrop(self, spot: Spot, box: Box | None = None) -> Image:
         """The plate with its belt, or a box of it: a new array, (h, w, 3)."""
@@ -85,18 +95,24 @@ class Patches:
             blend(under, part.cut_out, field)
         return pixels
 
-    def _spot(self, step: Step | None, keypoints: Keypoints) -> PartSpot:
-        """Where the parts of one frame are."""
-        parts = []
-        for cuts, group in zip(self.appearance.layers, self._groups, strict=True):
-            if not cuts:
-                continue
-            own = keypoints[group]
-            cut = cuts[nearest_cut_out(cuts, own)]
-            box = driven_box(cut.keypoints, own, cut.box, self.appearance.size)
-            if box[0] < box[2] and box[1] < box[3]:
-                parts.append(PlacedPart(cut, own, box))
-        corners = np.array([part.box for part in parts] or [(0, 0, 0, 0)])
-        left, top = (int(value) for value in corners[:, :2].min(0))
-        right, bottom = (int(value) for value in corners[:, 2:].max(0))
-        return PartSpot(step, (left, top, right, bottom), tuple(parts))
+    def _placed(self, cuts: Sequence[CutOut], keypoints: Keypoints) -> list[PlacedPart]:
+        """A part in each frame of a video with its keypoints (F, 6 k); its box may be empty."""
+        nearest = np.array(nearest_cut_outs(cuts, keypoints))
+        boxes: list[Box] = [(0, 0, 0, 0)] * len(keypoints)
+        for index in np.unique(nearest).tolist():
+            at, cut = np.flatnonzero(nearest == index), cuts[index]
+            found = driven_boxes(cut.keypoints, keypoints[at], cut.box, self.appearance.size)
+            for frame, box in zip(at.tolist(), found, strict=True):
+                boxes[frame] = box
+        return [
+            PlacedPart(cuts[index], own, box)
+            for index, own, box in zip(nearest.tolist(), keypoints, boxes, strict=True)
+        ]
+
+
+def _spot(step: Step | None, parts: Sequence[PlacedPart]) -> PartSpot:
+    """Where the parts of one frame are, all together."""
+    corners = np.array([part.box for part in parts] or [(0, 0, 0, 0)])
+    left, top = (int(value) for value in corners[:, :2].min(0))
+    right, bottom = (int(value) for value in corners[:, 2:].max(0))
+    return PartSpot(step, (left, top, right, bottom), tuple(parts))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from flawcast.flows.running.environment import clean_environment
 from flawcast.generators.clips.frames import to_tensor
 from flawcast.generators.line.clips import draw_clip
 from flawcast.generators.model import load_model, shipped_model
@@ -111,6 +112,18 @@ def test_without_a_place_for_the_file_the_usual_ways_are_used(tmp_path: Path) ->
     choice = KernelChoice(tmp_path / "file" / "kernels.json")
     ways = {"slow": slow, "quick": quick}
     assert choice.choose("a layer", ways, "slow", lambda: IMAGE) == "slow"
+
+
+def test_workers_of_a_run_share_the_users_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their HOME is the run's folder."""
+    monkeypatch.delenv("FLAWCAST_KERNELS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = kernels.choice_file()
+    assert file.is_relative_to(tmp_path / "cache")
+    with clean_environment(tmp_path, None, own_ray=True):
+        assert kernels.choice_file() == file
 
 
 @torch.no_grad()
