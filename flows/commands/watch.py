@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from flawcast.flows.evaluation.watch.events import Event
 
 
-@app.command(
-    epilog="Example: flawcast watch --fit good --model line.watch; "
-    "flawcast watch 0 --model line.watch"
-)
+@app.command(epilog="Example: flawcast watch camera.mp4 --model line.watch --out watched")
 def watch(
     source: Annotated[
         str | None,

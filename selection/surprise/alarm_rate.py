@@ -47,10 +47,11 @@ class Threshold:
     def words(self) -> str:
         """What a user must know of it, in one sentence."""
         minutes = self.hours * 60
+        length = f"{minutes:.1f} minutes" if minutes >= 1 else f"{minutes * 60:.0f} seconds"
         lowest, highest = rate_interval(self.alarms, self.hours)
         seen = (
             f"threshold {self.score:.2f} ({self.low:.2f} to {self.high:.2f}) for "
-            f"{self.per_hour:g} false alarms per hour, from {minutes:.1f} minutes of good footage"
+            f"{self.per_hour:g} false alarms per hour, from {length} of good footage"
         )
         rate = f"{self.alarms} alarms in it: between {lowest:.2g} and {highest:.2g} per hour"
         if self.counted:

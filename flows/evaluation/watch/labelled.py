@@ -161,8 +161,8 @@ def row_of(name: str, figures: Early, with_alarms: bool = True) -> Row:
         "delay s": _middle(figures.delays),
         "lead s": _middle(figures.leads),
         "early": figures.before,
-        "false alarms/h": f"{figures.alarms} in {figures.hours * 60:.1f} min "
-        f"({low:.1f} to {high:.0f})",
+        "false alarms/h": f"{figures.alarms} in {figures.hours * 60:.2g} min "
+        f"({low:.2g} to {high:.2g})",
     }
 
 

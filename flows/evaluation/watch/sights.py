@@ -43,6 +43,10 @@ class Sight(ABC):
         """The parts in the next frame, so many frames after the last."""
 
     @abstractmethod
+    def forget(self) -> None:
+        """Find parts anew in the next frame, after a pause."""
+
+    @abstractmethod
     def pose(self, keypoints: Floats) -> NDArray[np.float64]:
         """What is compared of keypoints: (..., D) -> (..., d)."""
 
@@ -97,6 +101,10 @@ class FollowedSight(Sight):
         """See `Sight`."""
         return self._follower.step(frame, gap)
 
+    def forget(self) -> None:
+        """See `Sight`."""
+        self._follower.forget()
+
     def pose(self, keypoints: Floats) -> NDArray[np.float64]:
         """Centre and turn of the part: its keypoints share one affine motion."""
         values = np.asarray(keypoints, np.float64)
@@ -139,6 +147,9 @@ class LearnedSight(Sight):
         """See `Sight`."""
         del gap
         return [self._seen(frame)]
+
+    def forget(self) -> None:
+        """Nothing: each frame is seen for itself."""
 
     def pose(self, keypoints: Floats) -> NDArray[np.float64]:
         """All values: keypoints move on their own."""

@@ -145,13 +145,16 @@ class Watcher:
         """
         gap = number - self._last
         self._last = number
-        if not self._started or gap > MOST_GAP:
-            if gap > MOST_GAP and self._started:
-                self._forget()
+        if not self._started:
+            if gap > MOST_GAP:
+                self._first.clear()
             self._first.append((number, frame))
             if len(self._first) < self.settings.past:
                 return []
             return self._start()
+        if gap > MOST_GAP:  # the background is known: to find it again would only lose more frames
+            self._forget()
+            gap = 1
         return [self._said(number, self.sight.step(frame, gap), gap)]
 
     def finish(self) -> None:
@@ -175,10 +178,10 @@ class Watcher:
         ]
 
     def _forget(self) -> None:
-        """Begin anew after a pause."""
+        """Find parts anew after a pause."""
         self.finish()
-        self._nats.clear()
-        self._started = False
+        self.sight.forget()
+        self._nats.extend([(0.0, "", -1)] * self.settings.smooth)
 
     def _keep(self, memory: Memory) -> None:
         """Remember the track of a part that has gone."""

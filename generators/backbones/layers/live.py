@@ -159,6 +159,10 @@ class LiveFollower:
             self._learn(frame, moving)
         return seen
 
+    def forget(self) -> None:
+        """Follow no part any more; those of the next frame are new. The background stays."""
+        self.parts, self._last = [], None
+
     def _part_of(self, track: Track, grey: Image) -> _Part:
         """A part that was observed in the first frames."""
         template = Template(grey, track.mask)

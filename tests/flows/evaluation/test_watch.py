@@ -82,6 +82,17 @@ def test_frames_after_t_change_no_score_up_to_t(model: Path) -> None:
     assert before[39].score != after[39].score
 
 
+def test_after_a_pause_of_a_camera_the_next_frame_is_watched_at_once(model: Path) -> None:
+    loaded, calibration = load_watch(model)
+    sight = sight_of(loaded, calibration.settings)
+    watcher = Watcher(sight, loaded.predictor, calibration.settings, calibration)
+    video = moving_square(8)
+    for number in range(14):
+        watcher.see(number, video[number])
+    said = [watcher.see(number, video[number]) for number in range(26, 30)]
+    assert [(len(one), one[0].followed, one[0].score) for one in said] == [(1, 1, 0.0)] * 4
+
+
 def test_a_watch_gives_the_scores_that_were_calibrated(model: Path, good: Path) -> None:
     loaded, calibration = load_watch(model)
     video = moving_square(1)

@@ -41,6 +41,19 @@ def test_a_part_is_followed_across_dropped_frames() -> None:
     assert after[0].keypoints[0] - before[0].keypoints[0] == pytest.approx(8 * 0.85 / 64, rel=0.4)
 
 
+def test_after_a_pause_parts_are_new_and_the_background_is_still_known() -> None:
+    video = moving_square(5)
+    follower = LiveFollower()
+    first = follower.start(video[:PAST])[-1]
+    plate = follower.plate
+    follower.forget()
+    after = [follower.step(frame) for frame in video[30:34]]
+    assert [len(seen) for seen in after] == [1, 1, 1, 1]
+    assert {seen[0].part for seen in after} == {first[0].part + 1}
+    assert after[3][0].keypoints[0] > after[0][0].keypoints[0]
+    assert np.abs(follower.plate.astype(int) - plate).max() < 12
+
+
 def test_a_picture_that_changes_all_over_is_refused() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (PAST, 48, 48, 3)).astype(np.uint8)
     with pytest.raises(NothingToFollowError, match="whole picture"):
