@@ -262,9 +262,9 @@ def _background(rng: Rng, side: int) -> Image:
         longer = float(rng.uniform(0.06, 0.45)) * side
         thing = _part(rng, (max(6, round(longer)), max(6, round(longer * rng.uniform(0.4, 1)))))
         angle = float(rng.uniform(0, 360))
-        place = cv2.getRotationMatrix2D((thing.shape[1] / 2, thing.shape[0] / 2), angle, 1.0)
-        place = np.asarray(place, np.float64)
-        place[:, 2] += rng.uniform(-0.1, 1, 2) * side
+        middle = (thing.shape[1] / 2, thing.shape[0] / 2)
+        turn = np.asarray(cv2.getRotationMatrix2D(middle, angle, 1.0), np.float64)
+        place = np.concatenate([turn[:, :2], turn[:, 2:] + rng.uniform(-0.1, 1, (2, 1)) * side], 1)
         moved = cv2.warpAffine(thing, place, (side, side)).astype(np.float32) / 255
         picture = picture * (1 - moved[..., 3:]) + moved[..., :3]
     light = rng.uniform(-0.3, 0.3, 2)
