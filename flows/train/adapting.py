@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flawcast.configs.adapt_settings import AdaptTraining
 from flawcast.configs.errors import ClipError, ModelError, NothingToFollowError
 from flawcast.configs.identity import content_id
-from flawcast.configs.settings import TrainSettings
+from flawcast.configs.settings import TrainSettings, validated
 from flawcast.configs.spread import spread
 from flawcast.flows.benchmarks.second_half import score_second_halves
 from flawcast.flows.generate.following import Followed
@@ -24,7 +24,7 @@ from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
 from flawcast.flows.train.motion import LOSSES, LOSSES_EVERY, LossTable
 from flawcast.flows.train.summary import TrainSummary
 from flawcast.generators.backbones import build_backbone, load_backbone
-from flawcast.generators.backbones.fomm import FOMM
+from flawcast.generators.backbones.fomm import FOMM, FOMMConfig
 from flawcast.generators.backbones.layers.backbone import LayersBackbone
 from flawcast.generators.backbones.layers.detected import PartFinder
 from flawcast.generators.backbones.layers.detector import (
@@ -189,7 +189,8 @@ def start_detector(settings: TrainSettings) -> PartDetector:
     if isinstance(start, LayersBackbone) and start.detector is not None:
         return start.detector
     if isinstance(start, FOMM):
-        params, count = start.config.kp_detector_params, start.config.common_params.num_kp
+        sizes = validated(FOMMConfig, start.config.model_dump(), "start")
+        params, count = sizes.kp_detector_params, sizes.common_params.num_kp
         detector = PartDetector(config_like(params, count))
         start_from_fomm(detector, start.kp_detector.state_dict())
         return detector

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from flawcast.generators.backbones.layers.affine import Affine, moved, plausible
 from flawcast.generators.backbones.layers.detector import Detection, PartDetector, shared_motion
-from flawcast.generators.backbones.layers.mattes import grown
-from flawcast.generators.backbones.layers.parts import Seed, best_seed, voted_mask
+from flawcast.generators.backbones.layers.mattes import components, grown
+from flawcast.generators.backbones.layers.parts import Seed, voted_mask
 from flawcast.generators.backbones.layers.tracking import Template, Track, refined
 from flawcast.generators.backbones.layers.vision import cv2
 
@@ -18,6 +18,7 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 AT_ONCE = 16  # frames
+MOST_OF_FRAME = 0.6  # of its width or height: a longer region is no part
 SEEDS = 3  # source frames that are tried
 LEAST_HIT = 0.4  # share of the part that must lie where something moves
 LEAST_WITHIN = 0.1  # share of the part within the frame
@@ -51,7 +52,7 @@ class PartFinder:
         """
         found = self._detected(small, plate)
         best: tuple[float, Track] | None = None
-        for seed in _seeds(moving):
+        for seed in compact_seeds(moving):
             motions = self._motions(found, seed.frame, small.shape[1:3])
             one = self._checked(seed, small, motions, moving)
             one = replace(one, mask=voted_mask(moving, one))
@@ -179,16 +180,33 @@ def bridged(motions: Affine, tracked: Mask) -> Affine:
     return result
 
 
-def _seeds(moving: Mask) -> list[Seed]:
-    """Source frames to try, the most promising first."""
-    left, seeds = moving.copy(), []
-    for _ in range(SEEDS):
-        seed = best_seed(left)
-        if seed is None:
-            break
-        seeds.append(seed)
-        left[max(0, seed.frame - 2) : seed.frame + 3] = False
-    return seeds
+def compact_seeds(moving: Mask, most: int = SEEDS) -> list[Seed]:
+    """Regions that may be a part, the most promising first, each of another time.
+
+    A camera that shakes makes rails and edges move, too. These are long or ragged; a part is
+    compact, and whole in some frame.
+
+    Args:
+        moving: Where each frame differs from its background, (T, h, w).
+        most: How many seeds at most.
+    """
+    seeds = []
+    for frame, one in enumerate(moving):
+        for mask in components(one)[:6]:
+            rows, columns = np.nonzero(mask)
+            height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+            filling = len(rows) / float(height * width)
+            if max(height / one.shape[0], width / one.shape[1]) > MOST_OF_FRAME:
+                continue
+            cut = mask[[0, -1]].any() or mask[:, [0, -1]].any()
+            seeds.append(Seed(frame, mask, len(rows) * filling**2 * (0.3 if cut else 1.0)))
+    chosen: list[Seed] = []
+    for seed in sorted(seeds, key=lambda one: -one.score):
+        apart = all(abs(seed.frame - one.frame) > 2 for one in chosen)
+        size = seed.mask.sum() / chosen[0].mask.sum() if chosen else 1.0
+        if len(chosen) < most and apart and 0.5 < size < 2:  # another size is another thing
+            chosen.append(seed)
+    return chosen
 
 
 def _carried(one: Track) -> Mask:

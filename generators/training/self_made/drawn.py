@@ -199,9 +199,9 @@ def _surface(rng: Rng, size: tuple[int, int]) -> Image:
     height, width = size
     relief = np.zeros(size, np.float32)
     for _ in range(int(rng.integers(1, 4))):
-        fine = np.exp(rng.uniform(np.log(1.5), np.log(max(height, width, 8)), 2))
+        spots = np.exp(rng.uniform(np.log(1.5), np.log(max(height, width, 8)), 2))
         strength = float(np.exp(rng.uniform(np.log(0.008), np.log(0.18))))
-        relief += strength * grain(rng, size, (float(fine[0]), float(fine[1])))
+        relief += strength * grain(rng, size, (float(spots[0]), float(spots[1])))
     across, down = np.arange(width)[None], np.arange(height)[:, None]
     if rng.random() < 0.35:  # stripes
         angle = float(rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)]))
@@ -262,15 +262,18 @@ def _background(rng: Rng, side: int) -> Image:
         longer = float(rng.uniform(0.06, 0.45)) * side
         thing = _part(rng, (max(6, round(longer)), max(6, round(longer * rng.uniform(0.4, 1)))))
         angle = float(rng.uniform(0, 360))
-        place = cv2.getRotationMatrix2D((thing.shape[1] / 2, thing.shape[0] / 2), angle, 1.0)
-        place[:, 2] += rng.uniform(-0.1, 1, 2) * side
+        middle = (thing.shape[1] / 2, thing.shape[0] / 2)
+        turn = np.asarray(cv2.getRotationMatrix2D(middle, angle, 1.0), np.float64)
+        place = np.concatenate([turn[:, :2], turn[:, 2:] + rng.uniform(-0.1, 1, (2, 1)) * side], 1)
         moved = cv2.warpAffine(thing, place, (side, side)).astype(np.float32) / 255
         picture = picture * (1 - moved[..., 3:]) + moved[..., :3]
     light = rng.uniform(-0.3, 0.3, 2)
     line = np.linspace(-1, 1, side)
-    picture *= (1 + light[0] * line[None] + light[1] * line[:, None])[..., None].astype(np.float32)
+    lit = picture * (1 + light[0] * line[None] + light[1] * line[:, None])[..., None]
+    picture = lit.astype(np.float32)
     if rng.random() < 0.5:
-        picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 1.5)))
+        soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 1.5)))
+        picture = np.asarray(soft, np.float32)
     return np.asarray((np.clip(picture, 0, 1) * 255).round(), np.uint8)
 
 

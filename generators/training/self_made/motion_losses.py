@@ -77,7 +77,7 @@ def motion_losses(
 
 def _shrunk(alpha: Tensor, field: Tensor) -> Tensor:
     """A matte at the size of a motion field: (B, 1, H, W) -> (B, h, w, 1)."""
-    small = F.adaptive_avg_pool2d(alpha, field.shape[1:3])
+    small = F.adaptive_avg_pool2d(alpha, (field.shape[1], field.shape[2]))
     return (small > 0.5).float().permute(0, 2, 3, 1)
 
 

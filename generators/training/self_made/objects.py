@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import ClipError
+from flawcast.generators.backbones.layers.detected import compact_seeds
 from flawcast.generators.backbones.layers.mattes import cut_out, soft_matte
 from flawcast.generators.backbones.layers.model import appearance, best_sources
 from flawcast.generators.backbones.layers.observation import Observation, background_at
-from flawcast.generators.backbones.layers.parts import best_seed
 
 Image = NDArray[np.uint8]
 
@@ -97,8 +97,8 @@ class ClipStock:
 def objects_of(seen: Observation, frames: Image, side: int) -> ClipObjects:
     """Cut the parts out of a clip for pasting.
 
-    Where tracking found parts, these are cut from a few frames each. Otherwise the largest moving
-    region of a few frames is cut out.
+    Where tracking found parts, the first is cut from a few frames. Otherwise the most compact
+    moving region of a few frames is cut out.
 
     Args:
         seen: What the clip shows; tracking may have failed.
@@ -109,7 +109,8 @@ def objects_of(seen: Observation, frames: Image, side: int) -> ClipObjects:
         ClipError: If no part can be cut out.
     """
     size = frames.shape[1:3]
-    cuts = _followed(seen, frames) or _moving(seen, frames)
+    ways = (_moving, _followed) if seen.failure else (_followed, _moving)
+    cuts = ways[0](seen, frames) or ways[1](seen, frames)
     parts = [part for one in cuts if (part := _part(one, size, side)) is not None]
     if not parts:
         raise ClipError(
@@ -136,13 +137,9 @@ def _followed(seen: Observation, frames: Image) -> list[Image]:
 
 
 def _moving(seen: Observation, frames: Image) -> list[Image]:
-    """The largest moving region of a few frames, RGBA, whole ones before those cut off."""
-    left = seen.moving.copy()
+    """A compact moving region of a few frames, RGBA, whole ones before those cut off."""
     cuts: list[Image] = []
-    for _ in range(SOURCES):
-        seed = best_seed(left)
-        if seed is None:
-            break
+    for seed in compact_seeds(seen.moving, SOURCES):
         frame, size = frames[seed.frame], frames.shape[2:0:-1]
         mask = cv2.resize(seed.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         background = background_at(seen, seed.frame)
@@ -150,8 +147,6 @@ def _moving(seen: Observation, frames: Image) -> list[Image]:
         rows, columns = np.nonzero(pixels[..., 3] > 3)
         if len(rows):
             cuts.append(pixels[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1])
-        near = slice(max(0, seed.frame - 1), seed.frame + 2)
-        left[near] = False
     return cuts
 
 

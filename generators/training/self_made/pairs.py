@@ -88,7 +88,7 @@ def _pair(
     rows, columns = np.nonzero(alpha if alpha.any() else pixels[..., 3] >= pixels[..., 3].max())
     some = rng.integers(len(rows), size=POINTS)
     points = np.stack([columns[some], rows[some]], -1).astype(np.float32)
-    points = (points + 0.5) * (2 / np.array(own, np.float32)) - 1
+    points = np.asarray((points + 0.5) * 2 / np.array(own, np.float32) - 1, np.float32)
     canonical = cv2.resize(pixels, (CANONICAL, CANONICAL), interpolation=cv2.INTER_AREA)
     source, driving = shots
     return {
@@ -100,7 +100,7 @@ def _pair(
         "behind": _planes(driving.behind),
         "alpha": driving.alpha[None],
         "source_alpha": source.alpha[None],
-        "part": _planes(canonical.astype(np.float32) / 255),
+        "part": _planes(_unit(np.asarray(canonical, np.uint8))),
         "source_pose": _normalised(first, own, side),
         "driving_pose": _normalised(second, own, side),
         "points": points,
@@ -127,16 +127,16 @@ def _shot(
     rng: np.random.Generator,
 ) -> _Shot:
     """Paste the part at a pose, with what else a real frame has: clutter, light, noise, shake."""
-    behind = scenery.shown.astype(np.float32) / 255
+    behind = _unit(scenery.shown)
     if scenery.others and rng.random() < poses.clutter:
         other = scenery.others[int(rng.integers(len(scenery.others)))]
         place = _pose(other.pixels.shape[1::-1], side, scenery.aspect, poses, rng)
         behind, _ = _pasted(behind, other.pixels, place)
     shadow = _shadow(pixels, pose, side, rng) if rng.random() < poses.shadow else None
-    behind = behind if shadow is None else behind * shadow[..., None]
+    behind = behind if shadow is None else np.asarray(behind * shadow[..., None], np.float32)
     clean, alpha = _pasted(behind, pixels, pose)
     frame = _covered(clean, rng) if rng.random() < poses.cover else clean
-    plate = scenery.plate.astype(np.float32) / 255
+    plate = _unit(scenery.plate)
     if rng.random() < poses.shake:
         plate = _shaken(plate, poses.shake_way * side, rng)
     tint = 1 + 0.3 * poses.light * rng.uniform(-1, 1, 3)
@@ -185,9 +185,9 @@ def _pasted(
     """A part over a background: the frame, and the part's alpha."""
     side = behind.shape[0]
     moved = cv2.warpAffine(pixels, pose, (side, side), flags=cv2.INTER_LINEAR)
-    layer = moved.astype(np.float32) / 255
+    layer = _unit(np.asarray(moved, np.uint8))
     alpha = layer[..., 3]
-    return behind * (1 - alpha[..., None]) + layer[..., :3], alpha
+    return np.asarray(behind * (1 - alpha[..., None]) + layer[..., :3], np.float32), alpha
 
 
 def _shadow(
@@ -231,6 +231,11 @@ def _coloured(pixels: Image, poses: PastedPoses, rng: np.random.Generator) -> Im
     changed = pixels.astype(np.float32)
     changed[..., :3] = np.minimum(changed[..., :3] * gain, changed[..., 3:])
     return changed.round().astype(np.uint8)
+
+
+def _unit(image: Image) -> NDArray[np.float32]:
+    """Gray levels as floats in [0, 1]."""
+    return np.asarray(image / np.float32(255), np.float32)
 
 
 def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:

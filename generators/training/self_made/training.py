@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from flawcast.configs.adapt_settings import AdaptTraining
 from flawcast.configs.errors import ModelError
 from flawcast.configs.identity import derive_seed
-from flawcast.generators.training.checkpoint import Checkpoint
+from flawcast.generators.training.checkpoint import Checkpoint, Parts
 from flawcast.generators.training.learning_rate import rate_share
 from flawcast.generators.training.self_made.losses import as_floats
 from flawcast.generators.training.self_made.objects import Stock
@@ -59,7 +59,7 @@ def train_on_pairs(
     device = next(learner.networks.parameters()).device
     learnt = [value for value in learner.networks.parameters() if value.requires_grad]
     optimiser = torch.optim.Adam(learnt, lr=settings.learning_rate, betas=(0.9, 0.99))
-    parts = {"networks.model": learner.networks, "networks.optimiser": optimiser}
+    parts: Parts = {"networks.model": learner.networks, "networks.optimiser": optimiser}
     saved = checkpoint.restore(parts) if checkpoint else None
     done, spent = (saved["step"], saved["seconds"]) if saved else (0, 0.0)
     began = time.perf_counter() - spent
