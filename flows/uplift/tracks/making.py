@@ -216,10 +216,9 @@ def real_frames(clips: Sequence[MaskedClip], every: int) -> list[Frame]:
 def augment(frame: Frame, rng: np.random.Generator) -> Frame:
     """Mirror a frame by chance, and change its light; a camera is not turned."""
     step = -1 if rng.uniform() < 0.5 else 1
-    before, mask, valid = (
-        np.ascontiguousarray(plane[:, ::step]) for plane in (frame.picture, frame.mask, frame.valid)
-    )
+    before = np.ascontiguousarray(frame.picture[:, ::step])
+    mask, valid = (np.ascontiguousarray(one[:, ::step]) for one in (frame.mask, frame.valid))
     middle = before.mean()
     gain, light = rng.uniform(1 - CONTRAST, 1 + CONTRAST), rng.uniform(-LIGHT, LIGHT)
     picture = np.clip((before - middle) * gain + middle + light, 0, 255).astype(np.uint8)
-    return Frame(picture, mask > 0, valid > 0)
+    return Frame(picture, mask, valid)
