@@ -11,7 +11,7 @@ import torch
 from flawcast.configs.adapt_settings import AdaptTraining
 from flawcast.configs.errors import FlawcastError, one_line
 from flawcast.configs.settings import Choice, TrainSettings
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.detail import read_native
 from flawcast.flows.benchmarks.detail_sheet import write_strips
 from flawcast.flows.benchmarks.second_half import (
@@ -40,6 +40,7 @@ COLUMNS = (
 
 
 @BENCHMARKS.register("adapt")
+@alone("its table is about clips")
 def adapt(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """How well the second half of a clip is drawn by a detector adapted to its first half.
 

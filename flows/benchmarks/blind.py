@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.defect_hosts import line_hosts
 from flawcast.flows.benchmarks.paste_edges import EdgePatches
 from flawcast.flows.benchmarks.timing import machine
@@ -41,6 +41,7 @@ Image = NDArray[np.uint8]
 
 
 @BENCHMARKS.register("paste-edges")
+@alone("it is about defects")
 def paste_edges(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """How well a classifier tells borders of defects and placebos from untouched surface."""
     cv2.setNumThreads(1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import ClipError
-from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
+from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.evaluation.watch.baselines import (
     MemoryBaseline,
     Scorer,
@@ -45,6 +45,7 @@ PER_HOUR = 1.0
 
 
 @BENCHMARKS.register("watch")
+@alone("its table is about clips")
 def watch(request: BenchmarkRequest, on_done: OnDone) -> Report:
     """AUROC, delay and lead at one false alarm per hour, beside simple detectors.
 
