@@ -37,6 +37,9 @@ SHAPES = pytest.mark.parametrize(
     ],
     indirect=["store_url"],
 )
+PLACES = pytest.mark.parametrize(
+    "store_url", ["disk", pytest.param("bucket", marks=pytest.mark.slow)], indirect=True
+)
 
 
 def filled(url: str, seeds: range = range(4), compacted: bool = False) -> SampleStore:
@@ -354,6 +357,7 @@ def together(url: str, action: Any, items: list[Any]) -> list[Any]:
     return sorted(found)
 
 
+@PLACES
 def test_of_two_changes_at_the_same_moment_each_is_made_once(store_url: str) -> None:
     seeds, names = [0, 1, 2], ["a", "b", "c"]
     store = filled(store_url)
@@ -369,6 +373,7 @@ def test_of_two_changes_at_the_same_moment_each_is_made_once(store_url: str) -> 
     assert store.versions.number == 6
 
 
+@PLACES
 def test_readers_beside_changes_see_whole_sets(store_url: str) -> None:
     """One process tags, forgets, undoes and makes again; nothing that others see is broken."""
     seeds = range(6)
@@ -401,7 +406,10 @@ def test_readers_beside_changes_see_whole_sets(store_url: str) -> None:
     assert store.verify() == tagged.verify() == []
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "after",
+    [pytest.param(False, id="before", marks=pytest.mark.slow), pytest.param(True, id="after")],
+)
 @pytest.mark.parametrize(
     ("action", "kind", "made"),
     [
