@@ -18,7 +18,7 @@ MAKE = ("make", "-n", "--no-print-directory")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 FEWER = ["--samples", "2", "--keep", "2", "--workers", "0"]
 SMALLER = {
-    "demo": ["--clips-per-state", "1", "--textured", "1", *FEWER],
+    "demo": ["--clips-per-state", "1", "--textured", "0", *FEWER],
     "generate": FEWER,
     "augment": ["--per-label", "2", "--workers", "0"],
 }
