@@ -54,11 +54,12 @@ def answers(
             assert found[0].equals(found[1]), (rows, where, order, limit)
 
 
+@pytest.mark.parametrize("limits", [(2,), pytest.param((2, 1000), marks=pytest.mark.slow)])
 def test_answers_are_those_of_reading_everything(
-    large: SampleStore, monkeypatch: pytest.MonkeyPatch
+    limits: tuple[int, ...], large: SampleStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_rows, "FIRST_GROUPS", 2)
-    answers(large, monkeypatch, (2, 1000))
+    answers(large, monkeypatch, limits)
 
 
 def test_so_they_are_for_snapshots_and_beside_forgotten_sets(

@@ -10,7 +10,7 @@ from flawcast.storage import SampleStore
 from tests.storage.examples import sample_set, set_id
 from tests.storage.writers import assert_equal, killed, work
 
-EVERY = [pytest.param(11, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+EVERY = [pytest.param(23, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("stride", EVERY)
@@ -76,7 +76,7 @@ def seen(url: str) -> tuple[Any, ...]:
     return store.set_ids(), [(name, view.set_ids()) for name, view in views], undoable
 
 
-@pytest.mark.parametrize("stride", [pytest.param(31, id="some"), EVERY[1]])
+@pytest.mark.parametrize("stride", [pytest.param(61, id="some"), EVERY[1]])
 @pytest.mark.parametrize("compacted", SHAPES)
 @pytest.mark.parametrize("action", CHANGES)
 @pytest.mark.timeout(600)

@@ -20,6 +20,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
     return store_of_sizes(tmp_path_factory.mktemp("sizes") / "s", TALL, ODD, large=True)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
+    """The two that are not large."""
+    return store_of_sizes(tmp_path_factory.mktemp("small") / "s", TALL, ODD)
+
+
 def frames_of(path: Path, kind: str = "rgb24") -> np.ndarray:
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format=kind) for frame in container.decode(video=0)])
@@ -69,9 +75,9 @@ def test_pictures_and_boxes_have_their_own_size(store: SampleStore, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", sorted({*EXPORTS.names()} - {"coco", "lerobot", "mp4"}))
-def test_every_other_format_takes_any_size(store: SampleStore, tmp_path: Path, kind: str) -> None:
-    done = export(store.url, kind, tmp_path / "out")
-    assert done.samples == 3 * KEEP
+def test_every_other_format_takes_any_size(small: SampleStore, tmp_path: Path, kind: str) -> None:
+    done = export(small.url, kind, tmp_path / "out")
+    assert done.samples == 2 * KEEP
     if kind == "anomalib":
         for line in (tmp_path / "out" / "items.jsonl").read_text().splitlines():
             item = json.loads(line)
