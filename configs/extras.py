@@ -12,6 +12,7 @@ EXTRAS = {
     "cv2": "torch",
     "scipy": "generate",
     "prefect": "generate",
+    "dotenv": "generate",
     "prefect_ray": "generate",
     "prometheus_client": "generate",
     "ray": "generate",

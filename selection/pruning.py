@@ -133,7 +133,7 @@ def rank_by_bounds(
         >>> least = errors - 1.0
         >>> ranked = rank_by_bounds(lambda n, t: errors[n, t], least, errors.sum(1), 2, 255)
         >>> ranked.indices.tolist(), ranked.drawn
-        ([1, 3], 4)
+        ([1, 3], 5)
     """
     expect_keep(keep, len(guess))
     sums, drawn = least.sum(axis=1), 0

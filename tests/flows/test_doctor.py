@@ -11,7 +11,10 @@ import pytest
 from flawcast.flows.doctor import examine
 from tests.flows.commands.running import run
 
-CHECKS = ["python", "packages", "processor", "memory", "disk", "accelerator", "codecs", "models"]
+CHECKS = [
+    *("python", "packages", "processor", "kernels", "memory", "disk", "accelerator", "codecs"),
+    "models",
+]
 Usage = namedtuple("Usage", "total used free")
 
 

@@ -23,7 +23,7 @@ def test_all_has_every_subject_that_is_not_marked() -> None:
     assert {"render", "sample", "metrics", "store", "loader", "pipeline", "bucket"} <= found
     assert set(BENCHMARKS.names()) - found == {
         *("budget", "masks", "kept-masks", "kept-layers"),
-        *("detail", "defects", "defect-cost"),
+        *("detail", "defects", "defect-cost", "paste-edges", "adapt", "watch"),
     }
 
 

@@ -41,9 +41,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, bool]]:
     counts: Counter[tuple[str, bool]] = Counter()
     real: Callable[..., Any] = decode_timed
 
-    def counting(path: Path, shape: object, stride: int, most: int | None) -> Any:
+    def counting(path: Path, shape: object, stride: int, most: int | None, *how: Any) -> Any:
         counts[path.name, most is None] += 1
-        return real(path, shape, stride, most)
+        return real(path, shape, stride, most, *how)
 
     monkeypatch.setattr(reading, "decode_timed", counting)
     return counts
