@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flawcast.configs.errors import SettingsError
@@ -90,9 +90,10 @@ def _make_bucket(port: int, server: "subprocess.Popen[bytes]") -> None:
             break
         with contextlib.suppress(ConnectionError):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-            connection.request("PUT", f"/{BUCKET}")
-            if connection.getresponse().status == 200:
-                return
+            with contextlib.closing(connection):
+                connection.request("PUT", f"/{BUCKET}")
+                if connection.getresponse().status == 200:
+                    return
         time.sleep(0.1)
     raise SettingsError("bucket: moto's S3 server does not start; see `python -m moto.server`")
 
@@ -100,28 +101,32 @@ def _make_bucket(port: int, server: "subprocess.Popen[bytes]") -> None:
 @contextmanager
 def _proxy(target: int, delay: float) -> Iterator[int]:
     """Pass connections on to a port; what a client sends arrives later. Answers are not delayed."""
-    port = free_port()
-    loop = asyncio.new_event_loop()
+    port, started = free_port(), threading.Event()
+    ends: list[Callable[[], object]] = []
 
     async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner, outer = await asyncio.open_connection("127.0.0.1", target)
-        await asyncio.gather(_pass(reader, outer, delay), _pass(inner, writer, 0))
+        try:
+            await asyncio.gather(_pass(reader, outer, delay), _pass(inner, writer, 0))
+        finally:
+            outer.close()
+            writer.close()
 
-    started = threading.Event()
-
-    def serve() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(asyncio.start_server(passed, "127.0.0.1", port, backlog=256))
+    async def serve() -> None:
+        over, loop = asyncio.Event(), asyncio.get_running_loop()
+        ends.append(lambda: loop.call_soon_threadsafe(over.set))
+        server = await asyncio.start_server(passed, "127.0.0.1", port, backlog=256)
         started.set()
-        loop.run_forever()
+        await over.wait()
+        server.close()
 
-    thread = threading.Thread(target=serve, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     started.wait()
     try:
         yield port
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        ends[0]()
         thread.join()
 
 

@@ -35,7 +35,7 @@ def test_the_proxy_keeps_each_request_back_and_changes_nothing(s3_server: str) -
 def test_the_table_compares_a_local_disk_with_ways_to_read_a_bucket(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in {"SETS": 2, "KEEP": 8, "FRAMES": 4, "SIDE": 16, "WORKERS": 1}.items():
+    for name, value in {"SETS": 2, "KEEP": 8, "FRAMES": 8, "SIDE": 64, "WORKERS": 1}.items():
         monkeypatch.setattr(bucket, name, value)
     monkeypatch.setattr(bucket, "AHEAD", 2)
     monkeypatch.setattr(bucket, "OTHERS", {})
