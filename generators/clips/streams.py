@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ PATIENCE_SECONDS = 10.0  # without a frame: the camera is lost
 PIPE = "-"
 
 
-class Stream:
+class Stream(ABC):
     """Frames of one source, in the order of their time.
 
     Args:
@@ -40,13 +41,13 @@ class Stream:
     def __init__(self, name: str, fps: float, entry: ClipEntry | None = None) -> None:
         self.name, self.fps, self.entry = name, fps, entry
 
+    @abstractmethod
     def frames(self) -> Iterator[tuple[int, Image]]:
         """Number and picture of each frame, RGB, (H, W, 3).
 
         Raises:
             ClipError: If the source is damaged, or a camera is lost.
         """
-        raise NotImplementedError
 
 
 class ClipStream(Stream):

@@ -7,18 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.flows.markdown import markdown_table
+from flawcast.flows.uplift.comparing import add_differences, comparison_lines, verdicts_of
 from flawcast.flows.uplift.few.arms import ARMS
 from flawcast.flows.uplift.few.request import FewRequest
 from flawcast.flows.uplift.images.stills import Still
-from flawcast.flows.uplift.words import difference_cells, verdict_lines
 from flawcast.selection.detection_scores import (
     Indices,
     Measure,
     auroc,
     binned_average_precision,
     draw_items,
-    paired_difference,
 )
 
 SCORES = {"auroc": "AUROC", "pixel_ap": "pixel AP"}
@@ -96,17 +94,9 @@ def _rows(
     ]
     draw = _draw(items, truth, tested)
     # The memory bank is another detector: it stands beside the arms.
-    plain = [
-        row for row in rows if not ARMS[row["arm"]].synthetic and not ARMS[row["arm"]].of_good_alone
-    ]
-    for row in rows:
-        if not ARMS[row["arm"]].synthetic:
-            continue
-        for score in SCORES:
-            best = max(plain, key=lambda other: float(other[score]))["arm"]
-            one, other = measures[row["arm"]][score], measures[best][score]
-            difference = paired_difference(one, other, draw, everything, np.random.default_rng(0))
-            row[f"{score} difference"] = {"against": best, **difference.to_json()}
+    synthetic = {name for name, arm in ARMS.items() if arm.synthetic}
+    plain = {name for name, arm in ARMS.items() if not arm.synthetic and not arm.of_good_alone}
+    add_differences(rows, measures, synthetic, plain, draw, everything)
     return rows
 
 
@@ -170,19 +160,5 @@ def _lines(values: dict[str, Any]) -> list[str]:
         "the average precision of all pixels together.",
         "",
     ]
-    heads = ["K", "arm", "AUROC", "pixel AP", "difference in AUROC", ""]
-    heads += ["difference in pixel AP", ""]
-    body = []
-    for row in values["rows"]:
-        cells = [str(row["k"]), row["arm"], f"{row['auroc']:.3f}", f"{row['pixel_ap']:.3f}"]
-        for score in SCORES:
-            cells += difference_cells(row.get(f"{score} difference"))
-        body.append(cells)
-    lines += markdown_table(heads, body, text_columns=2)
-    verdicts = {
-        f"{row['arm']} at K = {row['k']} ({title})": row[f"{score} difference"]["verdict"]
-        for row in values["rows"]
-        for score, title in SCORES.items()
-        if f"{score} difference" in row
-    }
-    return [*lines, "", *verdict_lines(verdicts), ""]
+    lines += comparison_lines(values["rows"], SCORES)
+    return [*lines, "", *verdicts_of(values["rows"], SCORES), ""]

@@ -6,17 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flawcast.flows.markdown import markdown_table
+from flawcast.flows.uplift.comparing import add_differences, comparison_lines, verdicts_of
 from flawcast.flows.uplift.images.arms import ARMS
 from flawcast.flows.uplift.images.request import ImagesRequest
 from flawcast.flows.uplift.images.stills import Still
-from flawcast.flows.uplift.words import difference_cells, verdict_lines
 from flawcast.selection.detection_scores import (
     Measure,
     auroc,
     binned_average_precision,
     draw_items,
-    paired_difference,
 )
 
 SCORES = {"auroc": "AUROC", "mask_ap": "mask AP"}
@@ -55,15 +53,8 @@ def write_report(
         for name, by_score in measures.items()
     ]
     draw = draw_items(np.array([still.item for still in stills]), truth)
-    for row in rows:
-        if not ARMS[row["arm"]].synthetic:
-            continue
-        for score in SCORES:
-            plain = [other for other in rows if not ARMS[other["arm"]].synthetic]
-            best = max(plain, key=lambda other: float(other[score]))["arm"]
-            one, other = measures[row["arm"]][score], measures[best][score]
-            difference = paired_difference(one, other, draw, everything, np.random.default_rng(0))
-            row[f"{score} difference"] = {"against": best, **difference.to_json()}
+    synthetic = {name for name, arm in ARMS.items() if arm.synthetic}
+    add_differences(rows, measures, synthetic, ARMS.keys() - synthetic, draw, everything)
     values = {
         "pictures": len(stills),
         "defective": int(truth.sum()),
@@ -108,18 +99,5 @@ def _lines(values: dict[str, Any]) -> list[str]:
         "seeds. Mask AP is the average precision of all pixels together.",
         "",
     ]
-    heads = ["arm", "AUROC", "mask AP", "difference in AUROC", "", "difference in mask AP", ""]
-    body = []
-    for row in values["rows"]:
-        cells = [f"{row['auroc']:.3f}", f"{row['mask_ap']:.3f}"]
-        for score in SCORES:
-            cells += difference_cells(row.get(f"{score} difference"))
-        body.append([row["arm"], *cells])
-    lines += markdown_table(heads, body)
-    verdicts = {
-        f"{row['arm']} ({title})": row[f"{score} difference"]["verdict"]
-        for row in values["rows"]
-        for score, title in SCORES.items()
-        if f"{score} difference" in row
-    }
-    return [*lines, "", *verdict_lines(verdicts), ""]
+    lines += comparison_lines(values["rows"], SCORES)
+    return [*lines, "", *verdicts_of(values["rows"], SCORES), ""]

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.flows.markdown import markdown_table
+from flawcast.flows.uplift.comparing import add_differences, comparison_lines, verdicts_of
 from flawcast.flows.uplift.tracks.arms import ARMS
 from flawcast.flows.uplift.tracks.following import MaskedClip
 from flawcast.flows.uplift.tracks.request import TracksRequest
-from flawcast.flows.uplift.words import difference_cells, verdict_lines
 from flawcast.selection.detection_scores import (
     Indices,
     Measure,
     auroc,
     binned_average_precision,
-    paired_difference,
 )
 
 SCORES = {"auroc": "frame AUROC", "pixel_ap": "pixel AP"}
@@ -85,17 +84,10 @@ def _rows(
     ]
     seeds = cells[next(iter(ARMS))]
     draw = _draw(anomalous, [{said["clip"] for said in cell["found"]} for cell in seeds])
-    plain = [
-        row for row in rows if not ARMS[row["arm"]].synthetic and not ARMS[row["arm"]].of_good_alone
-    ]
-    for row in rows:
-        if not ARMS[row["arm"]].synthetic:
-            continue
-        for score in SCORES:
-            best = max(plain, key=lambda other: float(other[score]))["arm"]
-            one, other = measures[row["arm"]][score], measures[best][score]
-            difference = paired_difference(one, other, draw, everything, np.random.default_rng(0))
-            row[f"{score} difference"] = {"against": best, **difference.to_json()}
+    # The memory bank is another detector: it stands beside the arms.
+    synthetic = {name for name, arm in ARMS.items() if arm.synthetic}
+    plain = {name for name, arm in ARMS.items() if not arm.synthetic and not arm.of_good_alone}
+    add_differences(rows, measures, synthetic, plain, draw, everything)
     return rows
 
 
@@ -175,16 +167,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
         "same K, with 95 percent intervals of a paired bootstrap over clips and seeds.",
         "",
     ]
-    heads = ["K", "arm", *SCORES.values()]
-    for title in SCORES.values():
-        heads += [f"difference in {title}", ""]
-    body = []
-    for row in values["rows"]:
-        cells = [str(row["k"]), row["arm"], *(f"{row[score]:.3f}" for score in SCORES)]
-        for score in SCORES:
-            cells += difference_cells(row.get(f"{score} difference"))
-        body.append(cells)
-    lines += markdown_table(heads, body, text_columns=2)
+    lines += comparison_lines(values["rows"], SCORES)
     by_clip = values["by_clip"]
     lines += ["", f"Pixel AP by clip, K = {max(used['k'])}:", ""]
     body = [
@@ -192,10 +175,4 @@ def _lines(values: dict[str, Any]) -> list[str]:
         for arm in ARMS
     ]
     lines += markdown_table(["arm", *by_clip], body, text_columns=1)
-    verdicts = {
-        f"{row['arm']} at K = {row['k']} ({title})": row[f"{score} difference"]["verdict"]
-        for row in values["rows"]
-        for score, title in SCORES.items()
-        if f"{score} difference" in row
-    }
-    return [*lines, "", *verdict_lines(verdicts), ""]
+    return [*lines, "", *verdicts_of(values["rows"], SCORES), ""]
