@@ -9,14 +9,15 @@ import numpy as np
 
 from flawcast.configs.identity import content_id, derive_seed
 from flawcast.flows.uplift.detectors.features import network_id
-from flawcast.flows.uplift.few.arms import ARMS, FewArm
+from flawcast.flows.uplift.few.arms import ARMS
 from flawcast.flows.uplift.few.drawing import Draw, draw_stills
 from flawcast.flows.uplift.few.making import Maker, real_frames
 from flawcast.flows.uplift.few.report import write_report
 from flawcast.flows.uplift.few.request import FewRequest
-from flawcast.flows.uplift.few.scorer import Cells, Scores, cells_of, judge, learn, remember
+from flawcast.flows.uplift.few.scorer import judge
+from flawcast.flows.uplift.few.training import Lesson, train_arm
 from flawcast.flows.uplift.folder import check_experiment, read_or_compute
-from flawcast.flows.uplift.images.frames import Frame, augment
+from flawcast.flows.uplift.images.frames import augment
 from flawcast.flows.uplift.images.stills import Still, read_stills
 from flawcast.generators.video_features.pictures import check_pretrained
 
@@ -87,7 +88,10 @@ def _run_cell(
     k, seed, name = key
     arm = ARMS[name]
     made = [frame for kind in arm.made for frame in maker.make(kind)]
-    scores = _train(request, maker, arm, made, seed)
+    good = [still.picture for still in maker.good]
+    real = real_frames([*maker.bad, *maker.good])
+    lesson = Lesson(good, real, made, augment, request.augmented, request.share)
+    scores = train_arm(arm, lesson, seed)
     found = {}
     for index in draw.tested:
         said = judge(scores, stills[index].picture, stills[index].mask)
@@ -104,27 +108,3 @@ def _run_cell(
         "rejected": dict(maker.rejected),
         "found": found,
     }
-
-
-def _train(request: FewRequest, maker: Maker, arm: FewArm, made: list[Frame], seed: int) -> Scores:
-    """The detector of one arm."""
-    if arm.of_good_alone:
-        return remember([still.picture for still in maker.good], seed)
-    rng = np.random.default_rng(derive_seed(seed, "cells"))
-    real = real_frames([*maker.bad, *maker.good])
-    if arm.augmented:
-        real = [*real, *(augment(frame, rng) for frame in real for _ in range(request.augmented))]
-    groups = [[cells_of(frame, rng) for frame in real]]
-    if not arm.synthetic:
-        return learn(groups, [1.0])
-    groups.append([cells_of(frame, rng) for frame in made])
-    if arm.shuffled:
-        groups[1] = shuffled(groups[1], rng)
-    return learn(groups, [1 - request.share, request.share])
-
-
-def shuffled(cells: list[Cells], rng: np.random.Generator) -> list[Cells]:
-    """The same cells with their truth shuffled: the control."""
-    truth = rng.permutation(np.concatenate([one.defective for one in cells]))
-    parts = np.split(truth, np.cumsum([len(one.defective) for one in cells])[:-1])
-    return [Cells(one.features, part) for one, part in zip(cells, parts, strict=True)]

@@ -10,11 +10,9 @@ import numpy as np
 from flawcast.configs.errors import ClipError
 from flawcast.configs.identity import content_id, derive_seed
 from flawcast.flows.uplift.detectors.features import network_id
-from flawcast.flows.uplift.few.arms import FewArm
-from flawcast.flows.uplift.few.run import shuffled
-from flawcast.flows.uplift.few.scorer import Scores, cells_of, judge, learn, remember
+from flawcast.flows.uplift.few.scorer import judge
+from flawcast.flows.uplift.few.training import Lesson, train_arm
 from flawcast.flows.uplift.folder import check_experiment, read_or_compute
-from flawcast.flows.uplift.images.frames import Frame
 from flawcast.flows.uplift.tracks.arms import ARMS
 from flawcast.flows.uplift.tracks.following import MaskedClip, read_masked
 from flawcast.flows.uplift.tracks.making import TrackMaker, augment, real_frames
@@ -119,7 +117,9 @@ def _run_cell(
     k, seed, name = key
     arm = ARMS[name]
     made = [frame for kind in arm.made for frame in maker.make(kind)]
-    scores = _train(request, maker, arm, made, seed)
+    good = [one.picture for one in real_frames(maker.good, request.every)]
+    real = real_frames([*maker.bad, *maker.good], request.every)
+    scores = train_arm(arm, Lesson(good, real, made, augment, 1, request.share), seed)
     found = []
     for index in draw.tested:
         for number, frame in enumerate(real_frames([clips[index]], request.every)):
@@ -144,22 +144,3 @@ def _run_cell(
         "rejected": dict(maker.rejected),
         "found": found,
     }
-
-
-def _train(
-    request: TracksRequest, maker: TrackMaker, arm: FewArm, made: list[Frame], seed: int
-) -> Scores:
-    """The detector of one arm."""
-    if arm.of_good_alone:
-        return remember([one.picture for one in real_frames(maker.good, request.every)], seed)
-    rng = np.random.default_rng(derive_seed(seed, "cells"))
-    real = real_frames([*maker.bad, *maker.good], request.every)
-    if arm.augmented:
-        real = [*real, *(augment(frame, rng) for frame in real)]
-    groups = [[cells_of(frame, rng) for frame in real]]
-    if not arm.synthetic:
-        return learn(groups, [1.0])
-    groups.append([cells_of(frame, rng) for frame in made])
-    if arm.shuffled:
-        groups[1] = shuffled(groups[1], rng)
-    return learn(groups, [1 - request.share, request.share])
