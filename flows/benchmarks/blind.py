@@ -48,8 +48,9 @@ def paste_edges(request: BenchmarkRequest, on_done: OnDone) -> Report:
     edges = {name: EdgePatches() for name in ("defects", "placebos", "seam (control)")}
     made: Counter[str] = Counter()
     tiles: list[Image] = []
-    hosts = list(_hosts(request))
-    stills = [] if request.clips is None else _defective(request.clips)
+    read = [] if request.clips is None else read_stills(request.clips, None, NUMBER, 0)
+    stills = [still for still in read if still.defective]
+    hosts = list(_hosts(request, [still for still in read if not still.defective]))
     for group, host in enumerate(hosts):
         rng = np.random.default_rng([request.seed, group])
         layers = list(_cut_outs(host, stills, group, rng) if stills else _drawn(host, group, rng))
@@ -96,27 +97,16 @@ def _row(name: str, made: int, found: EdgePatches) -> Row:
     }
 
 
-def _hosts(request: BenchmarkRequest) -> Iterator[Host]:
+def _hosts(request: BenchmarkRequest, good: Sequence[Still]) -> Iterator[Host]:
     """Parts of the line; or good stills, which are all part."""
     if request.clips is None:
         for moving in line_hosts(request.clips_per_state, request.seed):
             yield moving.hosts[0]
         return
-    good = [still for still in _stills(request.clips) if not still.defective]
     order = np.random.default_rng(request.seed).permutation(len(good))[:MOST_STILLS]
     for index in order:
         picture = good[index].picture
         yield measure_host(picture, np.ones(picture.shape[:2], bool))
-
-
-def _stills(folder: Path) -> list[Still]:
-    """All stills of a folder."""
-    return read_stills(folder, None, NUMBER, 0)
-
-
-def _defective(folder: Path) -> list[Still]:
-    """Those with a mask."""
-    return [still for still in _stills(folder) if still.defective]
 
 
 def _drawn(host: Host, group: int, rng: np.random.Generator) -> Iterator[DefectLayer]:

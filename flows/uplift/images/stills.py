@@ -62,6 +62,8 @@ def read_stills(folder: Path, size: int | None, number: str, gap: int) -> list[S
         for path in folder.iterdir()
         if path.suffix.lower() in STILL and not path.stem.endswith(MASK)
     )
+    if not files:
+        raise ClipError(f"images: expected pictures in {folder}, found none; name another folder")
     stems = {path.stem for path in files}
     for path in folder.glob(f"*{MASK}.*"):
         if path.suffix != ".png" or path.stem.removesuffix(MASK) not in stems:
