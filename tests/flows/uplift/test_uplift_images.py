@@ -137,7 +137,7 @@ def test_a_mask_that_no_picture_has_is_named(name: str, images: Path, tmp_path: 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ClipError, match="expected pictures in .*empty, found none"):
+    with pytest.raises(ClipError, match=r"expected pictures in .*empty, found none"):
         read_stills(tmp_path / "empty", 16, r"_(\d+)", 1)
     with pytest.raises(ClipError, match="expected a folder of pictures"):
         read_stills(tmp_path / "none", 32, r"_(\d+)", 1)
