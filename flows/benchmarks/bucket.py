@@ -18,10 +18,11 @@ from torch.utils.data import Dataset
 from flawcast.configs.errors import one_line
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row
 from flawcast.flows.benchmarks.bucket_others import OTHERS
+from flawcast.flows.benchmarks.made_sets import made_set
 from flawcast.flows.benchmarks.slow_bucket import BUCKET, environment, slow_bucket, variables
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.line.clips import draw_line
-from flawcast.storage import SampleLoader, SampleSet, SampleSetDataset, SampleStore, SetProvenance
+from flawcast.storage import SampleLoader, SampleSet, SampleSetDataset, SampleStore
 from flawcast.storage.reading_order import ReadingOrder
 
 DELAY = 0.02  # seconds that each request waits
@@ -201,46 +202,19 @@ def _sample_set(number: int, seed: int) -> SampleSet:
     """A set whose videos are clips of the line, each shifted in time and light."""
     clip = next(iter(draw_line(1, seed + number, FRAMES, SIDE)))
     videos = np.stack([_changed(clip.frames, rank) for rank in range(KEEP)])
-    scores = np.linspace(0, 1, KEEP, dtype=np.float32)
-    return SampleSet(
-        id=f"set-{seed * SETS + number:016x}",
-        videos=videos,
-        indices=list(range(KEEP)),
-        keypoints=np.zeros((KEEP, FRAMES, 2), np.float32),
-        mae=scores,
-        hold_mae=0.0,
-        past=clip.frames[:2],
-        reference=clip.frames,
-        source=clip.frames[0],
-        ssim=scores,
-        diversity=scores,
-        apd=float(number),
-        coherence=1.0,
-        provenance=SetProvenance(
-            clip_id=f"clip-{number}",
-            clip_name=f"clip {number}",
-            label="normal",
-            source_clip_id=f"clip-{number}",
-            source_clip_name=f"clip {number}",
-            forecaster="none",
-            weights_id="none",
-            settings_id="none",
-            run_id="benchmark",
-            version="0",
-            split=None,
-            onset=None,
-            window_start=0,
-            past=2,
-            future=FRAMES,
-            mode="reconstruction",
-            source_frame=0,
-            backbone="none",
-            settings="{}",
-            seed=seed,
-            samples=KEEP,
-            keep=KEEP,
-            fps=25.0,
-        ),
+    name = f"clip-{number}"
+    return made_set(
+        seed * SETS + number,
+        videos,
+        np.zeros((KEEP, FRAMES, 2), np.float32),
+        (clip.frames[:2], clip.frames),
+        np.linspace(0, 1, KEEP, dtype=np.float32),
+        clip_id=name,
+        clip_name=name,
+        source_clip_id=name,
+        source_clip_name=name,
+        label="normal",
+        seed=seed,
     )
 
 

@@ -16,12 +16,13 @@ from flawcast.configs.errors import ClipError, FlawcastError
 from flawcast.configs.set_settings import SetSettings
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.detail import read_native
+from flawcast.flows.benchmarks.made_sets import made_set
 from flawcast.flows.benchmarks.timing import machine
 from flawcast.generators.backbones.layers import appearance, best_sources, observe
 from flawcast.generators.backbones.layers.stored import to_arrays
 from flawcast.generators.clips import list_clips
 from flawcast.generators.line.clips import draw_line
-from flawcast.storage import Layers, SampleSet, SampleSetDataset, SampleStore, SetProvenance
+from flawcast.storage import Layers, SampleSet, SampleSetDataset, SampleStore
 
 SIDES = (256, 512, 1080)  # short sides that clips are enlarged to
 HALF = 12  # frames of past and of future
@@ -135,47 +136,14 @@ def _set(frames: Video, layers: Layers, kind: str, count: int) -> SampleSet:
     """A set of the first videos, kept in one way."""
     some = replace(layers, keypoints=layers.keypoints[:count], seeds=layers.seeds[:count])
     videos = some.videos()
-    scores = np.zeros(count, np.float32)
-    origin = SetProvenance(
-        clip_id="clip",
-        clip_name="clip",
-        label="",
-        source_clip_id="clip",
-        source_clip_name="clip",
-        forecaster="none",
-        weights_id="none",
-        settings_id="none",
-        run_id="benchmark",
-        version="0",
-        split=None,
-        onset=None,
-        window_start=0,
-        past=HALF,
-        future=HALF,
-        mode="reconstruction",
-        source_frame=0,
+    return made_set(
+        count,
+        videos if kind == "layers" else np.asarray(videos),
+        some.keypoints,
+        (frames[:HALF], frames[HALF:]),
+        np.zeros(count, np.float32),
         backbone="layers",
         settings=SetSettings().to_json(),
-        seed=0,
-        samples=count,
-        keep=count,
-        fps=25.0,
-    )
-    return SampleSet(
-        id=f"set-{count:016x}",
-        videos=videos if kind == "layers" else np.asarray(videos),
-        indices=list(range(count)),
-        keypoints=some.keypoints,
-        mae=scores,
-        hold_mae=0.0,
-        past=frames[:HALF],
-        reference=frames[HALF:],
-        source=frames[0],
-        ssim=scores,
-        diversity=scores,
-        apd=0.0,
-        coherence=1.0,
-        provenance=origin,
     )
 
 
