@@ -14,14 +14,14 @@ from flawcast.configs.settings import Choice, TrainSettings
 from flawcast.flows.benchmarks.base import BENCHMARKS, BenchmarkRequest, OnDone, Report, Row, alone
 from flawcast.flows.benchmarks.detail import read_native
 from flawcast.flows.benchmarks.detail_sheet import write_strips
-from flawcast.flows.benchmarks.second_half import (
+from flawcast.flows.benchmarks.timing import machine
+from flawcast.flows.train.adapting import start_detector
+from flawcast.flows.train.second_half import (
     Video,
     drawn_second_half,
     errors,
     moving_second_half,
 )
-from flawcast.flows.benchmarks.timing import machine
-from flawcast.flows.train.adapting import start_detector
 from flawcast.generators.backbones.layers.detected import PartFinder
 from flawcast.generators.backbones.layers.observation import observe
 from flawcast.generators.clips import Reject, list_clips

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from flawcast.configs.clip_settings import ClipSettings
+from flawcast.flows.train.second_half import FEWEST_PAST, SOURCES
 from flawcast.generators.backbones import MotionBackbone, keypoints_of
 from flawcast.generators.backbones.layers import appearance, best_sources, observe, render
 from flawcast.generators.backbones.layers.background import enlarged
@@ -24,9 +25,6 @@ from flawcast.generators.rendering.scene import Scene
 
 Video = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
-
-SOURCES = 3  # frames that a part is cut from
-FEWEST_PAST = 4  # frames that the second half needs before it
 
 
 @dataclass(frozen=True)

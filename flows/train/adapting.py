@@ -14,7 +14,6 @@ from flawcast.configs.errors import ClipError, ModelError, NothingToFollowError
 from flawcast.configs.identity import content_id
 from flawcast.configs.settings import TrainSettings, validated
 from flawcast.configs.spread import spread
-from flawcast.flows.benchmarks.second_half import score_second_halves
 from flawcast.flows.generate.following import Followed
 from flawcast.flows.generate.own_model import folds_of, predictor_of
 from flawcast.flows.pictures.reconstruction_sheet import SHEET, strips
@@ -22,6 +21,7 @@ from flawcast.flows.running.display import Display
 from flawcast.flows.train.card import model_card, workshop_of
 from flawcast.flows.train.clips import TrainClip, read_clips, split_clips
 from flawcast.flows.train.motion import LOSSES, LOSSES_EVERY, LossTable
+from flawcast.flows.train.second_half import score_second_halves
 from flawcast.flows.train.summary import TrainSummary
 from flawcast.generators.backbones import build_backbone, load_backbone
 from flawcast.generators.backbones.fomm import FOMM, FOMMConfig

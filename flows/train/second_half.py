@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawcast.configs.errors import ClipError
-from flawcast.flows.benchmarks.detail_drawings import FEWEST_PAST, SOURCES
 from flawcast.generators.backbones.layers.background import enlarged
 from flawcast.generators.backbones.layers.model import appearance, best_sources, render
 from flawcast.generators.backbones.layers.observation import Finder, follow_on, observe
 
 Video = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
+
+SOURCES = 3  # frames that a part is cut from
+FEWEST_PAST = 4  # frames that a second half needs before it
 
 
 @dataclass(frozen=True)
